@@ -1,0 +1,169 @@
+//! How a mock gateway is set up before it starts: the part of the real `openclaw.json` that clients can notice.
+//!
+//! Every field has the real gateway's default, so `Config::default()` is a token-mode loopback gateway.
+//!
+//! ```
+//! use gateway_core::{AuthMode, Config};
+//!
+//! let config = Config::default();
+//! assert_eq!(config.auth.mode, AuthMode::Token);
+//! assert_eq!(config.handshake_timeout_ms, 15_000);
+//! ```
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use gateway_protocol::{Password, SharedToken};
+use serde::{Deserialize, Serialize};
+
+/// Everything a gateway is told at start. Milliseconds everywhere.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Shared credential and rate limit. ref: gateway-behaviour.md §4
+    pub auth: AuthConfig,
+    /// Peers whose forwarding headers are believed (`gateway.trustedProxies`). ref: gateway-behaviour.md §6.1
+    pub trusted_proxies: Vec<IpAddr>,
+    /// Origins accepted besides loopback ones (`gateway.controlUi.allowedOrigins`). ref: gateway-behaviour.md §1.7
+    pub allowed_origins: Vec<String>,
+    /// Node commands and node pairing.
+    pub nodes: NodesConfig,
+    /// From upgrade to a finished `connect`; then close 1000. ref: gateway-behaviour.md §1.5
+    pub handshake_timeout_ms: u64,
+    /// Period of the `tick` event, also `policy.tickIntervalMs`. ref: gateway-behaviour.md §1.4
+    pub tick_interval_ms: u64,
+    /// Period of WebSocket pings, counted from hello. ref: gateway-behaviour.md §1.4
+    pub ping_interval_ms: u64,
+    /// URL that minted setup codes carry when the caller names none.
+    pub url_hint: Option<String>,
+    /// How long after start and after each restart `connect` is refused with 1013; none by default.
+    /// ref: gateway-behaviour.md §8
+    pub starting_ms: Option<u64>,
+    /// Lifetime of a pending device request. ref: gateway-behaviour.md §6.3
+    pub pairing_ttl_ms: u64,
+    /// Lifetime of a setup code. ref: gateway-behaviour.md §5
+    pub setup_code_ttl_ms: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            auth: AuthConfig::default(),
+            trusted_proxies: Vec::new(),
+            allowed_origins: Vec::new(),
+            nodes: NodesConfig::default(),
+            handshake_timeout_ms: 15_000,
+            tick_interval_ms: 30_000,
+            ping_interval_ms: 25_000,
+            url_hint: None,
+            starting_ms: None,
+            pairing_ttl_ms: 300_000,
+            setup_code_ttl_ms: 600_000,
+        }
+    }
+}
+
+impl Config {
+    /// A token-mode gateway with the given shared token.
+    #[must_use]
+    pub fn with_token(token: &str) -> Self {
+        let mut config = Self::default();
+        config.auth.token = Some(SharedToken::new(token));
+        config
+    }
+
+    pub(crate) fn handshake_timeout(&self) -> Duration {
+        Duration::from_millis(self.handshake_timeout_ms)
+    }
+
+    pub(crate) fn tick_interval(&self) -> Duration {
+        Duration::from_millis(self.tick_interval_ms.max(1))
+    }
+
+    pub(crate) fn ping_interval(&self) -> Duration {
+        Duration::from_millis(self.ping_interval_ms.max(1))
+    }
+}
+
+/// What a client may prove itself with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthMode {
+    /// A shared token (`gateway.auth.token`).
+    #[default]
+    Token,
+    /// A shared password (`gateway.auth.password`).
+    Password,
+    /// Nothing; device identity still counts.
+    None,
+}
+
+impl AuthMode {
+    /// The name in `hello-ok.snapshot.authMode`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Password => "password",
+            Self::None => "none",
+        }
+    }
+}
+
+/// `gateway.auth`. ref: gateway-behaviour.md §4
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuthConfig {
+    /// Which shared credential counts.
+    pub mode: AuthMode,
+    /// Shared token of token mode.
+    pub token: Option<SharedToken>,
+    /// Password of password mode.
+    pub password: Option<Password>,
+    /// `gateway.auth.rateLimit`.
+    pub rate_limit: RateLimitConfig,
+}
+
+/// `gateway.auth.rateLimit`. ref: gateway-behaviour.md §4.5
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RateLimitConfig {
+    /// Failures allowed inside the window.
+    pub max_attempts: u32,
+    /// Sliding window.
+    pub window_ms: u64,
+    /// How long a locked address waits.
+    pub lockout_ms: u64,
+    /// Whether loopback addresses are never locked.
+    pub exempt_loopback: bool,
+}
+
+impl Default for RateLimitConfig {
+    fn default() -> Self {
+        Self { max_attempts: 10, window_ms: 60_000, lockout_ms: 300_000, exempt_loopback: true }
+    }
+}
+
+/// `gateway.nodes`. ref: gateway-behaviour.md §6.1, §7.4
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NodesConfig {
+    /// Commands added to the platform's list (dangerous and made-up names too).
+    pub allow_commands: Vec<String>,
+    /// Commands removed from surfaces and blocked in invokes.
+    pub deny_commands: Vec<String>,
+    /// Address ranges whose fresh, scopeless nodes are paired silently, e.g. `10.0.0.0/8`.
+    pub auto_approve_cidrs: Vec<String>,
+    /// 2026.9.6 only: false turns off every silent local approval.
+    pub auto_approve_local: bool,
+}
+
+impl Default for NodesConfig {
+    fn default() -> Self {
+        Self {
+            allow_commands: Vec::new(),
+            deny_commands: Vec::new(),
+            auto_approve_cidrs: Vec::new(),
+            auto_approve_local: true,
+        }
+    }
+}

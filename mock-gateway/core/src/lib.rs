@@ -1,0 +1,50 @@
+//! The brain of the mock gateway: handshake, pairing, nodes and lifecycle as a pure state machine.
+//!
+//! No clock, no randomness source, no I/O: [`Gateway::handle`] takes the time and one [`Input`], [`Gateway::poll`]
+//! gives the [`Output`]s in order. The specification is `gateway-behaviour.md`; each rule names its section.
+//!
+//! A map:
+//!
+//! - [`Gateway`] (`gateway.rs`): the hub, its inputs and deadlines; `connection.rs`: one connection.
+//! - `handshake.rs`, `auth.rs`, `identity.rs`, `rate_limit.rs`: the order of checks of `connect`.
+//! - `devices.rs`, `pairing.rs`, `bootstrap.rs`: paired devices, requests, setup codes.
+//! - `nodes.rs`, `platform.rs`, `invoke.rs`: surfaces, what a platform may do, commands on their way.
+//! - `method/`: what each method answers; `presence.rs`, `hello.rs`, `lifecycle.rs`: the rest of the protocol.
+//! - [`Behavior`] (`behavior.rs`, `mounted.rs`): scripted answers; [`Control`] (`control.rs`): orders from outside.
+//! - [`profile()`] (`profile.rs`): what differs between gateway versions.
+//!
+//! ```
+//! use std::time::Duration;
+//! use gateway_core::{Config, DEFAULT_PROFILE, Gateway, Input, Output, Peer, profile};
+//! use gateway_protocol::{Frame, Now, Outgoing, time::VIRTUAL_EPOCH};
+//!
+//! let now = Now::at(Duration::ZERO, VIRTUAL_EPOCH);
+//! let profile = profile(DEFAULT_PROFILE).ok_or("no such profile")?;
+//! let mut gateway = Gateway::new(Config::with_token("t"), profile, 7, now);
+//! gateway.handle(now, Input::Opened { conn: 1, peer: Peer::loopback() });
+//! let challenge = std::iter::from_fn(|| gateway.poll()).find_map(|output| match output {
+//!     Output::Send { message: Outgoing::Frame(Frame::Event(event)), .. } => Some(event.event),
+//!     _ => None,
+//! });
+//! assert_eq!(challenge.as_deref(), Some("connect.challenge"));
+//! # Ok::<(), &str>(())
+//! ```
+
+mod behavior;
+mod config;
+mod control;
+mod gateway;
+mod io;
+mod profile;
+mod view;
+
+pub use behavior::{Behavior, ChallengeReply, DelayReply, ErrorReply, EventReply, Matcher, Reply, Trigger};
+pub use config::{AuthConfig, AuthMode, Config, NodesConfig, RateLimitConfig};
+pub use control::{Control, ControlError};
+pub use gateway::Gateway;
+pub use io::{Admission, Input, Lifecycle, LogLine, Output, Peer};
+pub use profile::{DEFAULT_PROFILE, PROFILES, Profile, profile};
+pub use view::{
+    BehaviorView, ConnectionView, DeviceView, InvokeView, NodeView, PendingDeviceView, PendingNodeView, PhaseView,
+    StateView, TokenView,
+};
