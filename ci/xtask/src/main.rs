@@ -1,0 +1,89 @@
+//! Checks and chores of the workspace: `cargo xtask test | check | tidy | generate`.
+//!
+//! - [`tests`]: everything that can be executed, and one closing line with the real counts.
+//! - [`check`]: what CI runs before the tests: format, lints, docs, tidy, generated files.
+//! - [`tidy`]: the house rules that no compiler knows.
+//! - [`generate`]: the reference pages under `docs/reference`, made from the registries.
+//!
+//! CI calls the same commands (`ci/run`), so a green check here is a green check there.
+
+mod check;
+mod counts;
+mod error;
+mod generate;
+mod process;
+mod tests;
+mod tidy;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::XtaskError;
+
+/// Checks and chores of the clawproof workspace.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Run every test: nextest over the workspace, then the doc tests. Ends with the counts.
+    Test {
+        /// The nextest profile, see .config/nextest.toml. [default: ci when CI is set]
+        #[arg(long)]
+        profile: Option<String>,
+    },
+    /// Run what CI runs before the tests: format, lints, docs, tidy, generated files.
+    Check,
+    /// Check the house rules that no compiler knows.
+    Tidy,
+    /// Write the reference pages under docs/reference from the registries in the code.
+    Generate {
+        /// Write nothing; fail when a page is not what would be written.
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // A closed standard error leaves the exit code to tell the story.
+            writeln!(std::io::stderr(), "error: {error}").ok();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<(), XtaskError> {
+    let root = workspace_root();
+    match &cli.chore {
+        Chore::Test { profile } => tests::run(&root, profile.as_deref()),
+        Chore::Check => check::run(&root),
+        Chore::Tidy => tidy::run(&root),
+        Chore::Generate { check } => generate::run(&root, *check),
+    }
+}
+
+/// The folder of the workspace's `Cargo.toml`.
+fn workspace_root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).to_path_buf()
+}
+
+/// Writes one line for people to standard error.
+fn say(text: &str) -> Result<(), XtaskError> {
+    writeln!(std::io::stderr(), "{text}").map_err(XtaskError::Print)
+}
+
+/// Writes one line of result to standard output.
+fn print(text: &str) -> Result<(), XtaskError> {
+    writeln!(std::io::stdout(), "{text}").map_err(XtaskError::Print)
+}
