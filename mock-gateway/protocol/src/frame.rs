@@ -1,0 +1,324 @@
+//! Requests, responses and events: parse strictly, print what was meant.
+//!
+//! ref: gateway-behaviour.md §1.2
+
+use serde_json::{Map, Value};
+
+use crate::error::ErrorShape;
+use crate::id::RequestId;
+use crate::shape;
+
+/// One JSON object on the wire.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Frame {
+    /// `{"type":"req","id","method","params"?}`
+    Request(Request),
+    /// `{"type":"res","id","ok","payload"|"error"}`
+    Response(Response),
+    /// `{"type":"event","event","payload","seq"?,"stateVersion"?}`
+    Event(Event),
+}
+
+/// A request: either side may ask.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// Echoed in the response.
+    pub id: RequestId,
+    /// Method name, e.g. `connect`.
+    pub method: String,
+    /// Parameters; absent and null are different on the wire and equal in meaning.
+    pub params: Option<Value>,
+}
+
+impl Request {
+    /// A request with the given parameters.
+    pub fn new(id: impl Into<RequestId>, method: impl Into<String>, params: Option<Value>) -> Self {
+        Self {
+            id: id.into(),
+            method: method.into(),
+            params,
+        }
+    }
+}
+
+/// An answer to a request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Response {
+    /// The id of the request.
+    pub id: RequestId,
+    /// `ok:true` with its payload (may be null), or `ok:false` with the error.
+    pub outcome: Result<Value, ErrorShape>,
+}
+
+impl Response {
+    /// `ok:true`.
+    pub fn ok(id: impl Into<RequestId>, payload: Value) -> Self {
+        Self {
+            id: id.into(),
+            outcome: Ok(payload),
+        }
+    }
+
+    /// `ok:false`.
+    pub fn error(id: impl Into<RequestId>, error: ErrorShape) -> Self {
+        Self {
+            id: id.into(),
+            outcome: Err(error),
+        }
+    }
+}
+
+/// Something the gateway tells without being asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// Event name, e.g. `connect.challenge`.
+    pub event: String,
+    /// Payload; null when absent.
+    pub payload: Value,
+    /// Per-connection counter from 1, only on broadcasts.
+    pub seq: Option<u64>,
+    /// Only on `health` and `presence` broadcasts.
+    pub state_version: Option<StateVersion>,
+}
+
+impl Event {
+    /// An event sent to one connection: no seq.
+    pub fn targeted(event: impl Into<String>, payload: Value) -> Self {
+        Self {
+            event: event.into(),
+            payload,
+            seq: None,
+            state_version: None,
+        }
+    }
+}
+
+/// Versions of the two snapshots that broadcasts carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct StateVersion {
+    /// Presence snapshot.
+    pub presence: u64,
+    /// Health snapshot.
+    pub health: u64,
+}
+
+/// What a side puts on the wire. Types make received data sound, but a test double has to send nonsense.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outgoing {
+    /// A well-formed frame.
+    Frame(Frame),
+    /// A text message that need not be JSON.
+    Text(String),
+    /// A binary message.
+    Binary(Vec<u8>),
+}
+
+impl From<Frame> for Outgoing {
+    fn from(frame: Frame) -> Self {
+        Self::Frame(frame)
+    }
+}
+
+/// Why a text is not a frame.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum FrameError {
+    /// Not JSON at all.
+    #[error("expected a JSON object, got text that is not JSON: {0}")]
+    NotJson(String),
+    /// JSON, but not a frame of this protocol.
+    #[error("invalid frame: {detail}")]
+    NotAFrame {
+        /// The `id` member as it was, for the answer; `None` when there is none.
+        id: Option<Value>,
+        /// What is wrong, in the words of the gateway's schema check.
+        detail: String,
+    },
+}
+
+impl Frame {
+    /// Reads one frame.
+    ///
+    /// # Errors
+    /// [`FrameError`] when the text is not JSON or not a request, response or event.
+    pub fn parse(text: &str) -> Result<Self, FrameError> {
+        let value: Value =
+            serde_json::from_str(text).map_err(|error| FrameError::NotJson(error.to_string()))?;
+        Self::from_value(value)
+    }
+
+    /// Reads one frame from parsed JSON.
+    pub fn from_value(value: Value) -> Result<Self, FrameError> {
+        match value.get("type").and_then(Value::as_str) {
+            Some("res") => parse_response(value).map(Self::Response),
+            Some("event") => parse_event(value).map(Self::Event),
+            _ => parse_request(value).map(Self::Request),
+        }
+    }
+
+    /// The frame as JSON, members in the gateway's order.
+    pub fn to_value(&self) -> Value {
+        let mut object = Map::new();
+        match self {
+            Self::Request(request) => {
+                object.insert("type".to_owned(), Value::from("req"));
+                object.insert("id".to_owned(), Value::from(request.id.as_str()));
+                object.insert("method".to_owned(), Value::from(request.method.as_str()));
+                if let Some(params) = &request.params {
+                    object.insert("params".to_owned(), params.clone());
+                }
+            }
+            Self::Response(response) => {
+                object.insert("type".to_owned(), Value::from("res"));
+                object.insert("id".to_owned(), Value::from(response.id.as_str()));
+                object.insert("ok".to_owned(), Value::from(response.outcome.is_ok()));
+                match &response.outcome {
+                    Ok(payload) => object.insert("payload".to_owned(), payload.clone()),
+                    Err(error) => object.insert("error".to_owned(), error.to_value()),
+                };
+            }
+            Self::Event(event) => {
+                object.insert("type".to_owned(), Value::from("event"));
+                object.insert("event".to_owned(), Value::from(event.event.as_str()));
+                object.insert("payload".to_owned(), event.payload.clone());
+                if let Some(seq) = event.seq {
+                    object.insert("seq".to_owned(), Value::from(seq));
+                }
+                if let Some(version) = event.state_version {
+                    object.insert(
+                        "stateVersion".to_owned(),
+                        serde_json::json!({"presence": version.presence, "health": version.health}),
+                    );
+                }
+            }
+        }
+        Value::Object(object)
+    }
+
+    /// The frame as it goes on the wire.
+    pub fn to_text(&self) -> String {
+        self.to_value().to_string()
+    }
+}
+
+fn not_a_frame(value: &Value, detail: impl Into<String>) -> FrameError {
+    FrameError::NotAFrame {
+        id: value.get("id").cloned(),
+        detail: detail.into(),
+    }
+}
+
+fn parse_request(mut value: Value) -> Result<Request, FrameError> {
+    if let Err(detail) = shape::REQUEST_FRAME.check(&value) {
+        return Err(not_a_frame(&value, detail));
+    }
+    let id = value
+        .get("id")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
+    let method = value
+        .get("method")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
+    let params = value.get_mut("params").map(Value::take);
+    Ok(Request {
+        id: RequestId::new(id),
+        method,
+        params,
+    })
+}
+
+/// Clients ignore a response that fails these checks. ref: real-clients.md §1
+fn parse_response(mut value: Value) -> Result<Response, FrameError> {
+    let Some(id) = value
+        .get("id")
+        .and_then(Value::as_str)
+        .filter(|id| !id.is_empty())
+    else {
+        return Err(not_a_frame(&value, "response needs a non-empty string id"));
+    };
+    let id = RequestId::from(id);
+    match value.get("ok").and_then(Value::as_bool) {
+        Some(true) => {
+            let payload = value.get_mut("payload").map_or(Value::Null, Value::take);
+            Ok(Response {
+                id,
+                outcome: Ok(payload),
+            })
+        }
+        Some(false) => {
+            let error = value.get("error").map_or_else(
+                || ErrorShape::from_value(&Value::Null),
+                ErrorShape::from_value,
+            );
+            Ok(Response {
+                id,
+                outcome: Err(error),
+            })
+        }
+        None => Err(not_a_frame(&value, "response needs a boolean ok")),
+    }
+}
+
+fn parse_event(mut value: Value) -> Result<Event, FrameError> {
+    let Some(event) = value
+        .get("event")
+        .and_then(Value::as_str)
+        .filter(|name| !name.is_empty())
+    else {
+        return Err(not_a_frame(&value, "event needs a non-empty name"));
+    };
+    let event = event.to_owned();
+    let seq = match value.get("seq") {
+        None => None,
+        Some(seq) => match seq.as_u64() {
+            Some(seq) => Some(seq),
+            None => return Err(not_a_frame(&value, "event seq must be an integer from 0")),
+        },
+    };
+    let state_version = value.get("stateVersion").and_then(|version| {
+        Some(StateVersion {
+            presence: version.get("presence")?.as_u64()?,
+            health: version.get("health")?.as_u64()?,
+        })
+    });
+    let payload = value.get_mut("payload").map_or(Value::Null, Value::take);
+    Ok(Event {
+        event,
+        payload,
+        seq,
+        state_version,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    #[rstest]
+    #[case::request(json!({"type":"req","id":"1","method":"connect","params":{"a":1}}))]
+    #[case::request_without_params(json!({"type":"req","id":"1","method":"health"}))]
+    #[case::ok(json!({"type":"res","id":"1","ok":true,"payload":null}))]
+    #[case::error(json!({"type":"res","id":"1","ok":false,"error":{"code":"UNAVAILABLE","message":"m","details":{"reason":"startup-sidecars"},"retryable":true,"retryAfterMs":500}}))]
+    #[case::event(json!({"type":"event","event":"health","payload":{},"seq":1,"stateVersion":{"presence":2,"health":3}}))]
+    fn a_frame_reads_back_as_it_was_written(#[case] value: Value) {
+        let text = value.to_string();
+        assert_eq!(Frame::parse(&text).unwrap().to_text(), text);
+    }
+
+    #[rstest]
+    #[case(json!({"type":"req","id":1,"method":"m"}), Some(json!(1)))]
+    #[case(json!([]), None)]
+    #[case(json!({"type":"res","id":"1"}), Some(json!("1")))]
+    #[case(json!({"type":"event","event":"x","seq":-1}), None)]
+    fn what_is_no_frame_keeps_its_id(#[case] value: Value, #[case] expected: Option<Value>) {
+        let Err(FrameError::NotAFrame { id, .. }) = Frame::from_value(value) else {
+            panic!("parsed")
+        };
+        assert_eq!(id, expected);
+    }
+}

@@ -1,0 +1,108 @@
+//! hello-ok, the payload of a successful `connect`. The snapshot and feature lists stay JSON: cores do not branch on them.
+//!
+//! ref: gateway-behaviour.md §3
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::limits;
+
+/// `payload.type` of a successful connect.
+pub const HELLO_OK: &str = "hello-ok";
+
+/// The payload. Every part but the type may be missing: `{"type":"hello-ok"}` is enough for real clients.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HelloOk {
+    /// Always `hello-ok`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Chosen protocol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<u64>,
+    /// Version and connection id.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub server: Value,
+    /// Methods and events; the same for every role and scope.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub features: Value,
+    /// Presence, health, defaults.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub snapshot: Value,
+    /// Where plugin surfaces are served.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub plugin_surface_urls: Value,
+    /// What was granted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<HelloAuth>,
+    /// Limits of this connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
+}
+
+impl HelloOk {
+    /// Reads a connect payload; `None` when it is not a hello-ok.
+    pub fn from_value(value: &Value) -> Option<Self> {
+        (value.get("type").and_then(Value::as_str) == Some(HELLO_OK))
+            .then(|| Self::deserialize(value).ok())?
+    }
+}
+
+/// `auth`: role, scopes, and tokens issued.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HelloAuth {
+    /// Role of this connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// Granted scopes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<Vec<String>>,
+    /// Token of this device and role; only with a device record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_token: Option<String>,
+    /// When that token was made or rotated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued_at_ms: Option<i64>,
+    /// Tokens of further roles; only in the setup-code handoff.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_tokens: Option<Vec<IssuedToken>>,
+}
+
+/// One entry of `auth.deviceTokens`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IssuedToken {
+    /// The token.
+    pub device_token: String,
+    /// Its role; case differs in the field.
+    pub role: String,
+    /// Its scopes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<Vec<String>>,
+    /// When it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued_at_ms: Option<i64>,
+}
+
+/// `policy`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Policy {
+    /// Largest message in bytes.
+    pub max_payload: u64,
+    /// Slow receivers are closed above this.
+    pub max_buffered_bytes: u64,
+    /// Interval of `tick` in milliseconds.
+    pub tick_interval_ms: u64,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            max_payload: limits::MESSAGE_BYTES as u64,
+            max_buffered_bytes: limits::BUFFERED_BYTES as u64,
+            tick_interval_ms: 30_000,
+        }
+    }
+}
