@@ -1,0 +1,163 @@
+//! What the client tells whoever watches it: the runner, the tray, the log.
+
+use gateway_protocol::Role;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::intent::{ApprovalKind, IntentOutcome};
+use crate::state::{NodeState, OperatorState, OverallState};
+
+/// One thing worth telling. In JSON the member `event` names it in snake case.
+///
+/// ```
+/// use client_core::{ClientEvent, DiagnosticCategory};
+/// let event = ClientEvent::Diagnostic { category: DiagnosticCategory::State, message: "m".into(), detail: None };
+/// assert_eq!(serde_json::to_value(&event).unwrap()["event"], "diagnostic");
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum ClientEvent {
+    /// A wish ended.
+    IntentDone {
+        /// [`crate::Intent::name`].
+        intent: String,
+        /// How.
+        outcome: IntentOutcome,
+        /// Why not.
+        error: Option<String>,
+        /// The gateway it was about.
+        gateway_url: Option<String>,
+        /// The new record stays although the wish failed. ref: client-behaviour.md §16
+        gateway_committed: bool,
+    },
+    /// A state differs from the one last told.
+    StateChanged {
+        /// Overall state.
+        overall: OverallState,
+        /// Operator state.
+        operator: OperatorState,
+        /// Node state.
+        node: NodeState,
+    },
+    /// A line of the timeline; never holds a secret. ref: §26
+    Diagnostic {
+        /// Part of the client.
+        category: DiagnosticCategory,
+        /// Text that tests may match on.
+        message: String,
+        /// Free detail.
+        detail: Option<String>,
+    },
+    /// The answer to [`crate::Intent::Request`].
+    Response {
+        /// Which connection.
+        role: Role,
+        /// Method that was asked.
+        method: String,
+        /// The caller's tag.
+        tag: Option<String>,
+        /// `ok`.
+        ok: bool,
+        /// The payload, or the error object.
+        payload: Value,
+    },
+    /// An approval or a rejection ended. ref: §20.5
+    ApprovalDone {
+        /// Which queue.
+        kind: ApprovalKind,
+        /// `approve` or `reject`.
+        action: String,
+        /// Request id.
+        request_id: String,
+        /// The gateway's answer; for a rejection only "sent".
+        succeeded: bool,
+        /// What the gateway said.
+        error: Option<String>,
+        /// The client did it by itself.
+        automatic: bool,
+    },
+    /// The approval queues as the gateway last listed them, own requests left out.
+    PendingChanged {
+        /// Device queue.
+        device: Vec<Value>,
+        /// Node queue.
+        node: Vec<Value>,
+    },
+    /// This client's own pairing changed.
+    Pairing {
+        /// Which role.
+        role: Role,
+        /// New status.
+        status: PairingStatus,
+        /// Which queue it waits in, if that is known.
+        kind: Option<ApprovalKind>,
+        /// Safe request id.
+        request_id: Option<String>,
+    },
+    /// A device token was stored.
+    TokenStored {
+        /// Whose.
+        role: Role,
+    },
+    /// The gateway sent an event to a connected role.
+    Gateway {
+        /// Which connection.
+        role: Role,
+        /// Event name.
+        name: String,
+        /// Payload.
+        payload: Value,
+    },
+    /// An invoke was answered (or dropped, when its connection was lost).
+    InvokeAnswered {
+        /// Id on the wire.
+        id: String,
+        /// Command.
+        command: String,
+        /// `ok`, or the error text, or `dropped`.
+        result: String,
+    },
+    /// The client has stopped.
+    Stopped,
+}
+
+/// Pairing status of one role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum PairingStatus {
+    /// Not known yet.
+    Unknown,
+    /// Somebody must approve.
+    Pending,
+    /// Approved.
+    Paired,
+    /// Refused.
+    Rejected,
+}
+
+/// Part of the timeline. ref: §26
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DiagnosticCategory {
+    /// State changes.
+    State,
+    /// Credential choice.
+    Credential,
+    /// Sockets.
+    Websocket,
+    /// Pairing.
+    Pairing,
+    /// Node role.
+    Node,
+    /// Failures.
+    Error,
+    /// Oddities.
+    Warning,
+    /// Connect frames.
+    Handshake,
+    /// Identity file.
+    Identity,
+    /// SSH tunnel.
+    Tunnel,
+    /// Setup codes and shared tokens.
+    Setup,
+}

@@ -1,0 +1,99 @@
+//! What the shell tells the core.
+
+use serde_json::Value;
+
+use crate::identity::{Identity, IdentityDamage};
+use crate::intent::Intent;
+use crate::output::InvokeKey;
+use crate::store::{StoreError, StoreOp};
+
+/// Names one socket for its whole life; never used twice by one client.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(transparent)]
+pub struct SocketId(pub u64);
+
+impl std::fmt::Display for SocketId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "s{}", self.0)
+    }
+}
+
+/// A whole WebSocket message as it came in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Inbound {
+    /// A text message.
+    Text(String),
+    /// A binary message; this protocol has none, so it is ignored.
+    Binary(Vec<u8>),
+}
+
+/// How the work of an invoke ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum InvokeOutcome {
+    /// Its payload.
+    Ok(Value),
+    /// The text for `error.message`.
+    Failed(String),
+    /// The handler itself broke; answered with "Command execution failed".
+    Crashed,
+}
+
+/// One thing that happened outside. After each, drain [`crate::Client::poll`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// The user, a tool or the scenario wants something.
+    User(Intent),
+    /// The upgrade succeeded.
+    Opened {
+        /// Which socket.
+        socket: SocketId,
+    },
+    /// The connection or the upgrade failed; the socket is gone.
+    OpenFailed {
+        /// Which socket.
+        socket: SocketId,
+        /// What the system said.
+        error: String,
+    },
+    /// A message arrived.
+    Message {
+        /// On which socket.
+        socket: SocketId,
+        /// The message.
+        message: Inbound,
+    },
+    /// The socket ended, with or without a close frame.
+    Closed {
+        /// Which socket.
+        socket: SocketId,
+        /// Code of the gateway's close frame; `None` for an end without one.
+        code: Option<u16>,
+        /// Reason of the close frame, or what the system said.
+        reason: String,
+    },
+    /// A durable change happened or failed.
+    Stored {
+        /// The operation as it was handed out.
+        op: StoreOp,
+        /// Its result.
+        result: Result<(), StoreError>,
+    },
+    /// An identity file was read again: somebody repaired, replaced or removed it.
+    IdentityRead {
+        /// Whose gateway.
+        gateway_id: String,
+        /// The file now; `Ok(None)` when it is gone.
+        identity: Result<Option<Identity>, IdentityDamage>,
+    },
+    /// The work of an invoke ended.
+    InvokeDone {
+        /// The key of its [`crate::InvokeRequest`].
+        key: InvokeKey,
+        /// How.
+        outcome: InvokeOutcome,
+    },
+    /// The deadline of [`crate::Client::wake_at`] has come.
+    Woke,
+}
