@@ -1,0 +1,173 @@
+//! The forms in which one secret can hide in a file or string.
+
+use std::fmt::Write as _;
+
+use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD, Engine as _};
+use serde::Serialize;
+
+/// How a secret was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Encoding {
+    /// As it is.
+    Raw,
+    /// Its beginning only, as truncation leaves it.
+    Prefix,
+    /// Inside a JSON string, once or twice escaped.
+    JsonEscaped,
+    /// URL percent-encoding, of all bytes or of the reserved ones.
+    Percent,
+    /// Hexadecimal, either case.
+    Hex,
+    /// Base64 with the standard alphabet, at any of the three alignments.
+    Base64,
+    /// Base64 with the URL alphabet, at any of the three alignments.
+    Base64Url,
+    /// UTF-16, little endian, as Windows tools print it.
+    Utf16Le,
+    /// Base64 of UTF-16, as PowerShell's encoded commands carry it.
+    Utf16LeBase64,
+}
+
+impl Encoding {
+    /// The name shown in findings and in the pseudonym of an encoded secret.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Prefix => "prefix",
+            Self::JsonEscaped => "json-escaped",
+            Self::Percent => "percent",
+            Self::Hex => "hex",
+            Self::Base64 => "base64",
+            Self::Base64Url => "base64url",
+            Self::Utf16Le => "utf16le",
+            Self::Utf16LeBase64 => "utf16le-base64",
+        }
+    }
+
+    /// Whether a hit stands inside a longer run of encoded bytes, of which the edges hold a few bits of the secret.
+    pub(crate) fn is_base64(self) -> bool {
+        match self {
+            Self::Base64 | Self::Base64Url | Self::Utf16LeBase64 => true,
+            Self::Raw
+            | Self::Prefix
+            | Self::JsonEscaped
+            | Self::Percent
+            | Self::Hex
+            | Self::Utf16Le => false,
+        }
+    }
+}
+
+impl std::fmt::Display for Encoding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Values shorter than this are only replaced where their place says that they are secret: searching for them in
+/// free text would hit ordinary words.
+pub const MIN_SEARCHED: usize = 6;
+
+/// A cut-off secret is recognised by this many leading bytes.
+pub const PREFIX_BYTES: usize = 12;
+
+/// Every form of `value`, each once, the plain one first. Forms shorter than [`MIN_SEARCHED`] bytes are left out.
+///
+/// ```
+/// use transcript::encoding::{forms, Encoding};
+/// let forms = forms("top-secret");
+/// assert!(forms.contains(&(Encoding::Hex, b"746f702d736563726574".to_vec())));
+/// assert!(forms.contains(&(Encoding::Base64, b"dG9wLXNlY3Jl".to_vec())));
+/// ```
+pub fn forms(value: &str) -> Vec<(Encoding, Vec<u8>)> {
+    let bytes = value.as_bytes();
+    let wide: Vec<u8> = value.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let mut found = Forms(Vec::new());
+    found.add(Encoding::Raw, bytes.to_vec());
+    let escaped = json_escaped(value);
+    found.add(Encoding::JsonEscaped, escaped.clone().into_bytes());
+    found.add(Encoding::JsonEscaped, json_escaped(&escaped).into_bytes());
+    for upper in [true, false] {
+        for all in [true, false] {
+            found.add(Encoding::Percent, percent(bytes, all, upper).into_bytes());
+        }
+        found.add(Encoding::Hex, hex(bytes, upper).into_bytes());
+    }
+    for skip in 0..3 {
+        found.add(Encoding::Base64, base64_core(bytes, skip, false));
+        found.add(Encoding::Base64Url, base64_core(bytes, skip, true));
+        found.add(Encoding::Utf16LeBase64, base64_core(&wide, skip, false));
+    }
+    found.add(Encoding::Utf16Le, wide);
+    found.0
+}
+
+struct Forms(Vec<(Encoding, Vec<u8>)>);
+
+impl Forms {
+    fn add(&mut self, encoding: Encoding, form: Vec<u8>) {
+        if form.len() >= MIN_SEARCHED && !self.0.iter().any(|(_, known)| *known == form) {
+            self.0.push((encoding, form));
+        }
+    }
+}
+
+fn json_escaped(value: &str) -> String {
+    let quoted = serde_json::Value::from(value).to_string();
+    quoted
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'))
+        .unwrap_or(&quoted)
+        .to_owned()
+}
+
+fn percent(bytes: &[u8], all: bool, upper: bool) -> String {
+    let mut text = String::with_capacity(bytes.len() * 3);
+    for &byte in bytes {
+        let plain = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        if plain && !all {
+            text.push(char::from(byte));
+        } else {
+            text.push('%');
+            push_hex(&mut text, byte, upper);
+        }
+    }
+    text
+}
+
+/// Lower-case hex of `bytes`.
+pub(crate) fn hex_lower(bytes: &[u8]) -> String {
+    hex(bytes, false)
+}
+
+fn hex(bytes: &[u8], upper: bool) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for &byte in bytes {
+        push_hex(&mut text, byte, upper);
+    }
+    text
+}
+
+fn push_hex(text: &mut String, byte: u8, upper: bool) {
+    // Writing to a string cannot fail.
+    let _written = if upper {
+        write!(text, "{byte:02X}")
+    } else {
+        write!(text, "{byte:02x}")
+    };
+}
+
+/// The characters of a base64 text that depend on `bytes` alone when `skip` bytes stand before it.
+fn base64_core(bytes: &[u8], skip: usize, url: bool) -> Vec<u8> {
+    let mut padded = vec![0; skip];
+    padded.extend_from_slice(bytes);
+    let text = if url {
+        BASE64_URL_SAFE_NO_PAD.encode(&padded)
+    } else {
+        BASE64_STANDARD_NO_PAD.encode(&padded)
+    };
+    let first = (skip * 8).div_ceil(6);
+    let last = padded.len() * 8 / 6;
+    text.as_bytes().get(first..last).unwrap_or(&[]).to_vec()
+}

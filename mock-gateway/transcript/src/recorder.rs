@@ -1,0 +1,271 @@
+//! Takes entries from every tap of a run. Cheap to call, cheap to clone.
+//!
+//! `record` stores the message as it came and parses nothing. Redaction runs when entries are asked for, or at once
+//! when the recorder streams to a writer or has a listener for redacted entries. What [`Recorder::raw_since`]
+//! returns stays in the process: it has no serialised form.
+
+use std::collections::VecDeque;
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::entry::{Draft, Entry, RawEntry};
+use crate::header::Header;
+use crate::reader::Transcript;
+use crate::redact::Redactor;
+use crate::writer::{LineWriter, WriteError};
+
+type OnRecord = Box<dyn Fn(&Entry) + Send + Sync>;
+type OnRaw = Box<dyn Fn(&RawEntry) + Send + Sync>;
+
+/// Shared by all taps of one run: numbers and stores every entry, redacts what leaves.
+#[derive(Clone)]
+pub struct Recorder(Arc<Inner>);
+
+struct Inner {
+    header: Header,
+    keep: usize,
+    store: Mutex<Store>,
+    /// Whether `live` has anything to do, read without its lock.
+    is_live: AtomicBool,
+    live: Mutex<Live>,
+    is_watched: AtomicBool,
+    watchers: Mutex<Vec<OnRaw>>,
+}
+
+#[derive(Default)]
+struct Store {
+    entries: VecDeque<RawEntry>,
+    recorded: u64,
+    secrets: Vec<(String, String)>,
+}
+
+struct Live {
+    redactor: Redactor,
+    writer: Option<LineWriter>,
+    callbacks: Vec<OnRecord>,
+}
+
+impl Recorder {
+    /// Keeps everything in memory.
+    pub fn in_memory(header: Header) -> Self {
+        Self::with(header, usize::MAX, None)
+    }
+
+    /// Keeps only the last `entries` in memory, for a gateway that runs for days.
+    pub fn keeping_last(header: Header, entries: usize) -> Self {
+        Self::with(header, entries, None)
+    }
+
+    /// Keeps everything in memory and also streams redacted JSON Lines, header first, flushed line by line.
+    /// The first error of the writer is kept for [`Recorder::finish`].
+    pub fn to_writer(header: Header, out: Box<dyn Write + Send>) -> Self {
+        let writer = LineWriter::new(&header, out);
+        Self::with(header, usize::MAX, Some(writer))
+    }
+
+    /// Records nothing.
+    pub fn off() -> Self {
+        Self::with(Header::new(0, "none", "none"), 0, None)
+    }
+
+    fn with(header: Header, keep: usize, writer: Option<LineWriter>) -> Self {
+        Self(Arc::new(Inner {
+            header,
+            keep,
+            store: Mutex::default(),
+            is_live: AtomicBool::new(writer.is_some()),
+            live: Mutex::new(Live {
+                redactor: Redactor::new(),
+                writer,
+                callbacks: Vec::new(),
+            }),
+            is_watched: AtomicBool::new(false),
+            watchers: Mutex::default(),
+        }))
+    }
+
+    /// Whether `record` keeps anything; a tap asks before it copies a message.
+    pub fn is_on(&self) -> bool {
+        self.0.keep > 0
+    }
+
+    /// The header that the recorder was made with.
+    pub fn header(&self) -> &Header {
+        &self.0.header
+    }
+
+    /// Stores one entry and returns its number (0 when the recorder is off).
+    pub fn record(&self, draft: Draft) -> u64 {
+        if !self.is_on() {
+            return 0;
+        }
+        if self.0.is_live.load(Ordering::Acquire) {
+            let mut live = lock(&self.0.live);
+            let entry = self.store(draft);
+            live.take(&entry);
+            drop(live);
+            self.watch(&entry);
+            return entry.n;
+        }
+        if self.0.is_watched.load(Ordering::Acquire) {
+            let entry = self.store(draft);
+            self.watch(&entry);
+            return entry.n;
+        }
+        self.append(draft)
+    }
+
+    /// Tells the recorder a secret before, or after, it appears. Values known when a redacted entry is made are
+    /// replaced in it wherever they stand; the entries of [`Recorder::transcript`] know all of them.
+    pub fn register_secret(&self, kind: &str, value: &str) {
+        lock(&self.0.live).redactor.register(kind, value);
+        let mut store = lock(&self.0.store);
+        if !store.secrets.iter().any(|(_, known)| known == value) {
+            store.secrets.push((kind.to_owned(), value.to_owned()));
+        }
+    }
+
+    /// Number of entries recorded so far, which is also the number of the last one.
+    pub fn len(&self) -> u64 {
+        lock(&self.0.store).recorded
+    }
+
+    /// Whether nothing was recorded yet.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The redacted entries after number `n` (0 for all). Redacts the whole run again, so that secrets learned late
+    /// are hidden in early entries too; use [`Recorder::on_record`] to follow a run.
+    pub fn entries_since(&self, n: u64) -> Vec<Entry> {
+        let mut entries = self.transcript().entries;
+        entries.retain(|entry| entry.n > n);
+        entries
+    }
+
+    /// The raw entries after number `n` (0 for all). Never write or print them.
+    pub fn raw_since(&self, n: u64) -> Vec<RawEntry> {
+        let store = lock(&self.0.store);
+        let first = store.recorded - store.entries.len() as u64;
+        let skip = usize::try_from(n.saturating_sub(first)).unwrap_or(usize::MAX);
+        store.entries.iter().skip(skip).cloned().collect()
+    }
+
+    /// Same as [`Recorder::raw_since`].
+    pub fn raw_entries_since(&self, n: u64) -> Vec<RawEntry> {
+        self.raw_since(n)
+    }
+
+    /// The whole run, redacted with every secret that was registered or seen anywhere in it.
+    pub fn transcript(&self) -> Transcript {
+        let (raw, secrets) = {
+            let store = lock(&self.0.store);
+            let raw: Vec<RawEntry> = store.entries.iter().cloned().collect();
+            (raw, store.secrets.clone())
+        };
+        Transcript {
+            header: self.0.header.clone(),
+            entries: Redactor::with_secrets(&secrets).entries(&raw),
+        }
+    }
+
+    /// Every secret registered or seen so far as (kind, value): what a canary scan looks for.
+    pub fn secrets(&self) -> Vec<(String, String)> {
+        let known = lock(&self.0.store).secrets.clone();
+        let mut redactor = Redactor::with_secrets(&known);
+        for entry in self.raw_since(0) {
+            redactor.learn_entry(&entry);
+        }
+        redactor
+            .secrets()
+            .map(|(kind, value)| (kind.to_owned(), value.to_owned()))
+            .collect()
+    }
+
+    /// Calls `callback` with each entry recorded from here on, redacted, on the recording thread and in order. It
+    /// must not record.
+    pub fn on_record(&self, callback: Box<dyn Fn(&Entry) + Send + Sync>) {
+        lock(&self.0.live).callbacks.push(callback);
+        self.0.is_live.store(true, Ordering::Release);
+    }
+
+    /// Calls `callback` with each raw entry recorded from here on, on the recording thread. Meant for waking the
+    /// runner, which then asks for [`Recorder::raw_since`]; it must not add another callback.
+    pub fn on_raw(&self, callback: Box<dyn Fn(&RawEntry) + Send + Sync>) {
+        lock(&self.0.watchers).push(callback);
+        self.0.is_watched.store(true, Ordering::Release);
+    }
+
+    /// The first error of the writer, if there was one. Nothing was written after it.
+    pub fn finish(&self) -> Result<(), WriteError> {
+        let mut live = lock(&self.0.live);
+        match live.writer.as_mut().and_then(LineWriter::take_failure) {
+            Some(failure) => Err(failure),
+            None => Ok(()),
+        }
+    }
+
+    fn append(&self, draft: Draft) -> u64 {
+        let mut store = lock(&self.0.store);
+        store.push(draft, self.0.keep)
+    }
+
+    fn store(&self, draft: Draft) -> RawEntry {
+        let mut store = lock(&self.0.store);
+        let n = store.recorded + 1;
+        let entry = RawEntry::new(n, draft);
+        store.recorded = n;
+        store.keep(entry.clone(), self.0.keep);
+        entry
+    }
+
+    fn watch(&self, entry: &RawEntry) {
+        if self.0.is_watched.load(Ordering::Acquire) {
+            for callback in lock(&self.0.watchers).iter() {
+                callback(entry);
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recorder")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    fn push(&mut self, draft: Draft, keep: usize) -> u64 {
+        self.recorded += 1;
+        let entry = RawEntry::new(self.recorded, draft);
+        self.keep(entry, keep);
+        self.recorded
+    }
+
+    fn keep(&mut self, entry: RawEntry, keep: usize) {
+        if self.entries.len() >= keep {
+            self.entries.pop_front();
+        }
+        self.entries.push_back(entry);
+    }
+}
+
+impl Live {
+    fn take(&mut self, raw: &RawEntry) {
+        let entry = self.redactor.entry(raw);
+        if let Some(writer) = &mut self.writer {
+            writer.entry(&entry);
+        }
+        for callback in &self.callbacks {
+            callback(&entry);
+        }
+    }
+}
+
+/// A recorder outlives a panicking tap: what it holds is whole after every call.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

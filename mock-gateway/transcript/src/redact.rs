@@ -1,0 +1,483 @@
+//! Replaces secrets by pseudonyms: `<device-token:1>`, the same one for the same value wherever it stands.
+//!
+//! A value is learned from its place (a JSON member such as `deviceToken`, a header, a URL, a setup code, a nested
+//! JSON text) or by [`Redactor::register`], and is from then on replaced in every string, in each of the forms of
+//! [`crate::encoding`]. A pseudonym of an encoded hit says so: `<device-token:1:base64>`. Ids, nonces, booleans and
+//! codes are left alone. Numbers are given per kind in the order in which values are first replaced, so two equal
+//! runs name their secrets equally.
+//!
+//! ```
+//! use serde_json::json;
+//! use transcript::Redactor;
+//!
+//! let mut redactor = Redactor::new();
+//! redactor.register("device-token", "5c1f-issued-earlier");
+//! let hidden = redactor.redact(&json!({"note": "kept 5c1f-issued-earlier", "id": "r-1"}));
+//! assert_eq!(hidden, json!({"note": "kept <device-token:1>", "id": "r-1"}));
+//! ```
+
+pub(crate) mod needle;
+mod structure;
+mod text;
+
+use std::collections::BTreeMap;
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use indexmap::IndexMap;
+use serde_json::{Map, Value};
+
+use crate::encoding::{self, Encoding, MIN_SEARCHED, PREFIX_BYTES};
+use crate::entry::{CloseInfo, Entry, RawEntry};
+use crate::payload::Payload;
+
+use needle::{Hit, Needles};
+use structure::Class;
+
+/// JSON texts inside JSON strings are opened this deep; what lies deeper is replaced whole.
+const MAX_NESTING: usize = 8;
+const TOO_DEEP: &str = "<unreadable:1>";
+
+struct Secret {
+    kind: String,
+    is_guess: bool,
+    number: Option<u32>,
+}
+
+/// Learns secrets and replaces them.
+pub struct Redactor {
+    secrets: IndexMap<String, Secret>,
+    counters: BTreeMap<String, u32>,
+    needles: Needles,
+}
+
+impl Default for Redactor {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Redactor {
+    /// Knows no value yet, only places.
+    pub fn new() -> Self {
+        Self {
+            secrets: IndexMap::new(),
+            counters: BTreeMap::new(),
+            needles: Needles::new(),
+        }
+    }
+
+    /// Knows these (kind, value) pairs.
+    pub fn with_secrets(secrets: &[(String, String)]) -> Self {
+        let mut redactor = Self::new();
+        for (kind, value) in secrets {
+            redactor.register(kind, value);
+        }
+        redactor
+    }
+
+    /// Tells it a secret. The kind given here wins over one guessed from a place.
+    pub fn register(&mut self, kind: &str, value: &str) {
+        self.learn_value(kind, false, value);
+    }
+
+    /// Every value known so far, as (kind, value).
+    pub fn secrets(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.secrets
+            .iter()
+            .map(|(value, secret)| (secret.kind.as_str(), value.as_str()))
+    }
+
+    /// Learns the secrets of a JSON value and replaces all known ones in it.
+    pub fn redact(&mut self, value: &Value) -> Value {
+        self.learn(value);
+        self.replaced(value, 0)
+    }
+
+    /// Learns the secrets of a text and replaces all known ones in it.
+    pub fn redact_text(&mut self, text: &str) -> String {
+        self.learn_text(text, 0);
+        self.replaced_text(text, 0)
+    }
+
+    /// Replaces all known secrets in bytes that may be text, UTF-16 or neither.
+    pub fn redact_bytes(&mut self, bytes: &[u8]) -> Vec<u8> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => self.redact_text(text).into_bytes(),
+            Err(_) => self.without_needles(bytes),
+        }
+    }
+
+    /// The redacted form of one entry.
+    pub fn entry(&mut self, raw: &RawEntry) -> Entry {
+        self.learn_entry(raw);
+        let message = raw.payload().map(|payload| self.message(payload));
+        self.assemble(raw, message)
+    }
+
+    /// The redacted form of a whole run, with every secret learned before the first entry is made.
+    pub fn entries(&mut self, raw: &[RawEntry]) -> Vec<Entry> {
+        for entry in raw {
+            self.learn_entry(entry);
+        }
+        let mut entries = Vec::with_capacity(raw.len());
+        let mut last: Option<(Payload, Message)> = None;
+        for entry in raw {
+            let message = entry.payload().map(|payload| match &last {
+                Some((known, message)) if known.is(payload) => message.clone(),
+                _ => {
+                    let message = self.message(payload);
+                    last = Some((payload.clone(), message.clone()));
+                    message
+                }
+            });
+            entries.push(self.assemble(entry, message));
+        }
+        entries
+    }
+
+    /// Learns the secrets of an entry without replacing anything.
+    pub fn learn_entry(&mut self, raw: &RawEntry) {
+        if let Some(payload) = raw.payload() {
+            match payload.frame() {
+                Some(frame) => self.learn(frame),
+                None => {
+                    if let Ok(text) = std::str::from_utf8(payload.as_bytes()) {
+                        self.learn_text(text, 0);
+                    }
+                }
+            }
+        }
+        if let Some(text) = raw.text() {
+            self.learn_text(text, 0);
+        }
+        if let Some(data) = raw.data() {
+            self.learn(data);
+        }
+        if let Some(close) = raw.close() {
+            self.learn_text(&close.reason, 0);
+        }
+    }
+
+    /// Learns the secrets of a JSON value from their places.
+    pub fn learn(&mut self, value: &Value) {
+        self.learn_nested(value, 0);
+    }
+
+    fn assemble(&mut self, raw: &RawEntry, message: Option<Message>) -> Entry {
+        let (frame, bytes) = match message {
+            Some(Message::Frame(frame)) => (Some(frame), None),
+            Some(Message::Raw(text)) => (None, Some(text)),
+            None => (None, None),
+        };
+        Entry {
+            n: raw.n,
+            t_us: raw.t_us,
+            conn: raw.conn,
+            actor: raw.actor().map(str::to_owned),
+            dir: raw.dir,
+            stage: raw.stage,
+            kind: raw.kind,
+            frame,
+            raw: bytes,
+            close: raw.close().map(|close| CloseInfo {
+                code: close.code,
+                reason: self.replaced_text(&close.reason, 0),
+            }),
+            text: raw.text().map(|text| self.replaced_text(text, 0)),
+            data: raw.data().map(|data| self.replaced(data, 0)),
+        }
+    }
+
+    fn message(&mut self, payload: &Payload) -> Message {
+        match payload.frame() {
+            Some(frame) => Message::Frame(self.replaced(frame, 0)),
+            None => Message::Raw(BASE64_STANDARD.encode(self.redact_bytes(payload.as_bytes()))),
+        }
+    }
+
+    // Learning.
+
+    fn learn_nested(&mut self, value: &Value, depth: usize) {
+        match value {
+            Value::Object(object) => {
+                let pair = structure::classify_pair(object);
+                for (name, member) in object {
+                    let class = if name == "value" && pair.is_some() {
+                        pair
+                    } else {
+                        structure::classify_member(name, object)
+                    };
+                    self.learn_member(class, member, depth);
+                }
+            }
+            Value::Array(items) => {
+                if let [Value::String(name), Value::String(_)] = items.as_slice()
+                    && let Some(class) = structure::classify(name)
+                {
+                    self.learn_member(Some(class), items.get(1).unwrap_or(value), depth);
+                }
+                for item in items {
+                    self.learn_nested(item, depth);
+                }
+            }
+            Value::String(text) => self.learn_text(text, depth),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    fn learn_member(&mut self, class: Option<Class>, member: &Value, depth: usize) {
+        match (class, member) {
+            (Some(class), Value::String(text)) if !has_own_form(class, text) => {
+                self.learn_value(class.kind, class.is_guess, text);
+            }
+            _ => self.learn_nested(member, depth),
+        }
+    }
+
+    fn learn_text(&mut self, text: &str, depth: usize) {
+        if let Some(nested) = nested_json(text) {
+            if depth < MAX_NESTING {
+                self.learn_nested(&nested, depth + 1);
+            }
+            return;
+        }
+        for span in text::spans(text) {
+            self.learn_value(span.kind, span.is_guess, &span.value);
+        }
+    }
+
+    fn learn_value(&mut self, kind: &str, is_guess: bool, value: &str) {
+        let value = value.trim();
+        if value.is_empty() || text::is_pseudonym(value) {
+            return;
+        }
+        if let Some(known) = self.secrets.get_mut(value) {
+            if known.is_guess && known.number.is_none() {
+                known.is_guess = is_guess;
+                kind.clone_into(&mut known.kind);
+            }
+            return;
+        }
+        let (index, _) = self.secrets.insert_full(
+            value.to_owned(),
+            Secret {
+                kind: kind.to_owned(),
+                is_guess,
+                number: None,
+            },
+        );
+        self.add_needles(index, kind, value);
+        if let Some(token) = text::inner_token(value) {
+            self.learn_value("bootstrap-token", false, &token);
+        }
+    }
+
+    fn add_needles(&mut self, index: usize, kind: &str, value: &str) {
+        if value.len() < MIN_SEARCHED {
+            return;
+        }
+        for (encoding, form) in encoding::forms(value) {
+            self.needles.add(index, encoding, form, &[]);
+        }
+        // All setup codes and PEM blocks begin alike.
+        let begins_alike = kind == "setup-code" || value.starts_with("-----");
+        if let Some((head, rest)) = value.as_bytes().split_at_checked(PREFIX_BYTES)
+            && !begins_alike
+            && rest.len() >= 4
+        {
+            self.needles
+                .add(index, Encoding::Prefix, head.to_vec(), rest);
+        }
+    }
+
+    // Replacing.
+
+    fn replaced(&mut self, value: &Value, depth: usize) -> Value {
+        match value {
+            Value::Object(object) => Value::Object(self.replaced_object(object, depth)),
+            Value::Array(items) => {
+                let pair = match items.as_slice() {
+                    [Value::String(name), Value::String(_)] => structure::classify(name),
+                    _ => None,
+                };
+                Value::Array(
+                    items
+                        .iter()
+                        .enumerate()
+                        .map(|(at, item)| {
+                            self.replaced_member(pair.filter(|_| at == 1), item, depth)
+                        })
+                        .collect(),
+                )
+            }
+            Value::String(text) => Value::String(self.replaced_text(text, depth)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+        }
+    }
+
+    fn replaced_object(&mut self, object: &Map<String, Value>, depth: usize) -> Map<String, Value> {
+        let pair = structure::classify_pair(object);
+        let mut replaced = Map::with_capacity(object.len());
+        for (name, member) in object {
+            let class = if name == "value" && pair.is_some() {
+                pair
+            } else {
+                structure::classify_member(name, object)
+            };
+            let member = self.replaced_member(class, member, depth);
+            replaced.insert(self.replaced_key(name), member);
+        }
+        replaced
+    }
+
+    fn replaced_member(&mut self, class: Option<Class>, member: &Value, depth: usize) -> Value {
+        match (class, member) {
+            (Some(class), Value::String(text)) if !has_own_form(class, text) => {
+                Value::String(self.pseudonym(text).unwrap_or_else(|| text.clone()))
+            }
+            (Some(class), Value::Number(number)) if class.kind == "password" => {
+                self.learn_value(class.kind, false, &number.to_string());
+                let name = self.pseudonym(&number.to_string());
+                name.map_or_else(|| member.clone(), Value::String)
+            }
+            _ => self.replaced(member, depth),
+        }
+    }
+
+    fn replaced_key(&mut self, name: &str) -> String {
+        if name.len() < MIN_SEARCHED || self.needles.find(name.as_bytes(), 0).is_none() {
+            return name.to_owned();
+        }
+        self.without_needles_text(name)
+    }
+
+    fn replaced_text(&mut self, text: &str, depth: usize) -> String {
+        if let Some(nested) = nested_json(text) {
+            if depth >= MAX_NESTING {
+                return TOO_DEEP.to_owned();
+            }
+            let replaced = self.replaced(&nested, depth + 1);
+            // Unchanged texts keep their spelling.
+            return if replaced == nested {
+                text.to_owned()
+            } else {
+                replaced.to_string()
+            };
+        }
+        let mut out = String::with_capacity(text.len());
+        let mut from = 0;
+        for span in text::spans(text) {
+            out.push_str(
+                &self.without_needles_text(text.get(from..span.range.start).unwrap_or_default()),
+            );
+            match self.pseudonym(&span.value) {
+                Some(name) if span.kind == "basic-credential" => {
+                    out.push_str(&encoded(&name, Encoding::Base64));
+                }
+                Some(name) => out.push_str(&name),
+                // Only values that trim to nothing are unknown here.
+                None => out.push_str(text.get(span.range.clone()).unwrap_or_default()),
+            }
+            from = span.range.end;
+        }
+        if from == 0 {
+            return self.without_needles_text(text);
+        }
+        out.push_str(&self.without_needles_text(text.get(from..).unwrap_or_default()));
+        out
+    }
+
+    fn without_needles_text(&mut self, text: &str) -> String {
+        if self.needles.find(text.as_bytes(), 0).is_none() {
+            return text.to_owned();
+        }
+        // Needles are whole UTF-8 strings, so what is left is UTF-8 too; if not, nothing is shown.
+        String::from_utf8(self.without_needles(text.as_bytes()))
+            .unwrap_or_else(|_| TOO_DEEP.to_owned())
+    }
+
+    fn without_needles(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(bytes.len());
+        let mut from = 0;
+        while let Some(hit) = self.needles.find(bytes, from) {
+            let hit = widened(hit, bytes, from);
+            out.extend_from_slice(bytes.get(from..hit.start).unwrap_or_default());
+            let name = self.number(hit.secret).unwrap_or_default();
+            out.extend_from_slice(encoded(&name, hit.encoding).as_bytes());
+            from = hit.end;
+        }
+        out.extend_from_slice(bytes.get(from..).unwrap_or_default());
+        out
+    }
+
+    /// The pseudonym of a known value, or none when the value is empty or a pseudonym itself.
+    fn pseudonym(&mut self, value: &str) -> Option<String> {
+        let index = self.secrets.get_index_of(value.trim())?;
+        self.number(index)
+    }
+
+    fn number(&mut self, index: usize) -> Option<String> {
+        let (_, secret) = self.secrets.get_index_mut(index)?;
+        let number = if let Some(number) = secret.number {
+            number
+        } else {
+            let counter = self.counters.entry(secret.kind.clone()).or_insert(0);
+            *counter += 1;
+            secret.number = Some(*counter);
+            *counter
+        };
+        Some(format!("<{}:{number}>", secret.kind))
+    }
+}
+
+#[derive(Clone)]
+enum Message {
+    Frame(Value),
+    Raw(String),
+}
+
+/// `Authorization: Bearer x` keeps its scheme: it is read as text.
+fn has_own_form(class: Class, value: &str) -> bool {
+    class.kind == "authorization" && value.trim().contains(' ')
+}
+
+fn nested_json(text: &str) -> Option<Value> {
+    let trimmed = text.trim_start();
+    if !trimmed.starts_with(['{', '[']) {
+        return None;
+    }
+    serde_json::from_str(trimmed)
+        .ok()
+        .filter(|value: &Value| value.is_object() || value.is_array())
+}
+
+fn encoded(name: &str, encoding: Encoding) -> String {
+    match encoding {
+        Encoding::Raw | Encoding::JsonEscaped => name.to_owned(),
+        Encoding::Prefix
+        | Encoding::Percent
+        | Encoding::Hex
+        | Encoding::Base64
+        | Encoding::Base64Url
+        | Encoding::Utf16Le
+        | Encoding::Utf16LeBase64 => {
+            format!("{}:{encoding}>", name.trim_end_matches('>'))
+        }
+    }
+}
+
+/// In base64 the characters beside a hit hold bits of the secret.
+fn widened(hit: Hit, bytes: &[u8], from: usize) -> Hit {
+    if !hit.encoding.is_base64() {
+        return hit;
+    }
+    let belongs = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(byte);
+    let before = hit.start.checked_sub(1).filter(|&at| at >= from);
+    Hit {
+        start: before
+            .filter(|&at| bytes.get(at).is_some_and(belongs))
+            .unwrap_or(hit.start),
+        end: hit.end + usize::from(bytes.get(hit.end).is_some_and(belongs)),
+        ..hit
+    }
+}
