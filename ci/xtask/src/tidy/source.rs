@@ -170,7 +170,7 @@ fn describes_a_socket_so(comment: &str) -> bool {
         .any(|pair| matches!(pair, [first, "session"] if SOCKET_WORDS.contains(first)))
 }
 
-/// `GatewaySession` and `gateway_session` are `["gateway", "session"]`.
+/// `OpenSocket` and `open_socket` are both `["open", "socket"]`.
 fn parts_of(identifier: &str) -> Vec<String> {
     let mut parts: Vec<String> = Vec::new();
     let mut start_new = true;
