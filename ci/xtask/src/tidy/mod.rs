@@ -20,8 +20,8 @@ use std::fmt;
 use std::path::Path;
 
 use crate::error::XtaskError;
-use crate::print;
 use crate::tidy::tree::Tree;
+use crate::{generate, print};
 
 /// One broken rule, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +98,7 @@ fn findings(root: &Path) -> Result<Vec<Finding>, XtaskError> {
     let tree = Tree::load(root)?;
     let mut findings: Vec<_> = CHECKS.iter().flat_map(|(_, check)| check(&tree)).collect();
     findings.extend(arrows::check(&arrows::metadata(root)?));
+    findings.extend(generate::findings(&tree)?);
     findings.sort_by(|a, b| (&a.path, a.line, a.rule).cmp(&(&b.path, b.line, b.rule)));
     Ok(findings)
 }
