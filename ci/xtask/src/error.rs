@@ -68,6 +68,14 @@ pub(crate) enum XtaskError {
     /// Nothing ran, which is never a success.
     #[error("no test was executed")]
     NothingExecuted,
+    /// A shard is red; the problems were printed.
+    #[error("{shard} is red: {problems} problems")]
+    Gate {
+        /// Which shard.
+        shard: String,
+        /// How many problems.
+        problems: usize,
+    },
     /// House rules are broken; the findings were printed.
     #[error("{count} findings")]
     Untidy {

@@ -1,8 +1,9 @@
-//! Checks and chores of the workspace: `cargo xtask test | check | tidy | generate`.
+//! Checks and chores of the workspace: `cargo xtask test | check | shard | tidy | generate`.
 //!
 //! - [`tests`]: everything that can be executed, and one closing line with the real counts.
 //! - [`check`]: what CI runs before the tests: format, lints, docs, tidy, generated files.
 //! - [`tidy`]: the house rules that no compiler knows.
+//! - [`shard`]: one shard of the suite through the command line, gated.
 //! - [`generate`]: the reference pages under `docs/reference`, made from the registries.
 //!
 //! CI calls the same commands (`ci/run`), so a green check here is a green check there.
@@ -12,6 +13,7 @@ mod counts;
 mod error;
 mod generate;
 mod process;
+mod shard;
 mod tests;
 mod tidy;
 
@@ -41,6 +43,14 @@ enum Chore {
     },
     /// Run what CI runs before the tests: format, lints, docs, tidy, generated files.
     Check,
+    /// Run one shard of the suite and compare what ran with what the shard lists.
+    Shard {
+        /// setup-connect, revocation-recovery or network-recovery.
+        name: String,
+        /// Keep the run folder here; one that is there already is replaced.
+        #[arg(long, value_name = "DIR")]
+        save: Option<PathBuf>,
+    },
     /// Check the house rules that no compiler knows.
     Tidy,
     /// Write the reference pages under docs/reference from the registries in the code.
@@ -67,6 +77,7 @@ fn run(cli: &Cli) -> Result<(), XtaskError> {
     match &cli.chore {
         Chore::Test { profile } => tests::run(&root, profile.as_deref()),
         Chore::Check => check::run(&root),
+        Chore::Shard { name, save } => shard::run(&root, name, save.as_deref()),
         Chore::Tidy => tidy::run(&root),
         Chore::Generate { check } => generate::run(&root, *check),
     }

@@ -138,7 +138,7 @@ mod tests {
     /// Each row: rule, files that obey it, files that break it, the line of the first finding.
     #[rstest]
     #[case("file_size", &[("a/src/lib.rs", &*"\n".repeat(600))], &[("a/src/lib.rs", &*"\n".repeat(601))], 0)]
-    #[case("line_length", &[("a/src/lib.rs", &*format!("{}\"{}\"", "x".repeat(140), "y".repeat(99)))], &[("a/src/lib.rs", &*format!("\n{}", "x".repeat(141)))], 2)]
+    #[case("line_length", &[("a/src/lib.rs", &*format!("{}\"{}\"", "x".repeat(160), "y".repeat(99)))], &[("a/src/lib.rs", &*format!("\n{}", "x".repeat(161)))], 2)]
     #[case("biased_select", &[("a.rs", "tokio::select! {\n    biased;\n    _ = x => {} }")], &[("a.rs", "\ntokio::select! {\n    _ = x => {} }")], 2)]
     #[case("biased_select", &[("a.rs", "// select! { in a comment }\nlet s = \"select! { }\";")], &[("a.rs", "select!(a => b)")], 1)]
     #[case("todo_names_an_issue", &[("a.rs", concat!("// TO", "DO(#12): later"))], &[("a.rs", concat!("// TO", "DO: later"))], 1)]
