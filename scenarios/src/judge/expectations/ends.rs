@@ -1,0 +1,69 @@
+//! `never`, `count` and `finally`, decided when the script is over.
+
+use super::super::record::Nearest;
+use super::{Captured, EndOutcome, EndSection, FinalViews, Scenario, Watch, resolve, state_matches};
+
+/// Decides every end section of a scenario.
+pub fn ends(scenario: &Scenario, watch: &Watch, views: &FinalViews, captured: &Captured) -> Vec<EndOutcome> {
+    let mut outcomes = Vec::new();
+    for (index, never) in scenario.never.iter().enumerate() {
+        let outcome = match resolve(&never.value, captured) {
+            Ok(never) => {
+                let entries = watch.all(&never.pattern(), never.after.as_deref(), never.before.as_deref());
+                outcome(EndSection::Never, index, entries.is_empty(), entries, None)
+            }
+            // What was never captured cannot have been seen again.
+            Err(_unbound) => outcome(EndSection::Never, index, true, Vec::new(), None),
+        };
+        outcomes.push(outcome);
+    }
+    for (index, count) in scenario.count.iter().enumerate() {
+        let outcome = match resolve(&count.value, captured) {
+            Ok(count) => {
+                let entries = watch.all(&count.pattern(), count.after.as_deref(), count.before.as_deref());
+                let got = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+                let held = count.exactly.is_none_or(|n| got == n)
+                    && count.min.is_none_or(|n| got >= n)
+                    && count.max.is_none_or(|n| got <= n);
+                outcome(EndSection::Count, index, held, entries, None)
+            }
+            Err(unbound) => unfilled(EndSection::Count, index, &unbound.to_string()),
+        };
+        outcomes.push(outcome);
+    }
+    for (index, finally) in scenario.finally.iter().enumerate() {
+        let outcome = match resolve(&finally.value, captured) {
+            Ok(finally) => {
+                let nearest = finally_holds(&finally, views).err();
+                outcome(EndSection::Finally, index, nearest.is_none(), Vec::new(), nearest)
+            }
+            Err(unbound) => unfilled(EndSection::Finally, index, &unbound.to_string()),
+        };
+        outcomes.push(outcome);
+    }
+    outcomes
+}
+
+fn outcome(section: EndSection, index: usize, held: bool, entries: Vec<u64>, nearest: Option<Nearest>) -> EndOutcome {
+    EndOutcome { section, index, entries, held, nearest }
+}
+
+fn unfilled(section: EndSection, index: usize, why: &str) -> EndOutcome {
+    let nearest = Nearest { expected: "every capture bound".to_owned(), got: why.to_owned(), ..Nearest::default() };
+    outcome(section, index, false, Vec::new(), Some(nearest))
+}
+
+fn finally_holds(finally: &crate::scenario::Finally, views: &FinalViews) -> Result<(), Nearest> {
+    let actor = finally.actor.as_deref().unwrap_or_default();
+    let null = serde_json::Value::Null;
+    if let Some(snapshot) = &finally.snapshot {
+        state_matches(snapshot, views.snapshots.get(actor).unwrap_or(&null))?;
+    }
+    if let Some(durable) = &finally.durable {
+        state_matches(durable, views.durable.get(actor).unwrap_or(&null))?;
+    }
+    if let Some(gateway) = &finally.gateway {
+        state_matches(gateway, &views.gateway)?;
+    }
+    Ok(())
+}

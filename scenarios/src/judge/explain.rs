@@ -1,0 +1,248 @@
+//! From outcomes to findings: everything that a stranger needs to understand what went wrong.
+
+use std::ops::Range;
+
+use transcript::{Entry, Kind, Stage};
+
+use super::expectations::{describe, wanted};
+use super::finding::{ConnectionTail, Difference, Finding};
+use super::invariant::{self, Evidence};
+use super::record::{EndOutcome, EndSection, Missed, Nearest, RunRecord, StepResult};
+use super::wire::{Wire, line, summary};
+use crate::scenario::{Scenario, Step};
+
+/// How many frames of each connection a finding shows.
+const TAIL: usize = 6;
+/// How many entries of evidence a finding shows.
+const EVIDENCE: usize = 5;
+
+pub(super) struct Explainer<'a> {
+    scenario: &'a Scenario,
+    record: &'a RunRecord,
+    wire: Wire,
+}
+
+impl<'a> Explainer<'a> {
+    pub(super) fn new(scenario: &'a Scenario, record: &'a RunRecord) -> Self {
+        Self { scenario, record, wire: Wire::of(&record.transcript.entries) }
+    }
+
+    /// Findings of steps that failed.
+    pub(super) fn steps(&self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for outcome in &self.record.steps {
+            let Some(step) = self.scenario.steps.get(outcome.index) else { continue };
+            match &outcome.result {
+                StepResult::Missed(missed) => findings.push(self.missed(step, missed)),
+                StepResult::Refused { why } => {
+                    let mut finding = self.finding("step", step.at.as_ref());
+                    finding.summary = format!("step {} could not be done: {why}", step.value.verb());
+                    findings.push(finding);
+                }
+                StepResult::Done | StepResult::Met { .. } | StepResult::NotReached => {}
+            }
+        }
+        findings
+    }
+
+    fn missed(&self, step: &crate::scenario::Located<Step>, missed: &Missed) -> Finding {
+        let rule = if matches!(step.value, Step::Quiet(_)) { "quiet" } else { "expectation" };
+        let mut finding = self.finding(rule, step.at.as_ref());
+        let waited = crate::scenario::Lapse(missed.waited);
+        finding.summary = match &step.value {
+            Step::Expect(expect) => format!("{} did not come within {waited}", wanted(expect)),
+            Step::Quiet(quiet) => format!("{} came, but {} of silence was demanded", describe(&quiet.pattern()), quiet.lasting),
+            Step::Start(_)
+            | Step::Stop(_)
+            | Step::Do(_)
+            | Step::Send(_)
+            | Step::Fault(_)
+            | Step::Heal(_)
+            | Step::Elapse(_)
+            | Step::Close(_)
+            | Step::Control(_)
+            | Step::Clock(_)
+            | Step::Note(_) => format!("{} did not come within {waited}", missed.wanted),
+        };
+        finding.difference = missed.nearest.as_ref().map(|nearest| self.difference(nearest));
+        finding
+    }
+
+    /// Findings of `never`, `count` and `finally`.
+    pub(super) fn ends(&self) -> Vec<Finding> {
+        self.record.ends.iter().filter(|outcome| !outcome.held).map(|outcome| self.end(outcome)).collect()
+    }
+
+    fn end(&self, outcome: &EndOutcome) -> Finding {
+        let scenario = self.scenario;
+        let seen = outcome.entries.len();
+        let (rule, at, summary, because) = match outcome.section {
+            EndSection::Never => {
+                let never = scenario.never.get(outcome.index);
+                let what = never.map(|never| describe(&never.pattern())).unwrap_or_default();
+                let because = never.and_then(|never| never.because.clone());
+                ("never", never.and_then(|never| never.at.clone()), format!("{what} was seen {seen} times and must not be"), because)
+            }
+            EndSection::Count => {
+                let count = scenario.count.get(outcome.index);
+                let what = count.map(|count| describe(&count.pattern())).unwrap_or_default();
+                let limits = count.map(|count| bounds(count.exactly, count.min, count.max)).unwrap_or_default();
+                let because = count.and_then(|count| count.because.clone());
+                ("count", count.and_then(|count| count.at.clone()), format!("{what} was seen {seen} times, wanted {limits}"), because)
+            }
+            EndSection::Finally => {
+                let finally = scenario.finally.get(outcome.index);
+                let whose = finally.and_then(|finally| finally.actor.clone()).unwrap_or_else(|| "the gateway".to_owned());
+                let because = finally.and_then(|finally| finally.because.clone());
+                ("finally", finally.and_then(|finally| finally.at.clone()), format!("at the end the state of {whose} is not as demanded"), because)
+            }
+        };
+        let mut finding = self.finding(rule, at.as_ref());
+        finding.summary = match because {
+            Some(because) => format!("{summary} ({because})"),
+            None => summary,
+        };
+        finding.evidence = self.evidence(&outcome.entries);
+        finding.difference = outcome.nearest.as_ref().map(|nearest| self.difference(nearest));
+        finding
+    }
+
+    /// Findings of the invariants that the scenario does not allow to be broken.
+    pub(super) fn invariants(&self) -> Vec<Finding> {
+        let evidence = Evidence::new(self.scenario, self.record, &self.wire);
+        let mut findings = Vec::new();
+        for row in invariant::REGISTRY {
+            if self.scenario.allow.contains_key(row.name) {
+                continue;
+            }
+            for breach in (row.check)(&evidence) {
+                let mut finding = self.finding(&format!("invariant:{}", row.name), None);
+                finding.summary = breach.what;
+                finding.evidence = self.evidence(&breach.entries);
+                finding.reference = Some(row.source.to_owned());
+                findings.push(finding);
+            }
+        }
+        findings
+    }
+
+    fn finding(&self, rule: &str, at: Option<&Range<usize>>) -> Finding {
+        Finding {
+            rule: rule.to_owned(),
+            place: self.scenario.place(at),
+            excerpt: self.excerpt(at),
+            last_frames: self.tails(),
+            believed: self.believed(),
+            repeat: format!(
+                "clawproof run {} --world {} --seed {}",
+                self.scenario.id, self.record.world, self.record.seed
+            ),
+            ..Finding::default()
+        }
+    }
+
+    fn excerpt(&self, at: Option<&Range<usize>>) -> Vec<String> {
+        let Some((first, _)) = self.scenario.line_of(at) else { return Vec::new() };
+        let end = at.map(|at| Range { start: at.end.saturating_sub(1), end: at.end });
+        let last = self.scenario.line_of(end.as_ref()).map_or(first, |(line, _)| line);
+        // A [[table]] header is all that the parser places: show the lines that follow it, up to the next blank one.
+        let lines = self.scenario.source.text.lines().enumerate().skip(first - 1);
+        lines
+            .take_while(|(index, text)| *index < last || !text.trim().is_empty())
+            .take(8)
+            .map(|(index, text)| format!("{:>4} | {text}", index + 1))
+            .collect()
+    }
+
+    fn difference(&self, nearest: &Nearest) -> Difference {
+        let entry = nearest.entry.and_then(|n| self.entry(n));
+        Difference {
+            nearest: entry.map_or_else(String::new, |entry| line(entry, &self.wire)),
+            pointer: nearest.pointer.clone(),
+            expected: nearest.expected.clone(),
+            got: nearest.got.clone(),
+        }
+    }
+
+    fn entry(&self, n: u64) -> Option<&Entry> {
+        let entries = &self.record.transcript.entries;
+        entries.binary_search_by_key(&n, |entry| entry.n).ok().and_then(|index| entries.get(index))
+    }
+
+    fn evidence(&self, entries: &[u64]) -> Vec<String> {
+        let mut lines: Vec<String> =
+            entries.iter().take(EVIDENCE).filter_map(|n| self.entry(*n)).map(|entry| line(entry, &self.wire)).collect();
+        if entries.len() > EVIDENCE {
+            lines.push(format!("... and {} more", entries.len() - EVIDENCE));
+        }
+        lines
+    }
+
+    fn tails(&self) -> Vec<ConnectionTail> {
+        self.wire
+            .connections()
+            .map(|(conn, _)| {
+                let mut frames: Vec<String> = self
+                    .record
+                    .transcript
+                    .entries
+                    .iter()
+                    .filter(|entry| entry.conn == Some(conn) && said(entry))
+                    .map(|entry| {
+                        let way = entry.dir.map_or("  ", |dir| match dir {
+                            transcript::Direction::ClientToGateway => "->",
+                            transcript::Direction::GatewayToClient => "<-",
+                        });
+                        format!("{} {way} {}", super::wire::seconds(entry.t_us), summary(entry, &self.wire))
+                    })
+                    .collect();
+                let skip = frames.len().saturating_sub(TAIL);
+                frames.drain(..skip);
+                ConnectionTail { connection: self.wire.describe(conn), frames }
+            })
+            .collect()
+    }
+
+    fn believed(&self) -> Vec<String> {
+        let view = &self.record.views.gateway;
+        let list = |name: &str| view.get(name).and_then(serde_json::Value::as_array).cloned().unwrap_or_default();
+        let text = |value: &serde_json::Value, name: &str| {
+            value.get(name).and_then(serde_json::Value::as_str).unwrap_or("?").chars().take(12).collect::<String>()
+        };
+        let mut lines = Vec::new();
+        for device in list("devices") {
+            let roles = device.get("roles").map(ToString::to_string).unwrap_or_default();
+            lines.push(format!("device {} is paired as {roles}", text(&device, "device_id")));
+        }
+        for request in list("pending_devices") {
+            let roles = request.get("roles").map(ToString::to_string).unwrap_or_default();
+            lines.push(format!("device {} waits for approval as {roles}", text(&request, "device_id")));
+        }
+        for node in list("nodes") {
+            lines.push(format!("node {} is {}", text(&node, "node_id"), text(&node, "approval_state")));
+        }
+        for request in list("pending_nodes") {
+            lines.push(format!("node {} waits for approval", text(&request, "node_id")));
+        }
+        lines
+    }
+}
+
+fn bounds(exactly: Option<u32>, min: Option<u32>, max: Option<u32>) -> String {
+    match (exactly, min, max) {
+        (Some(n), _, _) => format!("exactly {n}"),
+        (None, Some(min), Some(max)) => format!("{min} to {max}"),
+        (None, Some(min), None) => format!("at least {min}"),
+        (None, None, Some(max)) => format!("at most {max}"),
+        (None, None, None) => "any number".to_owned(),
+    }
+}
+
+/// Entries that count as frames in a tail: each message once.
+fn said(entry: &Entry) -> bool {
+    match entry.kind {
+        Kind::Text | Kind::Binary | Kind::Close => entry.stage != Some(Stage::Delivered),
+        Kind::Open | Kind::Eof | Kind::Reset | Kind::Fault => true,
+        Kind::Ping | Kind::Pong | Kind::Step | Kind::Note => false,
+    }
+}

@@ -1,0 +1,41 @@
+//! Nobody sends more than the other end has said it takes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gateway_protocol::limits::{MESSAGE_BYTES, PRE_HELLO_MESSAGE_BYTES};
+
+use super::{Breach, Evidence, Row, Subject, breach, text};
+
+pub(super) const ROW: Row = Row {
+    name: "limits_respected",
+    doc: "A client's message is no larger than 64 KiB before hello-ok and policy.maxPayload after it.",
+    source: "gateway-behaviour §1.3, §3",
+    subject: Subject::Client,
+    mutant: "client:oversize_frame",
+    check,
+};
+
+/// Placeholders of redacted secrets are shorter than the secrets, so a message may be a little larger than it looks.
+fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
+    let mut limits: BTreeMap<u32, usize> = BTreeMap::new();
+    let mut breaches = Vec::new();
+    let mut told = BTreeSet::new();
+    for said in evidence.said() {
+        let Some(frame) = &said.entry.frame else { continue };
+        if said.by_gateway {
+            if text(frame, "/payload/type") == Some("hello-ok") {
+                let max = frame.pointer("/payload/policy/maxPayload").and_then(serde_json::Value::as_u64);
+                let max = max.and_then(|max| usize::try_from(max).ok()).unwrap_or(MESSAGE_BYTES);
+                limits.insert(said.conn, max);
+            }
+            continue;
+        }
+        let limit = limits.get(&said.conn).copied().unwrap_or(PRE_HELLO_MESSAGE_BYTES);
+        let size = frame.to_string().len();
+        if size > limit && told.insert(said.conn) {
+            let who = evidence.wire.describe(said.conn);
+            breaches.push(breach(format!("{who} sent {size} bytes where {limit} are allowed"), &[said.n()]));
+        }
+    }
+    breaches
+}

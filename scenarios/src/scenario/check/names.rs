@@ -1,0 +1,108 @@
+//! Names against the registries, and captures against what is bound.
+
+use std::ops::Range;
+
+use gateway_protocol::event::{event_row, events};
+use gateway_protocol::method::{method_row, methods};
+use serde::Serialize;
+
+use crate::scenario::actor::Actor;
+use crate::scenario::captures;
+use crate::scenario::diagnostic::Problem;
+use crate::scenario::parsing::nearest;
+
+use super::Checker;
+
+type At = Option<Range<usize>>;
+
+/// Warns about a method that no release and no schema names.
+pub(super) fn method(checker: &mut Checker<'_>, name: &str, at: At) {
+    if name.contains('*') || method_row(name).is_some() {
+        return;
+    }
+    let near = nearest(name, methods().iter().map(|row| row.name));
+    checker.report(
+        Problem::warning("scenario::unlisted_method", format!("no gateway release knows a method {name}"))
+            .at(at)
+            .help(remedy(near)),
+    );
+}
+
+/// Warns about an event that no release names.
+pub(super) fn event(checker: &mut Checker<'_>, name: &str, at: At) {
+    if event_row(name).is_some() {
+        return;
+    }
+    let near = nearest(name, events().iter().map(|row| row.name));
+    checker.report(
+        Problem::warning("scenario::unlisted_event", format!("no gateway release knows an event {name}"))
+            .at(at)
+            .help(remedy(near)),
+    );
+}
+
+fn remedy(near: Option<&str>) -> String {
+    match near {
+        Some(near) => format!("did you mean `{near}`? If it is meant, add `unlisted = true`"),
+        None => "if it is meant, add `unlisted = true`".to_owned(),
+    }
+}
+
+/// An actor of any kind.
+pub(super) fn actor(checker: &mut Checker<'_>, name: &str, at: At) {
+    if checker.scenario.actor.contains_key(name) {
+        return;
+    }
+    let near = nearest(name, checker.scenario.actor.keys().map(String::as_str));
+    let help = match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("add an `[actor.{name}]` table"),
+    };
+    checker.report(Problem::error("scenario::unknown_actor", format!("no actor is called {name:?}")).at(at).help(help));
+}
+
+/// A companion client.
+pub(super) fn client(checker: &mut Checker<'_>, name: &str, at: At) {
+    if matches!(checker.scenario.actor.get(name), Some(Actor::Raw(_))) {
+        checker.report(
+            Problem::error("scenario::wrong_kind_of_actor", format!("{name} is a raw actor, not a client"))
+                .at(at)
+                .help("a raw actor has no user, no snapshot and no durable state"),
+        );
+        return;
+    }
+    actor(checker, name, at);
+}
+
+/// A raw actor.
+pub(super) fn raw(checker: &mut Checker<'_>, name: &str, at: At) {
+    if matches!(checker.scenario.actor.get(name), Some(Actor::Client(_))) {
+        checker.report(
+            Problem::error("scenario::wrong_kind_of_actor", format!("{name} is a client, which decides itself what it sends"))
+                .at(at)
+                .help("`send` is for raw actors; `do` tells a client what its user wants"),
+        );
+        return;
+    }
+    actor(checker, name, at);
+}
+
+/// Every capture that a part asks for must be bound.
+pub(super) fn captures_in<T: Serialize>(checker: &mut Checker<'_>, part: &T, at: &At) {
+    let Ok(value) = serde_json::to_value(part) else { return };
+    for name in captures::names_in(&value) {
+        if checker.bound.contains(&name) {
+            continue;
+        }
+        let near = nearest(&name, checker.bound.iter().map(String::as_str)).map(str::to_owned);
+        let help = match near {
+            Some(near) => format!("did you mean `${near}`?"),
+            None => "capture it in an earlier step: `capture = { name = \"/pointer\" }`".to_owned(),
+        };
+        checker.report(
+            Problem::error("scenario::unbound_capture", format!("${name} is used before anything captures it"))
+                .at(at.clone())
+                .help(help),
+        );
+    }
+}

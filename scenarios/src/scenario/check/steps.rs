@@ -1,0 +1,176 @@
+//! The script, step by step.
+
+use std::ops::Range;
+
+use crate::scenario::diagnostic::Problem;
+use crate::scenario::intent::Do;
+use crate::scenario::pattern::{Expect, Pattern};
+use crate::scenario::step::{Clock, Send, Step};
+
+use super::{Checker, arrange, names};
+
+type At = Option<Range<usize>>;
+
+pub(super) fn check(checker: &mut Checker<'_>) {
+    let scenario = checker.scenario;
+    let mut faults: Vec<String> = scenario.gateway.connection.iter().map(|p| p.fault.name().to_owned()).collect();
+    for step in &scenario.steps {
+        let at = step.at.clone();
+        match &step.value {
+            Step::Start(actor) | Step::Stop(actor) => names::actor(checker, actor, at),
+            Step::Do(intent) => {
+                names::captures_in(checker, intent, &at);
+                do_step(checker, intent, at);
+                checker.bound.extend(intent.capture.keys().cloned());
+            }
+            Step::Send(send) => send_step(checker, send, &at),
+            Step::Expect(expect) => expect_step(checker, expect, at),
+            Step::Quiet(quiet) => {
+                names::captures_in(checker, quiet, &at);
+                pattern(checker, &quiet.pattern(), &at);
+            }
+            Step::Fault(fault) => {
+                faults.push(fault.name.name().to_owned());
+                if let Some(actor) = &fault.actor {
+                    names::actor(checker, actor, at);
+                }
+            }
+            Step::Heal(name) => heal(checker, name, &faults, at),
+            Step::Elapse(_) | Step::Note(_) => {}
+            Step::Close(close) => names::actor(checker, &close.actor, at),
+            Step::Control(control) => {
+                names::captures_in(checker, control, &at);
+                one_of(checker, "a control", &control.verbs(), &at);
+                if let Some(on) = &control.on {
+                    arrange::behavior(checker, on, 0, at.clone());
+                }
+                checker.bound.extend(control.capture.keys().cloned());
+            }
+            Step::Clock(clock) => clock_step(checker, clock, at),
+        }
+    }
+}
+
+fn one_of(checker: &mut Checker<'_>, what: &str, given: &[&'static str], at: &At) {
+    if given.len() == 1 {
+        return;
+    }
+    let message = if given.is_empty() {
+        format!("{what} does nothing")
+    } else {
+        format!("{what} does {} things: {}", given.len(), given.join(", "))
+    };
+    checker.report(
+        Problem::error("scenario::exactly_one", message).at(at.clone()).help("give exactly one, and split the step if need be"),
+    );
+}
+
+fn do_step(checker: &mut Checker<'_>, intent: &Do, at: At) {
+    names::client(checker, &intent.actor, at.clone());
+    let takes = intent.intent.arguments();
+    let given = intent.given();
+    for (name, required) in takes {
+        if *required && !given.contains(name) {
+            checker.report(
+                Problem::error("scenario::missing_argument", format!("{} needs `{name}`", intent.intent.name()))
+                    .at(at.clone())
+                    .help(format!("add `{name} = ...`")),
+            );
+        }
+    }
+    for name in given {
+        if !takes.iter().any(|(takes, _)| *takes == name) {
+            checker.report(
+                Problem::error("scenario::unknown_argument", format!("{} takes no `{name}`", intent.intent.name()))
+                    .at(at.clone())
+                    .help("remove it"),
+            );
+        }
+    }
+}
+
+fn send_step(checker: &mut Checker<'_>, send: &Send, at: &At) {
+    names::captures_in(checker, send, at);
+    names::raw(checker, &send.from, at.clone());
+    let kinds = [
+        ("connect", send.connect.is_some()),
+        ("request", send.request.is_some()),
+        ("frame", send.frame.is_some()),
+        ("text", send.text.is_some()),
+        ("binary", send.binary.is_some()),
+        ("ping", send.ping),
+    ];
+    let given: Vec<&'static str> = kinds.into_iter().filter_map(|(name, given)| given.then_some(name)).collect();
+    one_of(checker, "a send", &given, at);
+    if let (Some(method), false) = (&send.request, send.unlisted) {
+        names::method(checker, method, at.clone());
+    }
+}
+
+fn expect_step(checker: &mut Checker<'_>, expect: &Expect, at: At) {
+    names::captures_in(checker, expect, &at);
+    let wire = expect.pattern() != Pattern::default();
+    let kinds = [
+        ("a message", wire),
+        ("snapshot", expect.snapshot.is_some()),
+        ("durable", expect.durable.is_some()),
+        ("reports", expect.reports.is_some()),
+        ("gateway", expect.gateway.is_some()),
+    ];
+    let given: Vec<&'static str> = kinds.into_iter().filter_map(|(name, given)| given.then_some(name)).collect();
+    one_of(checker, "an expect", &given, &at);
+    let about_client = expect.snapshot.is_some() || expect.durable.is_some() || expect.reports.is_some();
+    match &expect.actor {
+        Some(actor) => names::client(checker, actor, at.clone()),
+        None if about_client => checker.report(
+            Problem::error("scenario::missing_argument", "whose snapshot is meant?".to_owned())
+                .at(at.clone())
+                .help("add `actor = \"...\"`"),
+        ),
+        None => {}
+    }
+    pattern(checker, &expect.pattern(), &at);
+    checker.bound.extend(expect.capture.keys().cloned());
+}
+
+pub(super) fn pattern(checker: &mut Checker<'_>, pattern: &Pattern, at: &At) {
+    for name in [&pattern.from, &pattern.to].into_iter().flatten() {
+        names::actor(checker, name, at.clone());
+    }
+    if pattern.from.is_some() && pattern.to.is_some() {
+        checker.report(
+            Problem::error("scenario::exactly_one", "a message goes one way: `from` or `to`".to_owned())
+                .at(at.clone())
+                .help("`from` is for what the actor says, `to` for what the gateway says to it"),
+        );
+    }
+    if pattern.unlisted {
+        return;
+    }
+    for method in [&pattern.method, &pattern.response].into_iter().flatten() {
+        names::method(checker, method, at.clone());
+    }
+    if let Some(event) = &pattern.event {
+        names::event(checker, event, at.clone());
+    }
+}
+
+fn heal(checker: &mut Checker<'_>, name: &str, faults: &[String], at: At) {
+    if faults.iter().any(|fault| fault == name) {
+        return;
+    }
+    checker.report(
+        Problem::error("scenario::nothing_to_heal", format!("no fault {name:?} was installed before"))
+            .at(at)
+            .help(format!("installed so far: {}", faults.join(", "))),
+    );
+}
+
+fn clock_step(checker: &mut Checker<'_>, clock: &Clock, at: At) {
+    if clock.of != "gateway" {
+        names::actor(checker, &clock.of, at.clone());
+    }
+    let kinds = [("offset", clock.offset.is_some()), ("jump", clock.jump.is_some()), ("freeze", clock.freeze.is_some())];
+    let given: Vec<&'static str> = kinds.into_iter().filter_map(|(name, given)| given.then_some(name)).collect();
+    one_of(checker, "a clock step", &given, &at);
+}

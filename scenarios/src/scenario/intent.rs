@@ -1,0 +1,155 @@
+//! What a client's user wants.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::pattern::RoleName;
+
+/// A user's intent (`do = { actor = "companion", intent = "reconnect" }`).
+///
+/// The intents are those of `client_core::Intent`; the other fields are their arguments.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Do {
+    /// The client.
+    pub actor: String,
+    /// What its user wants.
+    pub intent: IntentName,
+    /// `apply_setup_code`: the code, usually a capture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// `connect_shared_token`: the address; the gateway's when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// `connect_shared_token`: the token; `"$gateway.token"` is the right one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// `approve`, `reject`: what kind of request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<PairingKind>,
+    /// `approve`, `reject`: its id, usually a capture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// `request`: on which role's connection; `operator` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<RoleName>,
+    /// `request`: the method. `node_event`: the event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// `request`: the params. `node_event`: the payload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub params: Option<Value>,
+    /// `switch_gateway`: the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<String>,
+    /// Captures from the finished intent's report: JSON pointers.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub capture: std::collections::BTreeMap<String, String>,
+}
+
+/// The intents by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IntentName {
+    /// Connect to the active gateway.
+    Connect,
+    /// Disconnect and stay so.
+    Disconnect,
+    /// Reconnect both roles.
+    Reconnect,
+    /// Reconnect the node role only.
+    ReconnectNode,
+    /// Apply a setup code.
+    ApplySetupCode,
+    /// Connect with a shared token.
+    ConnectSharedToken,
+    /// Make another gateway the active one.
+    SwitchGateway,
+    /// Approve a pairing request.
+    Approve,
+    /// Reject a pairing request.
+    Reject,
+    /// Send a plain request.
+    Request,
+    /// Send an event as a node.
+    NodeEvent,
+}
+
+impl IntentName {
+    /// The word used in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Disconnect => "disconnect",
+            Self::Reconnect => "reconnect",
+            Self::ReconnectNode => "reconnect_node",
+            Self::ApplySetupCode => "apply_setup_code",
+            Self::ConnectSharedToken => "connect_shared_token",
+            Self::SwitchGateway => "switch_gateway",
+            Self::Approve => "approve",
+            Self::Reject => "reject",
+            Self::Request => "request",
+            Self::NodeEvent => "node_event",
+        }
+    }
+
+    /// The arguments it takes, required ones marked with `true`.
+    pub const fn arguments(self) -> &'static [(&'static str, bool)] {
+        match self {
+            Self::Connect | Self::Disconnect | Self::Reconnect | Self::ReconnectNode => &[],
+            Self::ApplySetupCode => &[("code", true)],
+            Self::ConnectSharedToken => &[("url", false), ("token", true)],
+            Self::SwitchGateway => &[("gateway", true)],
+            Self::Approve | Self::Reject => &[("kind", false), ("request_id", true)],
+            Self::Request => &[("role", false), ("method", true), ("params", false)],
+            Self::NodeEvent => &[("method", true), ("params", false)],
+        }
+    }
+}
+
+/// What is asked for in a pairing request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PairingKind {
+    /// A device.
+    Device,
+    /// A node's surface.
+    Node,
+}
+
+impl Do {
+    /// An intent without arguments.
+    pub fn bare(actor: &str, intent: IntentName) -> Self {
+        Self {
+            actor: actor.to_owned(),
+            intent,
+            code: None,
+            url: None,
+            token: None,
+            kind: None,
+            request_id: None,
+            role: None,
+            method: None,
+            params: None,
+            gateway: None,
+            capture: std::collections::BTreeMap::new(),
+        }
+    }
+
+    /// The names of the arguments that are given.
+    pub fn given(&self) -> Vec<&'static str> {
+        let all = [
+            ("code", self.code.is_some()),
+            ("url", self.url.is_some()),
+            ("token", self.token.is_some()),
+            ("kind", self.kind.is_some()),
+            ("request_id", self.request_id.is_some()),
+            ("role", self.role.is_some()),
+            ("method", self.method.is_some()),
+            ("params", self.params.is_some()),
+            ("gateway", self.gateway.is_some()),
+        ];
+        all.into_iter().filter_map(|(name, given)| given.then_some(name)).collect()
+    }
+}

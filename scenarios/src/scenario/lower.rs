@@ -1,0 +1,204 @@
+//! From the scenario's words to the gateway's: configuration, behaviours, control.
+
+use gateway_core::{Behavior, Config, Reply};
+use gateway_protocol::Role;
+use serde_json::{Map, Value, json};
+
+use super::control::Control;
+use super::gateway::{AuthMode, GatewayPlan, On};
+use super::pattern::RoleName;
+
+/// A part of a scenario that the gateway does not understand.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("understand {what}: {why}")]
+pub struct LowerError {
+    /// The part.
+    pub what: String,
+    /// The gateway's words.
+    pub why: String,
+}
+
+fn read<T: serde::de::DeserializeOwned>(what: &str, value: Value) -> Result<T, LowerError> {
+    serde_path_to_error::deserialize(value)
+        .map_err(|error| LowerError { what: what.to_owned(), why: error.to_string() })
+}
+
+/// The role in the protocol's type.
+pub const fn role(name: RoleName) -> Role {
+    match name {
+        RoleName::Operator => Role::Operator,
+        RoleName::Node => Role::Node,
+    }
+}
+
+fn millis(lapse: super::Lapse) -> u64 {
+    u64::try_from(lapse.0.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The gateway's configuration; shared credentials are filled in by the world.
+pub fn config(plan: &GatewayPlan) -> Result<Config, LowerError> {
+    let mut fields = Map::new();
+    if let Some(timeout) = plan.handshake_timeout {
+        fields.insert("handshake_timeout_ms".to_owned(), json!(millis(timeout)));
+    }
+    if let Some(interval) = plan.tick_interval {
+        fields.insert("tick_interval_ms".to_owned(), json!(millis(interval)));
+    }
+    if let Some(starting) = plan.starting {
+        fields.insert("starting_ms".to_owned(), json!(millis(starting)));
+    }
+    let mut auth = Map::new();
+    let mode = match plan.auth.unwrap_or_default() {
+        AuthMode::Token => "token",
+        AuthMode::Password => "password",
+        AuthMode::None => "none",
+    };
+    auth.insert("mode".to_owned(), json!(mode));
+    if let Some(limit) = plan.rate_limit {
+        auth.insert(
+            "rate_limit".to_owned(),
+            json!({
+                "max_attempts": limit.max_attempts,
+                "window_ms": millis(limit.window),
+                "lockout_ms": millis(limit.lockout),
+                "exempt_loopback": limit.exempt_loopback,
+            }),
+        );
+    }
+    fields.insert("auth".to_owned(), Value::Object(auth));
+    let mut whole = Value::Object(fields);
+    json_patch::merge(&mut whole, &Value::Object(plan.config.clone()));
+    read("[gateway.config]", whole)
+}
+
+/// A behaviour; `fallback` names one that has no name.
+pub fn behavior(on: &On, fallback: &str) -> Result<Behavior, LowerError> {
+    let name = on.name.clone().unwrap_or_else(|| fallback.to_owned());
+    let mut when = Map::new();
+    if on.open {
+        when.insert("on".to_owned(), json!("open"));
+    }
+    if let Some(method) = &on.method {
+        when.insert("method".to_owned(), json!(method));
+    }
+    if let Some(role) = on.role {
+        when.insert("role".to_owned(), json!(role.name()));
+    }
+    if let Some(connection) = on.connection {
+        when.insert("conn".to_owned(), json!(connection));
+    }
+    if let Some(nth) = on.nth {
+        when.insert("nth".to_owned(), json!(nth));
+    }
+    if let Some(params) = &on.params {
+        when.insert("params".to_owned(), params.clone());
+    }
+    let reply: Reply = read(&format!("what behaviour {name:?} does"), reply(on))?;
+    let when = read(&format!("when behaviour {name:?} applies"), Value::Object(when))?;
+    Ok(Behavior { name, when, reply, times: on.times })
+}
+
+fn reply(on: &On) -> Value {
+    let mut parts = Vec::new();
+    if let Some(challenge) = &on.challenge {
+        parts.push(json!({ "challenge": {
+            "skip": challenge.skip,
+            "delay_ms": challenge.delay.map(millis),
+            "ts_offset_ms": challenge.ts_offset.map(|offset| offset.millis),
+            "nonce": challenge.nonce,
+            "payload": challenge.payload,
+        }}));
+    }
+    if !on.events.is_empty() {
+        parts.push(json!({ "events": on.events }));
+    }
+    if let Some(raw) = &on.raw {
+        parts.push(json!({ "raw": raw }));
+    }
+    if let Some(payload) = &on.respond {
+        parts.push(json!({ "respond": payload }));
+    }
+    if let Some(error) = &on.error {
+        parts.push(json!({ "error": error }));
+    }
+    if let Some(patch) = &on.patch {
+        parts.push(json!({ "patch": patch }));
+    }
+    if on.ignore {
+        parts.push(json!("ignore"));
+    }
+    if on.pass {
+        parts.push(json!("pass"));
+    }
+    if let Some(close) = &on.close {
+        parts.push(json!({ "close": { "code": close.code, "reason": close.reason } }));
+    }
+    if on.abort {
+        parts.push(json!("abort"));
+    }
+    let whole = match <[Value; 1]>::try_from(parts) {
+        Ok([only]) => only,
+        Err(parts) => json!({ "sequence": parts }),
+    };
+    match on.delay {
+        Some(delay) => json!({ "delay": { "ms": millis(delay), "then": whole } }),
+        None => whole,
+    }
+}
+
+/// The gateway's order for a control whose captures are filled in.
+///
+/// `None` for the ones that the world carries out itself: `stop`, `start`, and `rotate_shared_token`
+/// (whose new value the world makes).
+pub fn control(control: &Control) -> Result<Option<gateway_core::Control>, LowerError> {
+    let value = if let Some(request) = &control.approve {
+        json!({ "verb": "approve", "request_id": request })
+    } else if let Some(request) = &control.reject {
+        json!({ "verb": "reject", "request_id": request })
+    } else if let Some(device) = &control.remove_device {
+        json!({ "verb": "remove_device", "device_id": device })
+    } else if let Some(token) = &control.revoke_token {
+        json!({ "verb": "revoke_token", "device_id": token.device, "role": token.role.name() })
+    } else if let Some(token) = &control.rotate_token {
+        json!({ "verb": "rotate_token", "device_id": token.device, "role": token.role.name() })
+    } else if let Some(request) = &control.approve_node {
+        json!({ "verb": "approve_node", "request_id": request })
+    } else if let Some(request) = &control.reject_node {
+        json!({ "verb": "reject_node", "request_id": request })
+    } else if let Some(node) = &control.remove_node {
+        json!({ "verb": "remove_node", "node_id": node })
+    } else {
+        return second_half(control);
+    };
+    read("control", value).map(Some)
+}
+
+fn second_half(control: &Control) -> Result<Option<gateway_core::Control>, LowerError> {
+    let value = if let Some(restart) = &control.restart {
+        json!({ "verb": "restart", "down_for_ms": restart.down_for.map(millis), "reason": restart.reason })
+    } else if let Some(mint) = &control.mint_setup_code {
+        json!({ "verb": "mint_setup_code", "url": mint.url, "ttl_ms": mint.ttl.map(millis) })
+    } else if let Some(invoke) = &control.invoke {
+        json!({
+            "verb": "invoke", "node_id": invoke.node, "command": invoke.command,
+            "params": invoke.params, "timeout_ms": invoke.timeout.map(millis),
+        })
+    } else if let Some(invoke) = &control.cancel_invoke {
+        json!({ "verb": "invoke_cancel", "invoke_id": invoke })
+    } else if let Some(on) = &control.on {
+        let behavior = behavior(on, "mounted")?;
+        return Ok(Some(gateway_core::Control::Mount { behavior: Box::new(behavior) }));
+    } else if let Some(name) = &control.off {
+        json!({ "verb": "unmount", "name": name })
+    } else if control.expire_pending {
+        json!({ "verb": "expire_pending" })
+    } else if let Some(event) = &control.broadcast {
+        json!({
+            "verb": "send_event", "event": event.event, "payload": event.payload,
+            "role": event.role.map(RoleName::name), "targeted": event.targeted,
+        })
+    } else {
+        return Ok(None);
+    };
+    read("control", value).map(Some)
+}

@@ -1,0 +1,218 @@
+//! The scenario value: what is arranged, what happens, what must hold at the end.
+//!
+//! A scenario is data. Three makers give the same value: a TOML file ([`parse`]), [`Scenario::builder`],
+//! and [`print`] turns a value back into a file. The runner sees only the value.
+//!
+//! | module | content |
+//! |---|---|
+//! | `actor` `gateway` `fault` `connect` | what is arranged |
+//! | `step` `intent` `control` `pattern` | the verbs and what they look for |
+//! | `finally` | what must hold at the end |
+//! | [`parse`] [`check`] [`print`] [`schema`] | TOML with places in errors, sense, the way back, JSON Schema |
+//!
+//! ```
+//! let text = r#"
+//! title = "A client connects"
+//! about = "gateway-behaviour 2"
+//! [actor.companion]
+//! kind = "client"
+//! holds = { shared_token = "valid" }
+//! [[step]]
+//! start = "companion"
+//! [[step]]
+//! expect = { to = "companion", response = "connect", ok = true }
+//! "#;
+//! let scenario = scenarios::scenario::parse("setup-connect/a-client-connects", text).unwrap();
+//! assert_eq!(scenario.steps.len(), 2);
+//! ```
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+mod actor;
+mod builder;
+pub mod captures;
+pub mod check;
+mod connect;
+mod control;
+mod diagnostic;
+mod fault;
+mod finally;
+mod gateway;
+mod intent;
+mod lapse;
+mod located;
+pub mod lower;
+mod parsing;
+mod pattern;
+pub mod print;
+pub mod schema;
+mod shard;
+mod step;
+
+pub use actor::{Actor, ClientActor, Held, Holds, Peer, Policy, RawActor, UrlForm};
+pub use builder::Builder;
+pub use connect::{AuthPlan, ConnectPlan, DevicePlan};
+pub use control::{Broadcast, Control, Invoke, MintSetupCode, Restart, TokenOf};
+pub use diagnostic::{Problem, Problems, Severity};
+pub use fault::{Fault, FaultName, Way};
+pub use finally::Finally;
+pub use gateway::{AuthMode, ChallengePlan, ClosePlan, ConnectionPlan, GatewayPlan, On, RateLimit};
+pub use intent::{Do, IntentName, PairingKind};
+pub use lapse::{Lapse, LapseError, Offset};
+pub use located::Located;
+pub use parsing::{parse, parse_unchecked};
+pub use pattern::{
+    At, ClosePattern, Count, DEFAULT_WITHIN, Ended, Expect, Never, Pattern, Quiet, RoleName, Which,
+};
+pub use schema::schema_json;
+pub use shard::Shard;
+pub use step::{Clock, Close, End, How, Send, Step};
+
+/// A scenario.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Scenario {
+    /// Its stable name: the path below `suite/` without `.toml`. Not written in the file.
+    #[serde(skip)]
+    pub id: String,
+    /// What it shows, as a sentence.
+    pub title: String,
+    /// Where it comes from: an issue, a requirement, a page of the reference.
+    pub about: String,
+    /// Capabilities that the client under test must have (`node`, `companion`, ...).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<String>,
+    /// The shard, when it is not the first segment of the path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
+    /// Which companion its clients behave like.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
+    /// The gateway version that the mock behaves like.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// Where it runs; `memory` and `loopback` when absent.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub worlds: Vec<WorldName>,
+    /// Invariants that it breaks on purpose, each with the reason.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub allow: BTreeMap<String, String>,
+    /// The parties.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, Actor>")]
+    pub actor: IndexMap<String, Actor>,
+    /// The gateway's side.
+    #[serde(skip_serializing_if = "actor::is_default")]
+    pub gateway: GatewayPlan,
+    /// The script.
+    #[serde(rename = "step")]
+    pub steps: Vec<Located<Step>>,
+    /// What must not be seen.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub never: Vec<Located<Never>>,
+    /// How often something is seen.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub count: Vec<Located<Count>>,
+    /// What must hold when the script is over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub finally: Vec<Located<Finally>>,
+    /// The text it was read from, and the file's name, for findings that point there.
+    #[serde(skip)]
+    pub source: Source,
+}
+
+/// Where a scenario was read from.
+#[derive(Clone, Debug, Default)]
+pub struct Source {
+    /// File name for messages, relative to the workspace or the suite.
+    pub file: String,
+    /// The whole text.
+    pub text: String,
+}
+
+/// Two scenarios that say the same are equal, wherever they were read from.
+impl PartialEq for Source {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+/// The grounds that a scenario can run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WorldName {
+    /// The two brains in a loop, without sockets, in virtual time.
+    Core,
+    /// The real shells over in-memory streams, in virtual time.
+    Memory,
+    /// The real shells over TCP on the loopback interface, in real time.
+    Loopback,
+    /// The real gateway.
+    Real,
+    /// A WSL distribution.
+    Wsl,
+}
+
+impl WorldName {
+    /// Every world.
+    pub const ALL: [Self; 5] = [Self::Core, Self::Memory, Self::Loopback, Self::Real, Self::Wsl];
+
+    /// The word used in files and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Core => "core",
+            Self::Memory => "memory",
+            Self::Loopback => "loopback",
+            Self::Real => "real",
+            Self::Wsl => "wsl",
+        }
+    }
+
+    /// The world with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|world| world.name() == name)
+    }
+}
+
+impl Scenario {
+    /// Starts a scenario made in Rust.
+    pub fn builder(id: &str, title: &str) -> Builder {
+        Builder::new(id, title)
+    }
+
+    /// The worlds it runs in.
+    pub fn worlds(&self) -> Vec<WorldName> {
+        if self.worlds.is_empty() {
+            vec![WorldName::Memory, WorldName::Loopback]
+        } else {
+            self.worlds.clone()
+        }
+    }
+
+    /// The shard: said in the head, else the first segment of the id.
+    pub fn shard(&self) -> Option<Shard> {
+        self.shard.or_else(|| Shard::of_id(&self.id))
+    }
+
+    /// Line and column (from 1) of a place in the file.
+    pub fn line_of(&self, at: Option<&std::ops::Range<usize>>) -> Option<(usize, usize)> {
+        let start = at?.start;
+        let before = self.source.text.get(..start)?;
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1;
+        Some((line, column))
+    }
+
+    /// `suite/x/y.toml:12` for a place in the file, or the id when it was made in Rust.
+    pub fn place(&self, at: Option<&std::ops::Range<usize>>) -> String {
+        match self.line_of(at) {
+            Some((line, _column)) => format!("{}:{line}", self.source.file),
+            None if self.source.file.is_empty() => self.id.clone(),
+            None => self.source.file.clone(),
+        }
+    }
+}
