@@ -1,0 +1,46 @@
+//! `companion`: the client as a process of its own.
+//!
+//! ```text
+//! companion --data-dir D [--url U --token T | --setup-code C] [--node] [--log-format json|text]
+//! ```
+//!
+//! Both roles connect to the active gateway of the data directory; `--url` with `--token`, or `--setup-code`,
+//! names one first. One JSON object per line on stdout tells each change; the log goes to stderr and holds no
+//! secret. It runs until SIGTERM or Ctrl-C.
+//!
+//! | line on stdout | when |
+//! |---|---|
+//! | `{"type":"ready","pid":…}` | signals are handled, before anything is connected |
+//! | `{"type":"state","snapshot":{…}}` | the snapshot changed |
+//! | `{"type":"event","event":…}` | anything else that the client tells |
+//! | `{"type":"stopped","exitCode":…}` | the last line |
+//!
+//! | exit code | meaning |
+//! |---|---|
+//! | 0 | ended by a signal, or nobody reads stdout any more |
+//! | 1 | the client broke: its task ended by itself, or signals can't be handled |
+//! | 2 | wrong usage |
+//! | 3 | the data directory can't be used: not readable, not writable, or in use |
+//! | 4 | the setup code or the URL can't be used; nothing was connected |
+
+mod companion;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let arguments = companion::Arguments::parse();
+    companion::log_to_stderr(arguments.log_format);
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "failed to start the runtime");
+            return ExitCode::from(companion::Exit::Broken as u8);
+        }
+    };
+    ExitCode::from(runtime.block_on(companion::run(arguments)) as u8)
+}
