@@ -100,10 +100,10 @@ class Mock {
 
   async restart() {
     const { url, token } = this.ready.control;
-    const response = await fetch(url, {
+    const response = await fetch(new URL("/v1/control", url), {
       method: "POST",
       headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
-      body: JSON.stringify({ restart: { reason: "lane" } }),
+      body: JSON.stringify({ verb: "restart", reason: "gateway restarting" }),
     });
     expect(response.ok, `the control endpoint restarts the mock: ${response.status} ${await response.text()}`);
   }
