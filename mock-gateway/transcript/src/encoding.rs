@@ -78,7 +78,7 @@ pub const PREFIX_BYTES: usize = 12;
 /// use transcript::encoding::{forms, Encoding};
 /// let forms = forms("top-secret");
 /// assert!(forms.contains(&(Encoding::Hex, b"746f702d736563726574".to_vec())));
-/// assert!(forms.contains(&(Encoding::Base64, b"dG9wLXNlY3Jl".to_vec())));
+/// assert!(forms.contains(&(Encoding::Base64, b"dG9wLXNlY3Jld".to_vec())));
 /// ```
 pub fn forms(value: &str) -> Vec<(Encoding, Vec<u8>)> {
     let bytes = value.as_bytes();

@@ -21,7 +21,7 @@ use crate::reader::Transcript;
 pub fn normalize(transcript: &Transcript) -> Transcript {
     let mut names = Normalizer::new();
     let mut header = transcript.header.clone();
-    header.world = "any".to_owned();
+    "any".clone_into(&mut header.world);
     Transcript {
         header,
         entries: transcript

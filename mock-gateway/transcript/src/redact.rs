@@ -36,6 +36,8 @@ use structure::Class;
 /// JSON texts inside JSON strings are opened this deep; what lies deeper is replaced whole.
 const MAX_NESTING: usize = 8;
 const TOO_DEEP: &str = "<unreadable:1>";
+/// What makes a short credential recognisable in a text.
+const HEADER: &str = "Authorization: ";
 
 struct Secret {
     kind: String,
@@ -227,7 +229,10 @@ impl Redactor {
 
     fn learn_member(&mut self, class: Option<Class>, member: &Value, depth: usize) {
         match (class, member) {
-            (Some(class), Value::String(text)) if !has_own_form(class, text) => {
+            (Some(class), Value::String(text)) if has_own_form(class, text) => {
+                self.learn_text(&format!("{HEADER}{text}"), depth);
+            }
+            (Some(class), Value::String(text)) => {
                 self.learn_value(class.kind, class.is_guess, text);
             }
             _ => self.learn_nested(member, depth),
@@ -332,7 +337,11 @@ impl Redactor {
 
     fn replaced_member(&mut self, class: Option<Class>, member: &Value, depth: usize) -> Value {
         match (class, member) {
-            (Some(class), Value::String(text)) if !has_own_form(class, text) => {
+            (Some(class), Value::String(text)) if has_own_form(class, text) => {
+                let line = self.replaced_text(&format!("{HEADER}{text}"), depth);
+                Value::from(line.strip_prefix(HEADER).unwrap_or(TOO_DEEP))
+            }
+            (Some(_), Value::String(text)) => {
                 Value::String(self.pseudonym(text).unwrap_or_else(|| text.clone()))
             }
             (Some(class), Value::Number(number)) if class.kind == "password" => {

@@ -10,18 +10,20 @@ pub(crate) struct Class {
     pub(crate) is_guess: bool,
 }
 
-const fn sure(kind: &'static str) -> Option<Class> {
-    Some(Class {
-        kind,
-        is_guess: false,
-    })
-}
+impl Class {
+    const fn sure(kind: &'static str) -> Self {
+        Self {
+            kind,
+            is_guess: false,
+        }
+    }
 
-const fn guess(kind: &'static str) -> Option<Class> {
-    Some(Class {
-        kind,
-        is_guess: true,
-    })
+    const fn guess(kind: &'static str) -> Self {
+        Self {
+            kind,
+            is_guess: true,
+        }
+    }
 }
 
 /// The longest name that is looked at; longer ones hold no known secret name.
@@ -31,29 +33,29 @@ const MAX_NAME: usize = 40;
 pub(crate) fn classify(name: &str) -> Option<Class> {
     let mut buffer = [0_u8; MAX_NAME];
     let folded = fold(name, &mut buffer)?;
-    match folded {
+    Some(match folded {
         "token" | "authtoken" | "sharedtoken" | "gatewaytoken" | "sharedgatewaytoken"
-        | "xopenclawtoken" => guess("shared-token"),
+        | "xopenclawtoken" => Class::guess("shared-token"),
         "devicetoken" | "operatortoken" | "operatordevicetoken" | "nodedevicetoken" => {
-            sure("device-token")
+            Class::sure("device-token")
         }
-        "nodetoken" => guess("device-token"),
-        "bootstraptoken" => sure("bootstrap-token"),
-        "password" | "passwd" | "passphrase" | "gatewaypassword" => sure("password"),
-        "setupcode" | "bootstrapcode" => sure("setup-code"),
-        "signature" => sure("signature"),
+        "nodetoken" => Class::guess("device-token"),
+        "bootstraptoken" => Class::sure("bootstrap-token"),
+        "password" | "passwd" | "passphrase" | "gatewaypassword" => Class::sure("password"),
+        "setupcode" | "bootstrapcode" => Class::sure("setup-code"),
+        "signature" => Class::sure("signature"),
         "privatekey" | "privatekeybase64" | "privatekeypem" | "secretkey" | "signingkey" => {
-            sure("private-key")
+            Class::sure("private-key")
         }
-        "authorization" | "proxyauthorization" => guess("authorization"),
-        "cookie" | "setcookie" => guess("cookie"),
-        "apikey" | "xapikey" => guess("api-key"),
-        "clientsecret" | "secret" => guess("secret"),
-        _ if folded.ends_with("token") => guess("token"),
-        _ if folded.ends_with("password") => guess("password"),
-        _ if folded.ends_with("secret") => guess("secret"),
-        _ => None,
-    }
+        "authorization" | "proxyauthorization" => Class::guess("authorization"),
+        "cookie" | "setcookie" => Class::guess("cookie"),
+        "apikey" | "xapikey" => Class::guess("api-key"),
+        "clientsecret" | "secret" => Class::guess("secret"),
+        _ if folded.ends_with("token") => Class::guess("token"),
+        _ if folded.ends_with("password") => Class::guess("password"),
+        _ if folded.ends_with("secret") => Class::guess("secret"),
+        _ => return None,
+    })
 }
 
 /// What the string under `name` of `object` is. A `token` beside a role, device or scopes was issued to a device.
@@ -64,7 +66,7 @@ pub(crate) fn classify_member(name: &str, object: &Map<String, Value>) -> Option
             .iter()
             .any(|sibling| object.contains_key(*sibling))
     {
-        return sure("device-token");
+        return Some(Class::sure("device-token"));
     }
     Some(class)
 }
