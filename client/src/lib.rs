@@ -32,4 +32,4 @@ pub use invoke::{
     RunPolicy, SearchPath,
 };
 pub use socket::SocketOptions;
-pub use store::{FailurePlan, FileStore, LoadError, MemoryStore, Store};
+pub use store::{FailurePlan, FileStore, LoadError, MemoryState, MemoryStore, Store};
