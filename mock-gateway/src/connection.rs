@@ -1,0 +1,191 @@
+//! One socket from accept to end: HTTP first, then, if it upgrades, the WebSocket driver on the same task.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, Response};
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use link::{Admission, Carrier, Controlled as _, FaultName, FaultStream, FaultTable};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use transcript::{Draft, Kind, Recorder};
+
+use crate::clock::Clock;
+use crate::driver::Driver;
+use crate::http::{self, RemoteIp, Site};
+use crate::hub::{Accepted, HubHandle, Port};
+use crate::socket::Socket;
+use crate::upgrade::{self, Refusal};
+
+/// A test names itself with this header of its upgrade, for the transcript; nothing else looks at it.
+const ACTOR_HEADER: &str = "x-clawproof-actor";
+
+/// Largest HTTP head. The real gateway takes 16 KiB, node's default.
+const HTTP_BUFFER: usize = 16 * 1024;
+
+/// What every socket task needs.
+pub(crate) struct Shared {
+    pub(crate) hub: HubHandle,
+    pub(crate) recorder: Recorder,
+    pub(crate) faults: FaultTable,
+    pub(crate) clock: Clock,
+    http: http1::Builder,
+    router: TowerToHyperService<Router>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        hub: HubHandle,
+        site: Site,
+        recorder: Recorder,
+        faults: FaultTable,
+        clock: Clock,
+        ) -> Self {
+        let mut http = http1::Builder::new();
+        // The date would be the machine's, not the run's.
+        http.auto_date_header(false).max_buf_size(HTTP_BUFFER).half_close(false);
+        Self { hub, recorder, faults, clock, http, router: TowerToHyperService::new(http::router(site)) }
+    }
+}
+
+/// Runs one accepted stream to its end.
+pub(crate) async fn run<C: Carrier>(
+    stream: FaultStream<C>,
+    ip: IpAddr,
+    shared: Arc<Shared>,
+    cancel: CancellationToken,
+) {
+    let faults = &shared.faults;
+    let conn = faults.next_connection();
+    match faults.admit(conn) {
+        // The last two are done by the stream and by the wire.
+        Admission::Accept | Admission::Hold | Admission::UpgradeThenSilence => {}
+        Admission::Refuse => {
+            stream.control().reset();
+            shared.recorder.record(refused(conn, &shared));
+            return;
+        }
+    }
+    faults.attach(conn, stream.control());
+    // On the heap, so that an idle WebSocket does not keep the room that HTTP needed.
+    match Box::pin(serve_http(stream, conn, ip, &shared, &cancel)).await {
+        Some((stream, already_read, upgraded)) => {
+            let socket = Socket::new(stream, &already_read, gateway_protocol::limits::PRE_HELLO_MESSAGE_BYTES);
+            Driver::new(conn, socket, upgraded, &shared).run(cancel).await;
+        }
+        None => faults.detach(conn),
+    }
+}
+
+fn refused(conn: u32, shared: &Shared) -> Draft {
+    Draft::new(shared.clock.micros(), Kind::Fault).conn(conn).text(FaultName::Refuse.as_str())
+}
+
+/// A connection that has upgraded, and who is at its other end.
+pub(crate) struct Upgraded {
+    pub(crate) accepted: Accepted,
+    pub(crate) peer: Value,
+}
+
+/// Serves requests until the client leaves, the port closes, or a request has upgraded.
+async fn serve_http<C: Carrier>(
+    stream: FaultStream<C>,
+    conn: u32,
+    ip: IpAddr,
+    shared: &Arc<Shared>,
+    cancel: &CancellationToken,
+) -> Option<(FaultStream<C>, Bytes, Upgraded)> {
+    let service = PortService { conn, ip, shared: Arc::clone(shared), upgraded: Arc::default() };
+    let mut port = shared.hub.port();
+    let connection = shared.http.serve_connection(TokioIo::new(stream), service).without_shutdown();
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        biased;
+        () = cancel.cancelled() => return None,
+        ended = &mut connection => ended,
+        _ = port.wait_for(|port| *port != Port::Open) => return None,
+    };
+    let parts = match ended {
+        Ok(parts) => parts,
+        Err(error) => {
+            tracing::debug!("http: {error}");
+            return None;
+        }
+    };
+    let upgraded = parts.service.take_upgraded()?;
+    Some((parts.io.into_inner(), parts.read_buf, upgraded))
+}
+
+/// One connection's view of the routes; remembers that it has upgraded.
+struct PortService {
+    conn: u32,
+    ip: IpAddr,
+    shared: Arc<Shared>,
+    upgraded: Arc<Mutex<Option<Upgraded>>>,
+}
+
+impl PortService {
+    fn take_upgraded(&self) -> Option<Upgraded> {
+        self.upgraded.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// The request was malformed in a way that gets no answer.
+#[derive(Debug, thiserror::Error)]
+#[error("hung up without an answer")]
+struct HungUp;
+
+impl Service<Request<Incoming>> for PortService {
+    type Response = Response<Body>;
+    type Error = HungUp;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, HungUp>> + Send>>;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        if upgrade::wanted(&request) {
+            let (conn, ip, shared) = (self.conn, self.ip, Arc::clone(&self.shared));
+            let slot = Arc::clone(&self.upgraded);
+            return Box::pin(async move {
+                let (response, upgraded) = answer_upgrade(&request, conn, ip, &shared).await?;
+                *slot.lock().unwrap_or_else(PoisonError::into_inner) = upgraded;
+                Ok(response)
+            });
+        }
+        request.extensions_mut().insert(RemoteIp(self.ip));
+        let answer = self.shared.router.call(request.map(Body::new));
+        Box::pin(async move { answer.await.map_err(|never| match never {}) })
+    }
+}
+
+async fn answer_upgrade(
+    request: &Request<Incoming>,
+    conn: u32,
+    ip: IpAddr,
+    shared: &Shared,
+) -> Result<(Response<Body>, Option<Upgraded>), HungUp> {
+    let checked = match upgrade::check(request) {
+        Ok(upgrade) => upgrade,
+        Err(refusal) => return Ok((refusal.response(), None)),
+    };
+    let peer = upgrade::peer(ip, request.headers());
+    let mut described = json!({"remoteIp": ip, "origin": peer.origin, "host": peer.host, "path": request.uri().path()});
+    let actor = request.headers().get(ACTOR_HEADER).and_then(|name| name.to_str().ok());
+    if let (Some(actor), Some(described)) = (actor, described.as_object_mut()) {
+        described.insert("actor".to_owned(), actor.into());
+    }
+    match shared.hub.upgrade(conn, peer).await.ok_or(HungUp)? {
+        Ok(accepted) => Ok((checked.response(), Some(Upgraded { accepted, peer: described }))),
+        Err(admission) => match Refusal::of(admission) {
+            Some(refusal) => Ok((refusal.response(), None)),
+            None => Err(HungUp),
+        },
+    }
+}

@@ -1,0 +1,450 @@
+//! One WebSocket from upgrade to end: carries messages between the socket, the wire and the hub.
+//!
+//! Every message enters the [`Wire`] and leaves it again, both ways, so faults and the recorder see what a peer at
+//! the gateway's end of the link sees. The driver knows WebSocket (ping, pong, close) and nothing of the protocol.
+//!
+//! - [`Driver`]: the loop. `ending.rs`: how a connection ends.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use gateway_core::Input;
+use gateway_protocol::CloseFrame;
+use link::{Carrier, Controlled as _, Cut, Departure, FaultStream, Wire, WireMessage};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite;
+use tokio_util::sync::CancellationToken;
+use transcript::{Direction, Draft, Kind, Recorder};
+
+use crate::clock::{Alarm, Clock};
+use crate::connection::{Shared, Upgraded};
+use crate::hub::{Accepted, Command, HubHandle};
+use crate::socket::{Message, Socket};
+
+/// How long a closing handshake and the end of the stream after it may take; node's `ws` waits as long.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Commands are left in the outbox while this many bytes wait for the stream, so that the hub's count of what a slow
+/// consumer has not read stays true.
+const WRITE_AHEAD: usize = 64 * 1024;
+
+/// Commands taken before the next look at the socket.
+const BATCH: usize = 32;
+
+/// What happened next.
+enum Event {
+    Stop,
+    Command(Option<Command>),
+    Read(Result<tungstenite::Message, tungstenite::Error>),
+    WriteFailed,
+    /// The stream took everything; commands are welcome again.
+    Written,
+    /// A message on the wire is due, or a fault was installed or healed.
+    WireMoved,
+    TimedOut,
+}
+
+/// How the loop ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// Everything was said that will be said: FIN, and wait for the peer's.
+    InOrder,
+    /// The stream is dropped as it is.
+    AtOnce,
+    /// A fault keeps the stream open until the peer leaves.
+    HeldOpen,
+}
+
+/// One WebSocket.
+pub(crate) struct Driver<C: Carrier> {
+    conn: u32,
+    socket: Socket<FaultStream<C>>,
+    wire: Wire,
+    faults: watch::Receiver<u64>,
+    outbox: mpsc::Receiver<Command>,
+    buffered: Arc<AtomicUsize>,
+    hub: HubHandle,
+    clock: Clock,
+    recorder: Recorder,
+    /// Whether the next read may give a message: not after a close frame, an end of stream or a protocol error.
+    reading: bool,
+    /// The peer will say nothing more that counts.
+    peer_is_done: bool,
+    /// The peer's close frame, as it was read.
+    peer_close: Option<CloseFrame>,
+    close: CloseState,
+    /// The peer has ended its side of the stream.
+    eof: bool,
+    told_hub: bool,
+}
+
+/// Our half of the closing handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CloseState {
+    Open,
+    /// The gateway has decided to close; the frame may still be on the wire.
+    Decided { deadline: Instant },
+    /// The frame is in the socket's write buffer or gone.
+    Sent { deadline: Instant },
+}
+
+impl<C: Carrier> Driver<C> {
+    pub(crate) fn new(conn: u32, socket: Socket<FaultStream<C>>, upgraded: Upgraded, shared: &Shared) -> Self {
+        let Accepted { outbox, buffered } = upgraded.accepted;
+        let recorder = shared.recorder.clone();
+        let wire = Wire::new(conn, shared.faults.clone(), recorder.clone());
+        wire.opened(shared.clock.now(), upgraded.peer);
+        Self {
+            conn,
+            socket,
+            wire,
+            faults: shared.faults.watch(),
+            outbox,
+            buffered,
+            hub: shared.hub.clone(),
+            clock: shared.clock,
+            recorder,
+            reading: true,
+            peer_is_done: false,
+            peer_close: None,
+            close: CloseState::Open,
+            eof: false,
+            told_hub: false,
+        }
+    }
+
+    /// Runs the connection to its end.
+    pub(crate) async fn run(mut self, cancel: CancellationToken) {
+        let mut alarm = Alarm::default();
+        let end = loop {
+            if let Some(end) = self.carry().await {
+                break end;
+            }
+            if self.flush_now().is_err() {
+                break End::AtOnce;
+            }
+            if self.is_over() {
+                break End::InOrder;
+            }
+            match self.next(&mut alarm, &cancel).await {
+                Event::Stop => break End::AtOnce,
+                Event::Command(command) => {
+                    if self.obey_some(command) {
+                        break End::AtOnce;
+                    }
+                }
+                Event::Read(read) => {
+                    if self.take(read).await {
+                        break End::AtOnce;
+                    }
+                }
+                Event::WriteFailed | Event::TimedOut => break End::AtOnce,
+                Event::Written | Event::WireMoved => {}
+            }
+        };
+        self.tell_hub_closed().await;
+        self.finish(end, &cancel).await;
+    }
+
+    async fn next(&mut self, alarm: &mut Alarm, cancel: &CancellationToken) -> Event {
+        let deadline = self.deadline();
+        let takes_commands = self.close == CloseState::Open && self.socket.unwritten() < WRITE_AHEAD;
+        let Self { socket, faults, outbox, reading, .. } = self;
+        let blocked = !takes_commands && socket.unwritten() > 0;
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => Event::Stop,
+            command = outbox.recv(), if takes_commands => Event::Command(command),
+            event = poll_fn(|cx| poll_socket(socket, cx, *reading, blocked)) => event,
+            _ = faults.changed() => Event::WireMoved,
+            () = alarm.at(deadline) => {
+                let timed_out = matches!(self.close, CloseState::Decided { deadline } | CloseState::Sent { deadline }
+                    if deadline <= Instant::now());
+                if timed_out { Event::TimedOut } else { Event::WireMoved }
+            }
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let wire = self.wire.next_deadline().map(|at| self.clock.instant(at));
+        let close = match self.close {
+            CloseState::Open => None,
+            CloseState::Decided { deadline } | CloseState::Sent { deadline } => Some(deadline),
+        };
+        wire.into_iter().chain(close).min()
+    }
+
+    /// Moves everything that is due over the wire.
+    async fn carry(&mut self) -> Option<End> {
+        while let Some(leaving) = self.wire.poll(self.clock.now()) {
+            match (leaving.what, leaving.dir) {
+                (Departure::Deliver(message), Direction::ClientToGateway) => self.deliver_up(message).await,
+                (Departure::Deliver(message), Direction::GatewayToClient) => self.deliver_down(&message),
+                (Departure::Cut(cut), _) => return Some(self.cut(cut).await),
+            }
+        }
+        None
+    }
+
+    /// A message has reached the gateway.
+    async fn deliver_up(&mut self, message: WireMessage) {
+        let conn = self.conn;
+        match message {
+            WireMessage::Text(text) if self.close == CloseState::Open => {
+                self.hub.input(Input::Text { conn, text }).await;
+            }
+            WireMessage::Binary(bytes) if self.close == CloseState::Open => {
+                self.hub.input(Input::Binary { conn, bytes }).await;
+            }
+            WireMessage::Ping(body) => self.send(WireMessage::Pong(body)),
+            WireMessage::Text(_) | WireMessage::Binary(_) | WireMessage::Pong(_) => {}
+            WireMessage::Close(frame) => {
+                self.peer_is_done = true;
+                self.tell_hub_closed().await;
+                self.close_with(frame);
+            }
+        }
+    }
+
+    /// A message has reached the client's end of the link.
+    fn deliver_down(&mut self, message: &WireMessage) {
+        match message {
+            WireMessage::Text(text) => self.socket.queue(&Message::Text(text)),
+            WireMessage::Binary(bytes) => self.socket.queue(&Message::Binary(bytes)),
+            WireMessage::Ping(bytes) => self.socket.queue(&Message::Ping(bytes)),
+            WireMessage::Pong(bytes) => self.socket.queue(&Message::Pong(bytes)),
+            WireMessage::Close(frame) => {
+                self.socket.queue(&Message::Close(frame.as_ref().map(|frame| (frame.code, frame.reason.as_str()))));
+                self.close = CloseState::Sent { deadline: Instant::now() + CLOSE_TIMEOUT };
+            }
+        }
+    }
+
+    /// Puts a message on the wire towards the client; nothing follows a close frame.
+    fn send(&mut self, message: WireMessage) {
+        if self.close == CloseState::Open {
+            self.wire.enter(self.clock.now(), Direction::GatewayToClient, message);
+        }
+    }
+
+    fn close_with(&mut self, frame: Option<CloseFrame>) {
+        if self.close == CloseState::Open {
+            self.send(WireMessage::Close(frame));
+            self.close = CloseState::Decided { deadline: Instant::now() + CLOSE_TIMEOUT };
+        }
+    }
+
+    /// Carries out a command and those right behind it; true when the connection must end at once.
+    fn obey_some(&mut self, first: Option<Command>) -> bool {
+        let mut next = Some(first);
+        for _ in 0..BATCH {
+            let Some(command) = next else { break };
+            if self.obey(command) {
+                return true;
+            }
+            next = self.outbox.try_recv().ok().map(Some);
+        }
+        next.flatten().is_some_and(|command| self.obey(Some(command)))
+    }
+
+    fn obey(&mut self, command: Option<Command>) -> bool {
+        match command {
+            Some(Command::Text(text)) => {
+                self.buffered.fetch_sub(text.len(), Ordering::Relaxed);
+                self.send(WireMessage::Text(text));
+            }
+            Some(Command::Binary(bytes)) => {
+                self.buffered.fetch_sub(bytes.len(), Ordering::Relaxed);
+                self.send(WireMessage::Binary(bytes));
+            }
+            Some(Command::Ping) => self.send(WireMessage::Ping(Vec::new())),
+            Some(Command::Close(frame)) => self.close_with(Some(frame)),
+            Some(Command::Limit(max_message)) => self.socket.limit(max_message),
+            Some(Command::Abort) => return true,
+            // The hub has let go of this connection: it read too slowly. ref: gateway-behaviour.md §1.3
+            None => self.close_with(Some(CloseFrame::new(1008, "slow consumer"))),
+        }
+        false
+    }
+
+    /// Takes what was read; true when the stream is broken.
+    async fn take(&mut self, read: Result<tungstenite::Message, tungstenite::Error>) -> bool {
+        let message = match read {
+            Ok(tungstenite::Message::Text(text)) => WireMessage::Text(text.as_str().to_owned()),
+            Ok(tungstenite::Message::Binary(bytes)) => WireMessage::Binary(bytes.into()),
+            Ok(tungstenite::Message::Ping(bytes)) => WireMessage::Ping(bytes.into()),
+            Ok(tungstenite::Message::Pong(bytes)) => WireMessage::Pong(bytes.into()),
+            Ok(tungstenite::Message::Close(frame)) => {
+                self.reading = false;
+                self.peer_close = frame.map(|frame| CloseFrame {
+                    code: frame.code.into(),
+                    reason: frame.reason.as_str().to_owned(),
+                });
+                WireMessage::Close(self.peer_close.clone())
+            }
+            // Reading never gives a bare frame.
+            Ok(tungstenite::Message::Frame(_)) => return false,
+            Err(error) => return self.take_error(&error).await,
+        };
+        self.wire.enter(self.clock.now(), Direction::ClientToGateway, message);
+        false
+    }
+
+    async fn take_error(&mut self, error: &tungstenite::Error) -> bool {
+        self.reading = false;
+        let conn = self.conn;
+        let input = match Broken::of(error) {
+            Broken::Ended => {
+                self.wire.eof(self.clock.now(), Direction::ClientToGateway);
+                self.eof = true;
+                return false;
+            }
+            Broken::Stream => {
+                self.wire.reset(self.clock.now(), Direction::ClientToGateway);
+                return true;
+            }
+            Broken::TooLarge => Input::TooLarge { conn },
+            Broken::Codec(code) => Input::ProtocolError { conn, code },
+        };
+        self.note(error.to_string());
+        // What follows cannot be read as messages any more, not even a close frame.
+        self.peer_is_done = true;
+        self.hub.input(input).await;
+        false
+    }
+
+    fn note(&self, text: String) {
+        if self.recorder.is_on() {
+            let draft = Draft::new(self.clock.micros(), Kind::Note).conn(self.conn).dir(Direction::ClientToGateway);
+            self.recorder.record(draft.text(text));
+        }
+    }
+
+    /// Whether nothing more can happen.
+    fn is_over(&self) -> bool {
+        let handshake_done = self.peer_is_done && matches!(self.close, CloseState::Sent { .. });
+        handshake_done || (self.eof && self.wire.next_deadline().is_none())
+    }
+
+    async fn tell_hub_closed(&mut self) {
+        if !self.told_hub {
+            self.told_hub = true;
+            self.hub.input(Input::Closed { conn: self.conn, code: self.peer_close.as_ref().map(|frame| frame.code) }).await;
+        }
+    }
+
+    /// Writes as much as the stream takes without waiting.
+    fn flush_now(&mut self) -> Result<(), ()> {
+        if self.socket.unwritten() == 0 {
+            return Ok(());
+        }
+        // A waker that does nothing: `next` polls the flush again before it waits.
+        match self.socket.poll_flush(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Err(_)) => Err(()),
+            Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
+        }
+    }
+
+    /// Does what is left of a cut. The wire has done its part to the stream.
+    async fn cut(&mut self, cut: Cut) -> End {
+        match cut {
+            Cut::Reset => End::AtOnce,
+            Cut::FinWithoutClose | Cut::CloseWithoutReply => End::HeldOpen,
+            Cut::CloseThenReset(frame) => {
+                self.socket.queue(&Message::Close(Some((frame.code, &frame.reason))));
+                if poll_fn(|cx| self.socket.poll_flush(cx)).await.is_ok() {
+                    self.socket.io_mut().control().reset();
+                }
+                End::AtOnce
+            }
+            Cut::ReplyWithoutClose => {
+                let frame = self.peer_close.as_ref();
+                self.socket.queue(&Message::Close(frame.map(|frame| (frame.code, frame.reason.as_str()))));
+                End::HeldOpen
+            }
+        }
+    }
+
+    async fn finish(mut self, end: End, cancel: &CancellationToken) {
+        let deadline = match end {
+            End::AtOnce => return,
+            End::InOrder => Some(Instant::now() + CLOSE_TIMEOUT),
+            End::HeldOpen => None,
+        };
+        drop(self.outbox);
+        let mut alarm = Alarm::default();
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => {}
+            () = say_goodbye(&mut self.socket, end) => {}
+            () = alarm.at(deadline) => {}
+        }
+    }
+}
+
+/// Writes what is left, ends our side unless a fault keeps it open, and reads until the peer has ended its side:
+/// dropping a stream with unread bytes would reset it, and the reset may overtake the close frame.
+async fn say_goodbye<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut Socket<S>, end: End) {
+    if poll_fn(|cx| socket.poll_flush(cx)).await.is_err() {
+        return;
+    }
+    if end == End::InOrder && poll_fn(|cx| socket.poll_shutdown(cx)).await.is_err() {
+        return;
+    }
+    poll_fn(|cx| socket.poll_discard(cx)).await;
+}
+
+fn poll_socket<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: &mut Socket<S>,
+    cx: &mut Context<'_>,
+    reading: bool,
+    blocked: bool,
+) -> Poll<Event> {
+    if socket.unwritten() > 0 {
+        match socket.poll_flush(cx) {
+            Poll::Ready(Err(_)) => return Poll::Ready(Event::WriteFailed),
+            Poll::Ready(Ok(())) if blocked => return Poll::Ready(Event::Written),
+            Poll::Ready(Ok(())) | Poll::Pending => {}
+        }
+    }
+    if reading { socket.poll_read(cx).map(Event::Read) } else { Poll::Pending }
+}
+
+/// What an error of the codec means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Broken {
+    /// End of stream without a close frame.
+    Ended,
+    /// The stream itself failed.
+    Stream,
+    TooLarge,
+    /// The peer broke the WebSocket protocol; the code it is told.
+    Codec(u16),
+}
+
+impl Broken {
+    /// ref: gateway-behaviour.md §1.2, §1.3
+    fn of(error: &tungstenite::Error) -> Self {
+        use tungstenite::Error;
+        use tungstenite::error::ProtocolError;
+        match error {
+            Error::ConnectionClosed | Error::AlreadyClosed => Self::Ended,
+            Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Self::Ended,
+            Error::Protocol(_) => Self::Codec(1002),
+            Error::Utf8(_) => Self::Codec(1007),
+            Error::Capacity(_) => Self::TooLarge,
+            Error::Io(_)
+            | Error::Tls(_)
+            | Error::WriteBufferFull(_)
+            | Error::AttackAttempt
+            | Error::Url(_)
+            | Error::Http(_)
+            | Error::HttpFormat(_) => Self::Stream,
+        }
+    }
+}

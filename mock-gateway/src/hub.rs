@@ -1,0 +1,332 @@
+//! The hub task: the one owner of the gateway's brain.
+//!
+//! Everything that happens to the gateway comes through one bounded queue, so its events have an order and nothing is
+//! locked. The hub never waits for a connection: an outbox that is full makes its connection a slow consumer.
+//!
+//! - [`HubHandle`]: the queue's other end, cheap to clone.
+//! - [`Hub`]: queue, brain, deadlines; puts the brain's outputs into the outboxes.
+//! - [`Accepted`], [`Command`]: what a connection is given at its upgrade, and what it is told later.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use gateway_core::{Admission, Control, ControlError, Gateway, Input, Lifecycle, Output, Peer, StateView};
+use gateway_protocol::{CloseFrame, Outgoing};
+use link::FaultTable;
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::{Alarm, Clock};
+use crate::secret::OwnerSecret;
+
+/// Inputs on their way to the brain. When it is full the sockets stop reading, which a client feels as TCP
+/// back-pressure; it is deep enough that a burst of upgrades does not.
+const QUEUE: usize = 1024;
+
+/// Requests taken from the queue at once; bounds how late a deadline can be noticed.
+const BATCH: usize = 64;
+
+/// Commands on their way to one connection. Every recorded gateway keeps less than this many messages for a client
+/// that does not read before it reaches [`gateway_protocol::limits::BUFFERED_BYTES`]; full means slow consumer.
+const OUTBOX: usize = 8192;
+
+/// Whether the port takes connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Port {
+    /// It does.
+    Open,
+    /// It refuses until the gateway is back.
+    Down,
+    /// It is closed for good.
+    Closed,
+}
+
+/// What a connection gets when its upgrade is accepted.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    /// What the gateway tells it; the challenge is in it already.
+    pub(crate) outbox: mpsc::Receiver<Command>,
+    /// Bytes in the outbox and in the socket's write buffer.
+    pub(crate) buffered: Arc<AtomicUsize>,
+}
+
+/// One order to a connection.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Text(String),
+    Binary(Vec<u8>),
+    Ping,
+    Close(CloseFrame),
+    Abort,
+    Limit(usize),
+}
+
+enum Request {
+    Upgrade { conn: u32, peer: Peer, reply: oneshot::Sender<Result<Accepted, Admission>> },
+    Input(Input),
+    Control { command: Box<Control>, reply: oneshot::Sender<Result<Value, ControlError>> },
+    View { reply: oneshot::Sender<StateView> },
+    OwnerSecret { offered: String, reply: oneshot::Sender<bool> },
+}
+
+/// The way to the hub.
+#[derive(Clone, Debug)]
+pub(crate) struct HubHandle {
+    requests: mpsc::Sender<Request>,
+    port: watch::Receiver<Port>,
+}
+
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Request")
+    }
+}
+
+impl HubHandle {
+    /// Asks for the upgrade of connection `conn`; `None` when the gateway is gone.
+    pub(crate) async fn upgrade(&self, conn: u32, peer: Peer) -> Option<Result<Accepted, Admission>> {
+        self.ask(|reply| Request::Upgrade { conn, peer, reply }).await
+    }
+
+    /// Hands over an input; waits while the queue is full.
+    pub(crate) async fn input(&self, input: Input) {
+        // An error means that the hub is gone, and with it everything the input could change.
+        self.requests.send(Request::Input(input)).await.ok();
+    }
+
+    /// Carries out an order; [`ControlError::Down`] when the gateway is gone.
+    pub(crate) async fn control(&self, command: Control) -> Result<Value, ControlError> {
+        let command = Box::new(command);
+        self.ask(|reply| Request::Control { command, reply }).await.unwrap_or(Err(ControlError::Down))
+    }
+
+    /// What the gateway believes; `None` when it is gone.
+    pub(crate) async fn view(&self) -> Option<StateView> {
+        self.ask(|reply| Request::View { reply }).await
+    }
+
+    /// Whether `offered` is the shared token or password.
+    pub(crate) async fn shared_secret_matches(&self, offered: &str) -> bool {
+        let offered = offered.to_owned();
+        self.ask(|reply| Request::OwnerSecret { offered, reply }).await.unwrap_or(false)
+    }
+
+    /// Whether the port takes connections.
+    pub(crate) fn is_up(&self) -> bool {
+        *self.port.borrow() == Port::Open
+    }
+
+    /// Changes of the port.
+    pub(crate) fn port(&self) -> watch::Receiver<Port> {
+        self.port.clone()
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(request(reply)).await.ok()?;
+        answer.await.ok()
+    }
+}
+
+/// The hub's view of one connection.
+struct Slot {
+    outbox: mpsc::Sender<Command>,
+    buffered: Arc<AtomicUsize>,
+}
+
+/// The task's state.
+pub(crate) struct Hub {
+    gateway: Gateway,
+    clock: Clock,
+    requests: mpsc::Receiver<Request>,
+    port: watch::Sender<Port>,
+    slots: BTreeMap<u32, Slot>,
+    secret: OwnerSecret,
+    faults: FaultTable,
+    learn_secrets: Box<dyn Fn(&Gateway) + Send>,
+    cancel: CancellationToken,
+}
+
+/// What a hub is made of.
+pub(crate) struct HubParts {
+    pub(crate) gateway: Gateway,
+    pub(crate) clock: Clock,
+    pub(crate) secret: OwnerSecret,
+    /// Told when the gateway is down, so that its listener refuses.
+    pub(crate) faults: FaultTable,
+    /// Tells the recorder every secret the gateway has minted outside the wire.
+    pub(crate) learn_secrets: Box<dyn Fn(&Gateway) + Send>,
+    pub(crate) cancel: CancellationToken,
+}
+
+impl Hub {
+    /// The task's state and the way to it.
+    pub(crate) fn new(parts: HubParts) -> (Self, HubHandle) {
+        let HubParts { gateway, clock, secret, faults, learn_secrets, cancel } = parts;
+        let (sender, requests) = mpsc::channel(QUEUE);
+        let (port, seen_port) = watch::channel(Port::Open);
+        learn_secrets(&gateway);
+        let slots = BTreeMap::new();
+        let hub = Self { gateway, clock, requests, port, slots, secret, faults, learn_secrets, cancel };
+        (hub, HubHandle { requests: sender, port: seen_port })
+    }
+
+    /// Runs until cancelled or until nobody can ask any more.
+    pub(crate) async fn run(mut self) {
+        let mut batch = Vec::with_capacity(BATCH);
+        let mut alarm = Alarm::default();
+        let cancel = self.cancel.clone();
+        self.carry_out();
+        loop {
+            self.wake_if_due();
+            let deadline = self.gateway.wake_at().map(|at| self.clock.instant(at));
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => return,
+                count = self.requests.recv_many(&mut batch, BATCH) => {
+                    if count == 0 {
+                        return;
+                    }
+                    for request in batch.drain(..) {
+                        self.take(request);
+                    }
+                }
+                () = alarm.at(deadline) => {}
+            }
+        }
+    }
+
+    fn wake_if_due(&mut self) {
+        let now = self.clock.now();
+        if self.gateway.wake_at().is_some_and(|at| at <= now.since_start) {
+            self.gateway.handle(now, Input::Woke);
+            self.carry_out();
+        }
+    }
+
+    fn take(&mut self, request: Request) {
+        // A reply nobody waits for is not an error: its asker was cancelled.
+        match request {
+            Request::Input(input) => self.handle(input),
+            Request::Upgrade { conn, peer, reply } => {
+                reply.send(self.accept(conn, peer)).ok();
+            }
+            Request::Control { command, reply } => {
+                let secret = self.secret.after(&command);
+                let result = self.gateway.control(self.clock.now(), *command);
+                if result.is_ok() {
+                    self.secret = secret;
+                }
+                self.carry_out();
+                (self.learn_secrets)(&self.gateway);
+                reply.send(result).ok();
+            }
+            Request::View { reply } => {
+                reply.send(self.gateway.view()).ok();
+            }
+            Request::OwnerSecret { offered, reply } => {
+                reply.send(self.secret.matches(&offered)).ok();
+            }
+        }
+    }
+
+    fn accept(&mut self, conn: u32, peer: Peer) -> Result<Accepted, Admission> {
+        let admission = self.gateway.admission(&peer);
+        if admission != Admission::Accept {
+            return Err(admission);
+        }
+        let (sender, outbox) = mpsc::channel(OUTBOX);
+        let buffered = Arc::new(AtomicUsize::new(0));
+        self.slots.insert(conn, Slot { outbox: sender, buffered: Arc::clone(&buffered) });
+        self.handle(Input::Opened { conn, peer });
+        Ok(Accepted { outbox, buffered })
+    }
+
+    fn handle(&mut self, input: Input) {
+        let gone = match &input {
+            Input::Closed { conn, .. } => Some(*conn),
+            Input::Opened { .. }
+            | Input::Text { .. }
+            | Input::Binary { .. }
+            | Input::TooLarge { .. }
+            | Input::ProtocolError { .. }
+            | Input::Woke => None,
+        };
+        self.gateway.handle(self.clock.now(), input);
+        if let Some(conn) = gone {
+            self.slots.remove(&conn);
+        }
+        self.carry_out();
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(output) = self.gateway.poll() {
+            match output {
+                Output::Send { conn, message } => self.tell(conn, command(message)),
+                Output::Ping { conn } => self.tell(conn, Command::Ping),
+                Output::Close { conn, frame } => self.tell(conn, Command::Close(frame)),
+                Output::Abort { conn } => self.tell(conn, Command::Abort),
+                Output::Limit { conn, max_message } => self.tell(conn, Command::Limit(max_message)),
+                Output::Lifecycle(change) => self.change(&change),
+                Output::Log(line) => match line.conn {
+                    Some(conn) => tracing::info!(target: "gateway", "#{conn} {}", line.text),
+                    None => tracing::info!(target: "gateway", "{}", line.text),
+                },
+            }
+        }
+    }
+
+    fn change(&mut self, change: &Lifecycle) {
+        let port = match change {
+            Lifecycle::Restarting { down_for } => {
+                tracing::info!(target: "gateway", "port refuses for {down_for:?}");
+                Port::Down
+            }
+            Lifecycle::Stopping => Port::Closed,
+            Lifecycle::Ready => {
+                self.secret.restarted();
+                Port::Open
+            }
+        };
+        self.faults.set_down(port == Port::Down);
+        self.port.send_replace(port);
+    }
+
+    /// Puts an order into a connection's outbox. ref: gateway-behaviour.md §1.3 for those who do not read
+    fn tell(&mut self, conn: u32, command: Command) {
+        let Some(slot) = self.slots.get(&conn) else { return };
+        let size = command.size();
+        let buffered = slot.buffered.fetch_add(size, Ordering::Relaxed) + size;
+        let fits = buffered <= gateway_protocol::limits::BUFFERED_BYTES;
+        if fits && slot.outbox.try_send(command).is_ok() {
+            return;
+        }
+        // Either it does not read, or its task has ended and its `Closed` is on its way here. Without the outbox the
+        // task closes the connection once everything in it was written.
+        if !slot.outbox.is_closed() {
+            tracing::warn!(target: "gateway", "#{conn} slow consumer: {buffered} bytes not read");
+        }
+        self.slots.remove(&conn);
+        self.gateway.handle(self.clock.now(), Input::Closed { conn, code: None });
+    }
+}
+
+impl Command {
+    fn size(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(bytes) => bytes.len(),
+            Self::Ping | Self::Close(_) | Self::Abort | Self::Limit(_) => 0,
+        }
+    }
+}
+
+fn command(message: Outgoing) -> Command {
+    match message {
+        Outgoing::Frame(frame) => Command::Text(frame.to_text()),
+        Outgoing::Text(text) => Command::Text(text),
+        Outgoing::Binary(bytes) => Command::Binary(bytes),
+    }
+}

@@ -1,0 +1,314 @@
+//! The gateway as a whole: builder, accept loop, and the handle of a running one.
+//!
+//! - [`MockGateway`]: what to serve, and how. [`Running`]: what is being served.
+//! - Tasks: one hub, one accept loop, one per socket; all on one [`TaskTracker`], all under one [`CancellationToken`].
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::serve::Listener;
+use gateway_core::{Config, Control, ControlError, DEFAULT_PROFILE, Gateway, Profile, StateView};
+use gateway_protocol::{SharedToken, UnixMillis};
+use link::{Carrier, FaultStream, FaultTable, TcpCarrier};
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use transcript::Recorder;
+
+use crate::clock::Clock;
+use crate::connection::{self, Shared};
+use crate::control_port::{self, ControlSite};
+use crate::http::Site;
+use crate::hub::{Hub, HubHandle, HubParts, Port};
+use crate::secret::OwnerSecret;
+
+/// How long a stopping gateway waits for clients to answer its close frames. The real one is gone after about a
+/// second. ref: gateway-behaviour.md §8
+const STOP_GRACE: Duration = Duration::from_secs(1);
+
+/// A mock gateway that has not started yet.
+///
+/// ```
+/// use mock_gateway::{Config, MockGateway};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// let running = MockGateway::new()
+///     .config(Config::with_token("t"))
+///     .serve_tcp(([127, 0, 0, 1], 0).into())
+///     .await?;
+/// assert!(running.ws_url().starts_with("ws://127.0.0.1:"));
+/// running.stop().await;
+/// # Ok::<(), std::io::Error>(()) })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[must_use = "a gateway does nothing until it is served"]
+pub struct MockGateway {
+    config: Config,
+    profile: Option<&'static Profile>,
+    seed: u64,
+    recorder: Option<Recorder>,
+    faults: FaultTable,
+    epoch: UnixMillis,
+    core: Option<Gateway>,
+}
+
+impl Default for MockGateway {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MockGateway {
+    /// A gateway with the default configuration and profile, seed 0, the virtual epoch, nothing recorded.
+    pub fn new() -> Self {
+        Self {
+            config: Config::default(),
+            profile: None,
+            seed: 0,
+            recorder: None,
+            faults: FaultTable::default(),
+            epoch: gateway_protocol::time::VIRTUAL_EPOCH,
+            core: None,
+        }
+    }
+
+    /// A brain that was prepared elsewhere, with devices already paired. Its configuration, profile and seed count;
+    /// it must have met no deadline yet.
+    pub fn core(mut self, core: Gateway) -> Self {
+        self.core = Some(core);
+        self
+    }
+
+    /// What the gateway is told at start.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// The gateway version to behave like.
+    pub fn profile(mut self, profile: &'static Profile) -> Self {
+        self.profile = Some(profile);
+        self
+    }
+
+    /// Seed of every id, nonce and token.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Where the wire is recorded.
+    pub fn recorder(mut self, recorder: Recorder) -> Self {
+        self.recorder = Some(recorder);
+        self
+    }
+
+    /// Faults that can be installed while the gateway runs.
+    pub fn faults(mut self, faults: FaultTable) -> Self {
+        self.faults = faults;
+        self
+    }
+
+    /// What the wall clock reads at the start.
+    pub fn epoch(mut self, epoch: UnixMillis) -> Self {
+        self.epoch = epoch;
+        self
+    }
+
+    /// Serves on a TCP address; port 0 takes a free one. The port listens when this returns.
+    ///
+    /// # Errors
+    /// What the system says about the address.
+    #[expect(clippy::unused_async, reason = "binding needs a runtime, which only an async caller has for sure")]
+    pub async fn serve_tcp(self, addr: SocketAddr) -> io::Result<Running> {
+        let listener = TcpCarrier::bind(addr, &self.faults)?;
+        let addr = listener.addr();
+        Ok(self.serve(listener, addr))
+    }
+
+    /// Serves on a listener of the `link` crate, or any other that wraps its streams alike. The listener should know
+    /// the same fault table as this gateway, else it cannot refuse while the gateway restarts. Must be called inside
+    /// a runtime.
+    pub fn serve_on<L, C>(self, listener: L) -> Running
+    where
+        L: Listener<Io = FaultStream<C>, Addr = SocketAddr>,
+        C: Carrier,
+    {
+        let addr = listener.local_addr().unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
+        self.serve(listener, addr)
+    }
+
+    fn serve<L, C>(self, listener: L, addr: SocketAddr) -> Running
+    where
+        L: Listener<Io = FaultStream<C>, Addr = SocketAddr>,
+        C: Carrier,
+    {
+        let Self { mut config, profile, seed, recorder, faults, epoch, core } = self;
+        let profile = core.as_ref().map(Gateway::profile).or(profile).unwrap_or_else(default_profile);
+        let recorder = recorder.unwrap_or_else(Recorder::off);
+        config.url_hint.get_or_insert_with(|| format!("ws://{addr}"));
+        let clock = Clock::starting_now(epoch);
+        let cancel = CancellationToken::new();
+        let gateway = core.unwrap_or_else(|| Gateway::new(config, profile, seed, clock.now()));
+        let secret = OwnerSecret::of(&gateway.config().auth);
+        let learner = recorder.clone();
+        let (hub, handle) = Hub::new(HubParts {
+            gateway,
+            clock,
+            secret,
+            faults: faults.clone(),
+            learn_secrets: Box::new(move |gateway| learn_secrets(&learner, gateway)),
+            cancel: cancel.clone(),
+        });
+        let sockets = TaskTracker::new();
+        let tasks = TaskTracker::new();
+        let site = Site { hub: handle.clone(), clock, version: profile.version };
+        let shared = Arc::new(Shared::new(handle.clone(), site, recorder.clone(), faults.clone(), clock));
+        tasks.spawn(hub.run());
+        tasks.spawn(accept(listener, shared, handle.port(), sockets.clone(), cancel.clone()));
+        Running { addr, hub: handle, recorder, faults, clock, sockets, tasks, cancel }
+    }
+}
+
+fn default_profile() -> &'static Profile {
+    static DEFAULT: std::sync::LazyLock<Option<&'static Profile>> =
+        std::sync::LazyLock::new(|| gateway_core::profile(DEFAULT_PROFILE));
+    match *DEFAULT {
+        Some(profile) => profile,
+        None => unreachable!("the default profile is one of the profiles"),
+    }
+}
+
+fn learn_secrets(recorder: &Recorder, gateway: &Gateway) {
+    if recorder.is_on() {
+        for (kind, value) in gateway.secrets() {
+            recorder.register_secret(kind.as_str(), &value);
+        }
+    }
+}
+
+/// Takes connections until the port is closed for good. While the gateway is down the listener itself refuses.
+async fn accept<L, C>(
+    mut listener: L,
+    shared: Arc<Shared>,
+    mut port: watch::Receiver<Port>,
+    sockets: TaskTracker,
+    cancel: CancellationToken,
+) where
+    L: Listener<Io = FaultStream<C>, Addr = SocketAddr>,
+    C: Carrier,
+{
+    let mut closed = pin!(async move { port.wait_for(|port| *port == Port::Closed).await.map(|_| ()) });
+    loop {
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => return,
+            _ = &mut closed => return,
+            (stream, peer) = listener.accept() => {
+                sockets.spawn(connection::run(stream, peer.ip(), Arc::clone(&shared), cancel.clone()));
+            }
+        }
+    }
+}
+
+/// A gateway that is being served. Dropping it ends every task at once, without a word to any client.
+#[derive(Debug)]
+pub struct Running {
+    addr: SocketAddr,
+    hub: HubHandle,
+    recorder: Recorder,
+    faults: FaultTable,
+    clock: Clock,
+    sockets: TaskTracker,
+    tasks: TaskTracker,
+    cancel: CancellationToken,
+}
+
+impl Running {
+    /// Address of the port; a made-up one for listeners that have none.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// `ws://` URL of the port.
+    pub fn ws_url(&self) -> String {
+        format!("ws://{}", self.addr)
+    }
+
+    /// `http://` URL of the port.
+    pub fn http_url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// Gives the gateway an order, as its owner.
+    ///
+    /// # Errors
+    /// [`ControlError`] when the order fits nothing, or the gateway has ended.
+    pub async fn control(&self, command: Control) -> Result<Value, ControlError> {
+        self.hub.control(command).await
+    }
+
+    /// What the gateway believes; `None` when it has ended.
+    pub async fn view(&self) -> Option<StateView> {
+        self.hub.view().await
+    }
+
+    /// The recorder of the wire.
+    pub fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    /// The faults that can be installed.
+    pub fn faults(&self) -> &FaultTable {
+        &self.faults
+    }
+
+    /// Time of the run, as the gateway counts it.
+    pub fn since_start(&self) -> Duration {
+        self.clock.now().since_start
+    }
+
+    /// Number of open sockets, WebSocket or not.
+    pub fn sockets(&self) -> usize {
+        self.sockets.len()
+    }
+
+    /// Opens the control endpoint on a fresh loopback port, guarded by `token`.
+    ///
+    /// # Errors
+    /// What the system says about the port.
+    pub async fn open_control_port(&self, token: SharedToken) -> io::Result<SocketAddr> {
+        let site = ControlSite {
+            hub: self.hub.clone(),
+            recorder: self.recorder.clone(),
+            faults: self.faults.clone(),
+            token,
+        };
+        control_port::open(site, &self.tasks, self.cancel.clone()).await
+    }
+
+    /// Ends as the real gateway does on SIGTERM: `shutdown` event, close 1012, port closed. Returns when every task has
+    /// ended; clients that do not answer the close frame are cut off after a second.
+    pub async fn stop(self) {
+        // An error means that the gateway is down or gone already.
+        self.hub.control(Control::Stop).await.ok();
+        self.sockets.close();
+        if tokio::time::timeout(STOP_GRACE, self.sockets.wait()).await.is_err() {
+            tracing::debug!("{} sockets outlived the grace", self.sockets.len());
+        }
+        self.cancel.cancel();
+        self.sockets.wait().await;
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+    }
+}
