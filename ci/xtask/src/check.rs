@@ -31,6 +31,7 @@ pub(crate) fn run(root: &Path) -> Result<(), XtaskError> {
             "clippy",
             "--quiet",
             "--all-targets",
+            "--no-deps",
             "--package",
             &package,
             "--",

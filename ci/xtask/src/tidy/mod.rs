@@ -76,6 +76,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("scenario_has_about", suite::scenario_has_about),
     ("scenario_id_is_its_path", suite::scenario_id_is_its_path),
     ("crate_page", suite::crate_page),
+    ("fault_has_self_test", suite::fault_has_self_test),
 ];
 
 /// Prints every finding; fails when there is one.
@@ -98,7 +99,7 @@ fn findings(root: &Path) -> Result<Vec<Finding>, XtaskError> {
     let tree = Tree::load(root)?;
     let mut findings: Vec<_> = CHECKS.iter().flat_map(|(_, check)| check(&tree)).collect();
     findings.extend(arrows::check(&arrows::metadata(root)?));
-    findings.extend(generate::findings(&tree)?);
+    findings.extend(generate::findings(&tree));
     findings.sort_by(|a, b| (&a.path, a.line, a.rule).cmp(&(&b.path, b.line, b.rule)));
     Ok(findings)
 }
@@ -133,6 +134,13 @@ mod tests {
             .unwrap()
     }
 
+    fn every_fault() -> String {
+        link::FAULTS
+            .iter()
+            .map(|row| format!("fn {}() {{}}\n", row.name))
+            .collect()
+    }
+
     const ROOT_BANS: &str = "disallowed-methods = [{ path = \"std::fs::write\", reason = \"r\" }]";
 
     /// Each row: rule, files that obey it, files that break it, the line of the first finding.
@@ -155,6 +163,7 @@ mod tests {
     #[case("scenario_id_is_its_path", &[("scenarios/suite/a/b.toml", "id = \"a/b\"")], &[("scenarios/suite/a/b.toml", "id = \"a/c\"")], 0)]
     #[case("crate_page", &[("a/Cargo.toml", "[package]\nname = \"n\""), ("a/README.md", "# n\n\nThe n of m.\n")], &[("a/Cargo.toml", "[package]\nname = \"n\"")], 0)]
     #[case("crate_page", &[("ci/Cargo.toml", "[workspace]")], &[("a/Cargo.toml", "[package]\nname = \"n\""), ("a/README.md", "# other\n")], 0)]
+    #[case("fault_has_self_test", &[("mock-gateway/link/tests/a.rs", &*every_fault())], &[("mock-gateway/link/tests/a.rs", "refuse")], 0)]
     fn every_rule_can_be_obeyed_and_broken(
         #[case] name: &str,
         #[case] tidy: &[(&str, &str)],

@@ -1,4 +1,4 @@
-//! Rules about scenarios and about each crate's page.
+//! Rules about scenarios, faults and each crate's page.
 
 use toml::{Table, Value};
 
@@ -98,6 +98,27 @@ pub(crate) fn crate_page(tree: &Tree) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// What a fault does to a socket is shown by a test that names it.
+pub(crate) fn fault_has_self_test(tree: &Tree) -> Vec<Finding> {
+    let folder = "mock-gateway/link/tests/";
+    let tests: Vec<_> = tree
+        .files
+        .iter()
+        .filter(|file| file.path.starts_with(folder))
+        .collect();
+    let shown = |name: &str| tests.iter().any(|file| file.text.contains(name));
+    let missing = link::FAULTS.iter().filter(|row| !shown(row.name.as_str()));
+    let finding = |name: &str| {
+        Finding::new(
+            "fault_has_self_test",
+            folder,
+            0,
+            format!("{name} has no self-test"),
+        )
+    };
+    missing.map(|row| finding(row.name.as_str())).collect()
 }
 
 fn package_name(manifest: &str) -> Option<String> {
