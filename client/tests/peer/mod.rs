@@ -16,7 +16,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use gateway_client::Connector;
 use gateway_protocol::SharedToken;
 use serde_json::{Value, json};
-use tokio::io::{DuplexStream, duplex};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, duplex};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
@@ -54,7 +54,7 @@ impl Listener {
             .await
             .expect("a connection")
             .unwrap();
-        Connection(tokio_tungstenite::accept_async(stream).await.unwrap())
+        Connection::over(stream).await
     }
 
     /// Whether somebody dials within the time.
@@ -64,9 +64,14 @@ impl Listener {
 }
 
 /// One connection at the gateway's end.
-pub(crate) struct Connection(WebSocketStream<DuplexStream>);
+pub(crate) struct Connection<S = DuplexStream>(WebSocketStream<S>);
 
-impl Connection {
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Upgrades a stream that somebody dialled.
+    pub(crate) async fn over(stream: S) -> Self {
+        Self(tokio_tungstenite::accept_async(stream).await.unwrap())
+    }
+
     pub(crate) async fn say(&mut self, frame: Value) {
         self.0.send(Message::text(frame.to_string())).await.unwrap();
     }
