@@ -78,6 +78,10 @@ pub enum Control {
     },
     /// Shut down for good, as on SIGTERM.
     Stop,
+    /// Shut down like [`Self::Stop`], until [`Self::Start`]: the service is stopped, the machine stays.
+    Halt,
+    /// Come back after [`Self::Halt`], or sooner than a [`Self::Restart`] said.
+    Start,
     /// Mint a setup code. Answers `{"setupCode","url","bootstrapToken","expiresAtMs"}`.
     MintSetupCode {
         /// Gateway URL inside the code; [`Config::url_hint`](crate::Config::url_hint) by default.

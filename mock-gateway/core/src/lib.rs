@@ -30,13 +30,38 @@
 //! # Ok::<(), &str>(())
 //! ```
 
+mod admit;
+mod auth;
 mod behavior;
+mod bootstrap;
 mod config;
+mod connection;
 mod control;
+mod devices;
+mod entropy;
 mod gateway;
+mod handshake;
+mod identity;
+mod inbound;
+mod invoke;
 mod io;
+mod json;
+mod lifecycle;
+mod locality;
+mod metadata;
+mod method;
+mod mounted;
+mod nodes;
+mod orders;
+mod pairing;
+mod platform;
+mod presence;
 mod profile;
+mod rate_limit;
+mod scripted;
+mod timers;
 mod view;
+mod welcome;
 
 pub use behavior::{Behavior, ChallengeReply, DelayReply, ErrorReply, EventReply, Matcher, Reply, Trigger};
 pub use config::{AuthConfig, AuthMode, Config, NodesConfig, RateLimitConfig};

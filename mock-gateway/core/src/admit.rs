@@ -1,0 +1,421 @@
+//! From a connect in order to a place inside: all checks in sequence, then the pairing decision.
+//!
+//! ref: gateway-behaviour.md §2.3 (precedence), §4.3, §5, §6.2, §6.5
+
+use gateway_protocol::{CloseFrame, DetailCode, ErrorCode, ErrorShape, Now, Role, SecretKind, UnixMillis};
+use serde_json::Value;
+
+use crate::auth::Attempt;
+use crate::bootstrap::SetupToken;
+use crate::config::AuthMode;
+use crate::connection::Granted;
+use crate::devices::{ApprovedVia, Device, Token, role_names, scope_belongs_to};
+use crate::gateway::Gateway;
+use crate::handshake::{self, Refusal};
+use crate::identity::{self, VerifiedDevice};
+use crate::json::Object;
+use crate::locality::in_ranges;
+use crate::metadata::{self, Change};
+use crate::pairing::{Asked, PairingReason, PendingDevice, expiry, union};
+
+/// What a connect has earned.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    pub(crate) attempt: Attempt,
+    pub(crate) granted: Granted,
+    /// Scopes when no token says otherwise.
+    pub(crate) scopes: Vec<String>,
+    /// Whether the device has a record, and so a token.
+    pub(crate) recorded: bool,
+    /// Paired in this very connect without anybody's approval.
+    pub(crate) fresh: bool,
+    /// A used-up setup code: tokens of the other roles are handed over.
+    pub(crate) handoff: Option<SetupToken>,
+}
+
+/// What is approved already, for the details of an upgrade.
+#[derive(Debug, Default)]
+struct Approved {
+    roles: Vec<Role>,
+    scopes: Vec<String>,
+}
+
+impl Gateway {
+    /// All checks of `connect`; the first that fails ends it.
+    pub(crate) fn admit(&mut self, now: Now, conn: u32, params: Option<&Value>) -> Result<Admitted, Refusal> {
+        let params = handshake::check_schema(self.profile, params)?;
+        if self.is_starting(now) {
+            return Err(handshake::starting());
+        }
+        if self.profile.rules.rich_hello {
+            handshake::check_special_clients(&params)?;
+        }
+        handshake::check_protocol(self.profile, &params)?;
+        let role = handshake::check_role(&params)?;
+        let Some(connection) = self.connections.get(&conn) else { return Err(handshake::not_connect()) };
+        handshake::check_origin(&self.config, connection, &params)?;
+        handshake::check_client_has_device(&params)?;
+        let nonce = connection.handshake().map_or("", |handshake| handshake.nonce.as_str());
+        let device = identity::check(&params, nonce, now.wall)?;
+        let attempt = Attempt {
+            role,
+            device: device.clone(),
+            locality: connection.locality.clone(),
+            origin: connection.origin.clone(),
+            params,
+        };
+        let granted = self.authorize(now.wall, &attempt)?;
+        match device {
+            None => self.admit_without_device(attempt, granted),
+            Some(device) => self.admit_device(now.wall, attempt, &device, granted),
+        }
+    }
+
+    /// ref: gateway-behaviour.md §4.3
+    fn admit_without_device(&self, attempt: Attempt, granted: Granted) -> Result<Admitted, Refusal> {
+        let backend = attempt.is_client("gateway-client", "backend");
+        if attempt.role == Role::Node || (self.config.auth.mode == AuthMode::None && !backend) {
+            return Err(handshake::device_required());
+        }
+        let cli = attempt.is_client("cli", "cli") && self.profile.rules.cli_keeps_scopes;
+        let keeps = attempt.locality.local && !attempt.browser() && (backend || cli);
+        let scopes = if keeps { attempt.scopes() } else { Vec::new() };
+        Ok(Admitted { attempt, granted, scopes, recorded: false, fresh: false, handoff: None })
+    }
+
+    fn admit_device(
+        &mut self,
+        now: UnixMillis,
+        attempt: Attempt,
+        device: &VerifiedDevice,
+        granted: Granted,
+    ) -> Result<Admitted, Refusal> {
+        let scopes = attempt.scopes();
+        let known = self.devices.find(&device.id).is_some();
+        let mut handoff = None;
+        if known {
+            self.settle_upgrades(now, &attempt, device, granted)?;
+            if granted == Granted::BootstrapToken {
+                handoff = self.redeem(&attempt);
+            }
+        } else if granted == Granted::BootstrapToken {
+            handoff = Some(self.pair_by_setup_code(now, &attempt, device)?);
+        } else if is_local_backend(&attempt, granted) {
+            return Ok(Admitted { attempt, granted, scopes, recorded: false, fresh: false, handoff: None });
+        } else {
+            self.pair_fresh(now, &attempt, device, granted)?;
+        }
+        if let Some(record) = self.devices.find_mut(&device.id) {
+            record.seen(&attempt.params.client, attempt.locality.remote_ip, now, "connect");
+        }
+        Ok(Admitted { attempt, granted, scopes, recorded: true, fresh: !known, handoff })
+    }
+
+    /// A device nobody knows, with a shared credential. ref: gateway-behaviour.md §6.2
+    fn pair_fresh(
+        &mut self,
+        now: UnixMillis,
+        attempt: &Attempt,
+        device: &VerifiedDevice,
+        granted: Granted,
+    ) -> Result<(), Refusal> {
+        let scopes = attempt.scopes();
+        let fitting = scopes.iter().all(|scope| scope_belongs_to(scope, attempt.role));
+        let local = self.approves_locally(attempt, granted);
+        if local && fitting {
+            self.approve_silently(now, attempt, device, scopes, ApprovedVia::Silent);
+            return Ok(());
+        }
+        let in_range = attempt
+            .locality
+            .remote_ip
+            .is_some_and(|ip| in_ranges(ip, &self.config.nodes.auto_approve_cidrs));
+        if in_range && attempt.role == Role::Node && scopes.is_empty() && !attempt.browser() {
+            self.approve_silently(now, attempt, device, scopes, ApprovedVia::TrustedCidr);
+            return Ok(());
+        }
+        Err(self.ask(now, attempt, device, PairingReason::NotPaired, local, &Approved::default()))
+    }
+
+    /// Whether a local client needs nobody's approval.
+    fn approves_locally(&self, attempt: &Attempt, granted: Granted) -> bool {
+        let web = ["openclaw-control-ui", "openclaw-tui", "webchat-ui"].contains(&attempt.params.client.id.as_str());
+        attempt.locality.local
+            && granted.is_shared()
+            && (!attempt.browser() || web)
+            && (!self.profile.rules.lenient_local || self.config.nodes.auto_approve_local)
+    }
+
+    /// A device nobody knows, with a setup code. ref: gateway-behaviour.md §5.1, §5.2
+    fn pair_by_setup_code(
+        &mut self,
+        now: UnixMillis,
+        attempt: &Attempt,
+        device: &VerifiedDevice,
+    ) -> Result<SetupToken, Refusal> {
+        let offered = setup_token_of(attempt);
+        if metadata::is_official_mobile_node(&attempt.params) {
+            if let Some(setup) = self.setup_tokens.consume(&offered) {
+                let mut pending = self.request_of(now, attempt, device, setup.scopes.clone(), false);
+                pending.roles = vec![Role::Node, Role::Operator];
+                self.approve(now, &pending, ApprovedVia::Bootstrap);
+                return Ok(setup);
+            }
+        }
+        if let Some(setup) = self.setup_tokens.find_mut(&offered) {
+            setup.wait_for(attempt.role);
+        }
+        Err(self.ask(now, attempt, device, PairingReason::NotPaired, false, &Approved::default()))
+    }
+
+    /// A known device came in with its setup code; gives the code when that used it up.
+    fn redeem(&mut self, attempt: &Attempt) -> Option<SetupToken> {
+        let offered = setup_token_of(attempt);
+        let complete = self.setup_tokens.find_mut(&offered)?.redeem(attempt.role);
+        if complete && self.profile.rules.setup_rpc { self.setup_tokens.consume(&offered) } else { None }
+    }
+
+    /// A known device: metadata, then role, then scopes. ref: gateway-behaviour.md §6.5
+    fn settle_upgrades(
+        &mut self,
+        now: UnixMillis,
+        attempt: &Attempt,
+        device: &VerifiedDevice,
+        granted: Granted,
+    ) -> Result<(), Refusal> {
+        let Some(record) = self.devices.find(&device.id) else { return Ok(()) };
+        let approved = Approved { roles: record.active_roles(), scopes: record.scopes.clone() };
+        let change = metadata::change(record, &attempt.params.client, self.profile.rules.lenient_local);
+        let local = self.approves_locally(attempt, granted);
+        match change {
+            Change::None => {}
+            Change::Refresh => self.refresh_metadata(attempt, device),
+            Change::Different if local && attempt.is_client("openclaw-macos", "ui") => {
+                self.approve_silently(now, attempt, device, Vec::new(), ApprovedVia::Silent);
+            }
+            Change::Different => {
+                return Err(self.ask(now, attempt, device, PairingReason::MetadataUpgrade, false, &approved));
+            }
+        }
+        if !approved.roles.contains(&attempt.role) {
+            let node_becomes_operator = attempt.role == Role::Operator && approved.roles == [Role::Node];
+            if !(local && node_becomes_operator && !self.was_revoked(device, attempt.role)) {
+                return Err(self.ask(now, attempt, device, PairingReason::RoleUpgrade, false, &approved));
+            }
+            self.approve_silently(now, attempt, device, Vec::new(), ApprovedVia::Silent);
+        }
+        // A device token's own scopes have been compared already.
+        let scopes = attempt.scopes();
+        let covered = self.devices.find(&device.id).is_some_and(|record| record.covers(&scopes));
+        if granted == Granted::DeviceToken || covered {
+            return Ok(());
+        }
+        if local && self.profile.rules.lenient_local {
+            self.approve_silently(now, attempt, device, scopes, ApprovedVia::Silent);
+            return Ok(());
+        }
+        Err(self.ask(now, attempt, device, PairingReason::ScopeUpgrade, false, &approved))
+    }
+
+    fn was_revoked(&self, device: &VerifiedDevice, role: Role) -> bool {
+        self.devices.find(&device.id).is_some_and(|record| record.tokens.contains_key(&role))
+    }
+
+    fn refresh_metadata(&mut self, attempt: &Attempt, device: &VerifiedDevice) {
+        if let Some(record) = self.devices.find_mut(&device.id) {
+            record.platform.clone_from(&attempt.params.client.platform);
+            record.device_family.clone_from(&attempt.params.client.device_family);
+        }
+    }
+
+    fn request_of(
+        &mut self,
+        now: UnixMillis,
+        attempt: &Attempt,
+        device: &VerifiedDevice,
+        scopes: Vec<String>,
+        silent: bool,
+    ) -> PendingDevice {
+        let client = &attempt.params.client;
+        PendingDevice {
+            request_id: self.entropy.uuid().into(),
+            device_id: device.id.clone(),
+            public_key: device.public_key.clone(),
+            display_name: client.display_name.clone(),
+            platform: client.platform.clone(),
+            device_family: client.device_family.clone(),
+            client_id: client.id.clone(),
+            client_mode: client.mode.clone(),
+            role: attempt.role,
+            roles: vec![attempt.role],
+            scopes,
+            remote_ip: attempt.locality.remote_ip,
+            silent,
+            is_repair: self.devices.find(&device.id).is_some(),
+            ts: now,
+            expires_at: expiry(now, self.config.pairing_ttl_ms),
+        }
+    }
+
+    fn approve_silently(
+        &mut self,
+        now: UnixMillis,
+        attempt: &Attempt,
+        device: &VerifiedDevice,
+        scopes: Vec<String>,
+        via: ApprovedVia,
+    ) {
+        let pending = self.request_of(now, attempt, device, scopes, true);
+        self.approve(now, &pending, via);
+    }
+
+    /// Files or finds the pending request and says what the client is told.
+    fn ask(
+        &mut self,
+        now: UnixMillis,
+        attempt: &Attempt,
+        device: &VerifiedDevice,
+        reason: PairingReason,
+        silent: bool,
+        approved: &Approved,
+    ) -> Refusal {
+        self.pending_devices.prune(now);
+        let incoming = self.request_of(now, attempt, device, attempt.scopes(), silent);
+        let pending = match self.pending_devices.ask(incoming, self.profile.rules.lenient_local) {
+            Asked::Again(pending) => pending,
+            Asked::New { pending, superseded } => {
+                if let Some(older) = superseded.filter(|_| self.profile.rules.lenient_local) {
+                    self.tell_pairing("device.pair.resolved", &older.resolved("rejected", now));
+                }
+                self.tell_pairing("device.pair.requested", &pending.to_json());
+                self.log(None, format!("pairing request {} of {} ({})", pending.request_id, device.id, reason.as_str()));
+                pending
+            }
+        };
+        self.pairing_required(attempt, &pending, reason, approved)
+    }
+
+    /// ref: gateway-behaviour.md §6.2
+    fn pairing_required(
+        &self,
+        attempt: &Attempt,
+        pending: &PendingDevice,
+        reason: PairingReason,
+        approved: &Approved,
+    ) -> Refusal {
+        let auth = attempt.params.auth.as_ref();
+        let by_setup_code = auth.and_then(|auth| auth.bootstrap_token.as_deref()).is_some_and(|token| !token.trim().is_empty());
+        let web = self.profile.rules.lenient_local
+            && attempt.params.client.id == "openclaw-control-ui"
+            && attempt.role == Role::Operator;
+        let wait = web || (by_setup_code && attempt.role == Role::Node && reason == PairingReason::NotPaired);
+        let scopes = attempt.scopes();
+        let details = Object::new()
+            .with("code", DetailCode::PairingRequired.as_str())
+            .with("reason", reason.as_str())
+            .with("requestId", pending.request_id.as_str())
+            .with("remediationHint", reason.hint())
+            .when(wait, "recommendedNextStep", "wait_then_retry")
+            .when(wait, "retryable", true)
+            .when(wait, "pauseReconnect", false)
+            .with("deviceId", pending.device_id.as_str())
+            .with("requestedRole", attempt.role.as_str())
+            .when(!scopes.is_empty(), "requestedScopes", scopes)
+            .when(!approved.roles.is_empty(), "approvedRoles", role_names(&approved.roles))
+            .when(!approved.scopes.is_empty(), "approvedScopes", approved.scopes.clone())
+            .build();
+        let mut refusal = Refusal::policy(ErrorShape::new(ErrorCode::NotPaired, reason.message()).with_details(details));
+        refusal.close = CloseFrame::new(1008, format!("{} (requestId: {})", reason.message(), pending.request_id));
+        refusal
+    }
+
+    /// Turns a request into a record with fresh tokens for the roles it asks for, and tells the operators.
+    pub(crate) fn approve(&mut self, now: UnixMillis, pending: &PendingDevice, via: ApprovedVia) {
+        let mut device = match self.devices.find(&pending.device_id) {
+            Some(device) => device.clone(),
+            None => new_device(pending, via, now),
+        };
+        device.public_key.clone_from(&pending.public_key);
+        device.display_name.clone_from(&pending.display_name);
+        device.platform.clone_from(&pending.platform);
+        device.device_family.clone_from(&pending.device_family);
+        device.client_id.clone_from(&pending.client_id);
+        device.client_mode.clone_from(&pending.client_mode);
+        device.remote_ip = pending.remote_ip;
+        device.role = pending.role;
+        device.roles = union(&device.roles, &pending.roles);
+        device.scopes = union(&device.scopes, &pending.scopes);
+        device.approved_at = now;
+        device.approved_via = via;
+        for role in &pending.roles {
+            let value = self.mint(SecretKind::DeviceToken);
+            let scopes = device.token_scopes(*role);
+            match device.tokens.get_mut(role) {
+                Some(token) => token.reissue(value, scopes, now),
+                None => {
+                    device.tokens.insert(*role, Token::new(value, scopes, now));
+                }
+            }
+        }
+        self.devices.insert(device);
+        self.pending_devices.drop_of(&pending.device_id);
+        self.tell_pairing("device.pair.resolved", &pending.resolved("approved", now));
+        self.log(None, format!("device {} approved as {} ({})", pending.device_id, pending.role, via.as_str()));
+    }
+
+    /// The token a recorded device gets in hello: the one it has, widened when an approved connect asks for more.
+    pub(crate) fn token_for(&mut self, device: &VerifiedDevice, role: Role, asked: &[String], now: UnixMillis) -> Option<Token> {
+        let fits = self.devices.find(&device.id)?.tokens.get(&role).is_some_and(|token| {
+            token.revoked_at.is_none()
+                && asked.iter().all(|scope| gateway_protocol::role::scope_allows(&token.scopes, scope))
+        });
+        if !fits {
+            let value = self.mint(SecretKind::DeviceToken);
+            let record = self.devices.find_mut(&device.id)?;
+            let scopes = record.token_scopes(role);
+            match record.tokens.get_mut(&role) {
+                Some(token) => token.reissue(value, scopes, now),
+                None => {
+                    record.tokens.insert(role, Token::new(value, scopes, now));
+                }
+            }
+        }
+        self.devices.find(&device.id)?.tokens.get(&role).cloned()
+    }
+}
+
+fn setup_token_of(attempt: &Attempt) -> String {
+    let auth = attempt.params.auth.as_ref();
+    auth.and_then(|auth| auth.bootstrap_token.as_deref()).unwrap_or_default().trim().to_owned()
+}
+
+/// The gateway's own helpers need no record. ref: gateway-behaviour.md §4.3
+fn is_local_backend(attempt: &Attempt, granted: Granted) -> bool {
+    attempt.is_client("gateway-client", "backend")
+        && attempt.role == Role::Operator
+        && attempt.locality.local
+        && granted.is_shared()
+        && !attempt.browser()
+}
+
+fn new_device(pending: &PendingDevice, via: ApprovedVia, now: UnixMillis) -> Device {
+    Device {
+        id: pending.device_id.clone(),
+        public_key: pending.public_key.clone(),
+        display_name: None,
+        platform: pending.platform.clone(),
+        device_family: None,
+        client_id: pending.client_id.clone(),
+        client_mode: pending.client_mode.clone(),
+        role: pending.role,
+        roles: Vec::new(),
+        scopes: Vec::new(),
+        remote_ip: None,
+        approved_via: via,
+        label: None,
+        created_at: now,
+        approved_at: now,
+        last_seen: None,
+        tokens: std::collections::BTreeMap::new(),
+    }
+}

@@ -1,0 +1,94 @@
+//! JSON objects whose members stand in the gateway's order and are left out when there is nothing to say.
+
+use serde_json::{Map, Value};
+
+/// An object under construction.
+#[derive(Debug, Default)]
+pub(crate) struct Object {
+    members: Map<String, Value>,
+}
+
+impl Object {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a member.
+    pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.members.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Adds a member if there is one.
+    pub(crate) fn maybe(self, name: &str, value: Option<impl Into<Value>>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+
+    /// Adds a member when a condition holds.
+    pub(crate) fn when(self, holds: bool, name: &str, value: impl Into<Value>) -> Self {
+        if holds { self.with(name, value) } else { self }
+    }
+
+    pub(crate) fn build(self) -> Value {
+        Value::Object(self.members)
+    }
+}
+
+impl From<Object> for Value {
+    fn from(object: Object) -> Self {
+        object.build()
+    }
+}
+
+/// Merges a patch into a value (RFC 7396): null removes, objects merge, everything else replaces.
+pub(crate) fn merge_patch(target: &mut Value, patch: &Value) {
+    let Value::Object(members) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(Map::new());
+    }
+    let Value::Object(object) = target else { return };
+    for (name, member) in members {
+        if member.is_null() {
+            object.remove(name);
+        } else {
+            merge_patch(object.entry(name.as_str()).or_insert(Value::Null), member);
+        }
+    }
+}
+
+/// Whether `expected` is contained in `actual`: objects member by member, everything else by equality.
+pub(crate) fn contains(actual: &Value, expected: &Value) -> bool {
+    match (actual, expected) {
+        (Value::Object(actual), Value::Object(expected)) => expected
+            .iter()
+            .all(|(name, member)| actual.get(name).is_some_and(|value| contains(value, member))),
+        (actual, expected) => actual == expected,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_patch_removes_merges_and_replaces() {
+        let mut value = json!({"a":{"b":1,"c":2},"d":[1]});
+        merge_patch(&mut value, &json!({"a":{"b":null,"e":3},"d":2}));
+        assert_eq!(value, json!({"a":{"c":2,"e":3},"d":2}));
+    }
+
+    #[test]
+    fn containment_ignores_other_members_only() {
+        assert!(contains(&json!({"a":{"b":1,"c":2}}), &json!({"a":{"b":1}})));
+        assert!(!contains(&json!({"a":{"b":1}}), &json!({"a":{"b":2}})));
+        assert!(!contains(&json!([1, 2]), &json!([1])));
+    }
+}

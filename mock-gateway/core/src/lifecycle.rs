@@ -1,0 +1,159 @@
+//! Ticks, snapshots, shutdown and restart. ref: gateway-behaviour.md §1.4, §8
+
+use std::time::Duration;
+
+use gateway_protocol::{CloseFrame, Now, UnixMillis, limits};
+use serde_json::{Value, json};
+
+use crate::connection::{Granted, Phase};
+use crate::gateway::{Boot, Gateway, Up};
+use crate::io::{Lifecycle, Output};
+use crate::json::Object;
+use crate::timers::Timer;
+
+/// Why the gateway goes down.
+#[derive(Clone, Debug)]
+pub(crate) enum Down {
+    Stop,
+    /// Until it is told to start.
+    Halt,
+    Restart { down_for: Duration, reason: String },
+}
+
+impl Gateway {
+    pub(crate) fn is_starting(&self, now: Now) -> bool {
+        self.boot.starting_until.is_some_and(|until| now.since_start < until)
+    }
+
+    pub(crate) fn presence_json(&self, now: UnixMillis) -> Value {
+        self.presence.to_json(self.profile, &self.boot.instance, now)
+    }
+
+    pub(crate) fn health_json(&self, now: UnixMillis) -> Value {
+        let mut health = self.profile.health().clone();
+        if let Some(object) = health.as_object_mut() {
+            object.insert("ts".to_owned(), now.0.into());
+        }
+        health
+    }
+
+    pub(crate) fn broadcast_presence(&mut self, now: Now) {
+        let payload = json!({"presence": self.presence_json(now.wall)});
+        self.broadcast("presence", &payload, true, |_| true);
+    }
+
+    pub(crate) fn broadcast_health(&mut self, now: Now) {
+        self.health_due = false;
+        self.versions.health += 1;
+        let payload = self.health_json(now.wall);
+        self.broadcast("health", &payload, true, |_| true);
+    }
+
+    pub(crate) fn tick(&mut self, now: Now, due: Duration) {
+        self.broadcast("tick", &json!({"ts": now.wall.0}), false, |_| true);
+        self.timers.set(due + self.config.tick_interval(), Timer::Tick);
+    }
+
+    /// Says goodbye to everybody and goes down.
+    pub(crate) fn go_down(&mut self, now: Now, down: Down) {
+        let clean = self.profile.rules.clean_shutdown;
+        let payload = match &down {
+            Down::Stop | Down::Halt => Object::new()
+                .with("reason", "gateway stopping")
+                .when(!clean, "restartExpectedMs", Value::Null)
+                .build(),
+            Down::Restart { reason, .. } => {
+                json!({"reason": reason, "restartExpectedMs": limits::RESTART_EXPECTED_MS})
+            }
+        };
+        self.broadcast("shutdown", &payload, false, |_| true);
+        let frame = CloseFrame::new(1012, "service restart");
+        for (conn, connection) in &self.connections {
+            match &connection.phase {
+                Phase::Open(_) => self.outputs.push_back(Output::Close { conn: *conn, frame: frame.clone() }),
+                Phase::Handshake(_) if clean => {
+                    self.outputs.push_back(Output::Close { conn: *conn, frame: frame.clone() });
+                }
+                Phase::Handshake(_) => self.outputs.push_back(Output::Abort { conn: *conn }),
+                Phase::Closing => {}
+            }
+        }
+        self.forget_connections(now);
+        match down {
+            Down::Stop => {
+                self.boot.up = Up::Stopped;
+                self.log(None, "gateway stopping".to_owned());
+                self.outputs.push_back(Output::Lifecycle(Lifecycle::Stopping));
+            }
+            Down::Halt => {
+                self.boot.up = Up::Restarting;
+                self.log(None, "gateway stopped, until it is told to start".to_owned());
+                self.outputs.push_back(Output::Lifecycle(Lifecycle::Restarting { down_for: Duration::MAX }));
+            }
+            Down::Restart { down_for, .. } => {
+                self.boot.up = Up::Restarting;
+                self.log(None, format!("gateway restarting, back in {} ms", down_for.as_millis()));
+                self.outputs.push_back(Output::Lifecycle(Lifecycle::Restarting { down_for }));
+                self.timers.set(now.since_start + down_for, Timer::Ready);
+            }
+        }
+    }
+
+    /// What lives in memory only is gone; devices, tokens, surfaces and pending device requests stay.
+    fn forget_connections(&mut self, now: Now) {
+        for connection in self.connections.values_mut() {
+            connection.phase = Phase::Closing;
+        }
+        for (node, _) in std::mem::take(&mut self.nodes.live) {
+            if let Some(seen) = self.nodes.seen.get_mut(&node) {
+                seen.connected_at = None;
+                seen.disconnected_at = Some(now.wall);
+            }
+        }
+        self.timers.clear();
+        self.health_due = false;
+        let pending: Vec<_> = self.invokes.pending.keys().cloned().collect();
+        for id in pending {
+            self.invokes.finish(&id, "disconnected", None);
+        }
+        self.nodes.work.clear();
+        self.presence.clear();
+        self.limiter.clear();
+    }
+
+    /// The port opens again after a restart.
+    pub(crate) fn come_back(&mut self, now: Now, due: Duration) {
+        if let Some(token) = self.token_at_restart.take() {
+            self.config.auth.token = Some(token);
+        }
+        self.versions = gateway_protocol::StateVersion { presence: 1, health: 1 };
+        self.boot = Boot::new(&mut self.entropy, &self.config, due);
+        self.timers.set(due + self.config.tick_interval(), Timer::Tick);
+        self.log(None, "gateway ready".to_owned());
+        self.outputs.push_back(Output::Lifecycle(Lifecycle::Ready));
+        debug_assert!(now.since_start >= due, "timers fire late, never early");
+    }
+
+    /// A new shared token counts at once. ref: gateway-behaviour.md §8
+    pub(crate) fn change_shared_token(&mut self, now: Now, token: gateway_protocol::SharedToken) {
+        self.config.auth.token = Some(token);
+        let used_it: Vec<u32> = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| connection.open().is_some_and(|open| open.granted == Granted::Token))
+            .map(|(conn, _)| *conn)
+            .collect();
+        for conn in used_it {
+            self.close(now, conn, CloseFrame::new(4001, "gateway auth changed"));
+        }
+        if self.profile.rules.token_change_restarts {
+            let reason = "gateway restarting".to_owned();
+            self.go_down(now, Down::Restart { down_for: self.profile.restart_down, reason });
+        } else {
+            let payload = json!({"path": "gateway.auth.token", "hash": self.boot.config_hash, "ts": now.wall.0});
+            self.broadcast("config.changed", &payload, false, |open| {
+                open.allows(gateway_protocol::role::scope::READ)
+            });
+        }
+    }
+}

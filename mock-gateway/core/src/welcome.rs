@@ -1,0 +1,359 @@
+//! hello-ok and everything the gateway says unasked around it. ref: gateway-behaviour.md §3, §5.1, §7.1
+
+use gateway_protocol::role::scope;
+use gateway_protocol::{InvokeId, NodeId, Now, RequestId, Response, Role, limits};
+use serde_json::{Value, json};
+
+use crate::admit::Admitted;
+use crate::bootstrap::SetupToken;
+use crate::connection::{Connection, Granted, OpenConnection, Phase, Surface};
+use crate::devices::Token;
+use crate::gateway::Gateway;
+use crate::io::Output;
+use crate::json::{Object, merge_patch};
+use crate::nodes::{NodeMeta, PendingNode, SurfaceStep};
+use crate::platform;
+use crate::presence::PresenceEntry;
+use crate::timers::Timer;
+
+/// How long after a connect 2026.6.34 sends `health` to everybody.
+const HEALTH_DELAY: std::time::Duration = std::time::Duration::from_millis(20);
+
+/// What scripted behaviours do to a hello.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HelloChange {
+    /// Merged into the payload.
+    pub(crate) patch: Option<Value>,
+    /// Sent instead of the payload.
+    pub(crate) replace: Option<Value>,
+}
+
+impl Gateway {
+    /// Opens the connection: token, surface, presence, hello-ok, and what follows it.
+    pub(crate) fn welcome(&mut self, now: Now, conn: u32, id: &RequestId, admitted: &Admitted, change: HelloChange) {
+        let attempt = &admitted.attempt;
+        let device = attempt.device.as_ref().filter(|_| admitted.recorded);
+        let token = device.and_then(|device| self.token_for(device, attempt.role, &admitted.scopes, now.wall));
+        let scopes = match &token {
+            Some(token) if !self.profile.rules.requested_scopes => token.scopes.clone(),
+            Some(_) | None => admitted.scopes.clone(),
+        };
+        let surface = (attempt.role == Role::Node).then(|| self.surface_of(admitted));
+        self.open(now, conn, admitted, scopes.clone(), surface.clone());
+        if let Some(surface) = surface {
+            self.declare_surface(now, conn, admitted, surface);
+        }
+        self.note_presence(now, conn);
+        let mut payload = self.hello(now, conn, admitted, &scopes, token.as_ref());
+        if let Some(patch) = &change.patch {
+            merge_patch(&mut payload, patch);
+        }
+        let payload = change.replace.unwrap_or(payload);
+        let handed_over = admitted.handoff.is_some();
+        let node = attempt.role == Role::Node;
+        // In the handoff of 2026.6.34 these overtake the answer. ref: gateway-behaviour.md §3
+        let early = handed_over && !self.profile.rules.rich_hello;
+        if node && early {
+            self.send_voicewake(conn);
+        }
+        self.send(conn, gateway_protocol::Frame::Response(Response::ok(id.clone(), payload)));
+        if node && !early {
+            self.send_voicewake(conn);
+        }
+        self.after_hello(now, conn, admitted);
+    }
+
+    /// From handshake to open.
+    fn open(&mut self, now: Now, conn: u32, admitted: &Admitted, scopes: Vec<String>, surface: Option<Surface>) {
+        let ping = self.timers.set(now.since_start + self.config.ping_interval(), Timer::Ping(conn));
+        let Some(connection) = self.connections.get_mut(&conn) else { return };
+        if let Some(deadline) = connection.handshake().and_then(|handshake| handshake.deadline) {
+            self.timers.cancel(deadline);
+        }
+        let attempt = &admitted.attempt;
+        connection.phase = Phase::Open(Box::new(OpenConnection {
+            client: attempt.params.client.clone(),
+            role: attempt.role,
+            scopes,
+            device: attempt.device.as_ref().map(|device| device.id.clone()),
+            granted: admitted.granted,
+            ping,
+            connected_at: now.wall,
+            unauthorized: 0,
+            surface,
+        }));
+        self.outputs.push_back(Output::Limit { conn, max_message: limits::MESSAGE_BYTES });
+        let client = &attempt.params.client;
+        self.log(Some(conn), format!("hello-ok to {} {} as {}", client.id, client.mode, attempt.role));
+    }
+
+    /// What a node declares, filtered by its platform.
+    fn surface_of(&self, admitted: &Admitted) -> Surface {
+        let params = &admitted.attempt.params;
+        let caps = params.caps.clone().unwrap_or_default();
+        let declared = params.commands.as_deref().unwrap_or_default();
+        let commands = platform::filter(&params.client, &caps, declared, &self.config.nodes, self.profile);
+        Surface { caps, commands, permissions: params.permissions.clone() }
+    }
+
+    /// Compares a node's surface with what is approved and asks for the rest. ref: gateway-behaviour.md §7.1
+    fn declare_surface(&mut self, now: Now, conn: u32, admitted: &Admitted, surface: Surface) {
+        let attempt = &admitted.attempt;
+        let Some(device) = &attempt.device else { return };
+        let node_id = NodeId::new(device.id.as_str());
+        let meta = NodeMeta::of(&attempt.params.client, attempt.locality.remote_ip);
+        self.nodes.live.insert(node_id.clone(), conn);
+        let seen = self.nodes.seen.entry(node_id.clone()).or_default();
+        seen.meta = Some(meta.clone());
+        seen.connected_at = Some(now.wall);
+        seen.last = Some((now.wall, "connect".to_owned()));
+        let silent = self.profile.rules.node_errors_9 && admitted.fresh && admitted.granted.is_shared();
+        let request_id = self.entropy.uuid().into();
+        let incoming = PendingNode { request_id, node_id, meta, surface, silent, ts: now.wall };
+        if admitted.handoff.is_some() && self.profile.rules.node_errors_9 {
+            self.nodes.approve(&incoming, None, now.wall);
+            self.tell_node_pairing("node.pair.resolved", &incoming.resolved("approved", now.wall), None);
+            return;
+        }
+        match self.nodes.declare(incoming.clone()) {
+            SurfaceStep::Settled => {}
+            SurfaceStep::Withdrawn(older) => {
+                self.tell_node_pairing("node.pair.resolved", &older.resolved("rejected", now.wall), None);
+            }
+            SurfaceStep::Asked { withdrawn } => {
+                if let Some(older) = withdrawn {
+                    self.tell_node_pairing("node.pair.resolved", &older.resolved("rejected", now.wall), None);
+                }
+                self.tell_node_pairing("node.pair.requested", &incoming.to_json(self.profile, false), None);
+                self.log(Some(conn), format!("node surface request {}", incoming.request_id));
+            }
+        }
+    }
+
+    fn note_presence(&mut self, now: Now, conn: u32) {
+        let Some(connection) = self.connections.get(&conn) else { return };
+        let Some(open) = connection.open().filter(|open| open.client.mode != "cli") else { return };
+        let client = &open.client;
+        let entry = PresenceEntry {
+            host: client.display_name.clone().unwrap_or_else(|| client.id.clone()),
+            ip: connection.locality.remote_ip.map(|ip| ip.to_string()),
+            version: client.version.clone(),
+            platform: client.platform.clone(),
+            device_family: client.device_family.clone(),
+            model_identifier: client.model_identifier.clone(),
+            mode: client.mode.clone(),
+            client_id: client.id.clone(),
+            device_id: open.device.clone(),
+            role: open.role,
+            scopes: open.scopes.clone(),
+            instance_id: instance_of(connection, open),
+        };
+        self.presence.connected(entry, now.wall);
+        self.versions.presence += 1;
+    }
+
+    fn hello(&mut self, now: Now, conn: u32, admitted: &Admitted, scopes: &[String], token: Option<&Token>) -> Value {
+        let canvas = self.entropy.capability();
+        let Some(connection) = self.connections.get(&conn) else { return Value::Null };
+        let host = connection.host.as_deref().unwrap_or("127.0.0.1");
+        let rich = self.profile.rules.rich_hello;
+        let operator = admitted.attempt.role == Role::Operator;
+        let reads = operator && gateway_protocol::role::scope_allows(scopes, scope::READ);
+        let server = Object::new()
+            .with("version", self.profile.version)
+            .when(rich, "buildId", format!("{}-mock", self.profile.version))
+            .when(rich, "bootId", self.boot.id.as_str())
+            .when(rich, "controlUiBuildSource", "bundled")
+            .with("connId", connection.id.as_str());
+        let control_ui = self.profile.control_ui();
+        let surfaces = json!({"canvas": format!("http://{host}/__openclaw__/cap/{canvas}")});
+        Object::new()
+            .with("type", gateway_protocol::hello::HELLO_OK)
+            .with("protocol", limits::PROTOCOL)
+            .with("server", server)
+            .with("features", self.profile.features().clone())
+            .with("snapshot", self.snapshot(now, operator, scopes))
+            .when(rich && reads, "controlUiWidgetKinds", control_ui["controlUiWidgetKinds"].clone())
+            .when(rich && reads, "controlUiLinkReaders", control_ui["controlUiLinkReaders"].clone())
+            .when(!rich || operator, "pluginSurfaceUrls", surfaces)
+            .with("auth", self.hello_auth(admitted, scopes, token))
+            .with("policy", self.policy())
+            .build()
+    }
+
+    fn snapshot(&self, now: Now, operator: bool, scopes: &[String]) -> Value {
+        let rich = self.profile.rules.rich_hello;
+        let admin = operator && gateway_protocol::role::scope_allows(scopes, scope::ADMIN);
+        let reads = operator && gateway_protocol::role::scope_allows(scopes, scope::READ);
+        let presence = if rich && !operator { json!([]) } else { self.presence_json(now.wall) };
+        let uptime = now.since_start.saturating_sub(self.boot.started).as_millis();
+        let defaults = Object::new()
+            .with("defaultAgentId", "main")
+            .when(rich, "modelConfigured", false)
+            .when(rich, "ownership", "sole")
+            .when(rich, "selectionRequired", false)
+            .with("mainKey", "main")
+            .with("mainSessionKey", "agent:main:main")
+            .with("scope", "per-sender");
+        Object::new()
+            .when(rich, "suspension", json!({"phase": "accepting"}))
+            .with("presence", presence)
+            .with("health", self.health_json(now.wall))
+            .with("stateVersion", json!({"presence": self.versions.presence, "health": self.versions.health}))
+            .with("uptimeMs", u64::try_from(uptime).unwrap_or(u64::MAX))
+            .when(rich, "appliedConfigHash", format!("hmac-sha256:v1:{}", self.boot.config_hash))
+            .with("sessionDefaults", defaults)
+            .when(rich && reads, "updateSchedule", json!({"channel": "stable", "autoEnabled": false}))
+            .when(admin, "configPath", "/home/openclaw/.openclaw/openclaw.json")
+            .when(admin, "stateDir", "/home/openclaw/.openclaw")
+            .when(admin, "authMode", self.config.auth.mode.as_str())
+            .build()
+    }
+
+    fn hello_auth(&self, admitted: &Admitted, scopes: &[String], token: Option<&Token>) -> Value {
+        let rich = self.profile.rules.rich_hello;
+        let role = admitted.attempt.role;
+        let operator = role == Role::Operator;
+        // One value for a whole boot is enough: clients only store it.
+        let recovery = self.boot.recovery_scope.as_str();
+        Object::new()
+            .when(rich, "method", admitted.granted.as_str())
+            .with("role", role.as_str())
+            .with("scopes", scopes.to_vec())
+            .when(rich && operator, "recoveryScope", recovery)
+            .when(rich && operator && admitted.recorded, "recoveryMigrationAllowed", true)
+            .maybe("deviceToken", token.map(|token| token.value.expose()))
+            .maybe("issuedAtMs", token.map(|token| token.issued_at().0))
+            .maybe("deviceTokens", self.handed_over(admitted))
+            .build()
+    }
+
+    /// Tokens of the other roles of a used-up setup code.
+    fn handed_over(&self, admitted: &Admitted) -> Option<Value> {
+        admitted.handoff.as_ref()?;
+        let device = self.devices.find(&admitted.attempt.device.as_ref()?.id)?;
+        let others = device.tokens.iter().filter(|(role, _)| **role != admitted.attempt.role);
+        let issued = others.map(|(role, token)| {
+            json!({
+                "deviceToken": token.value.expose(),
+                "role": role.as_str(),
+                "scopes": token.scopes,
+                "issuedAtMs": token.issued_at().0,
+            })
+        });
+        Some(issued.collect())
+    }
+
+    fn policy(&self) -> Value {
+        let rich = self.profile.rules.rich_hello;
+        Object::new()
+            .with("maxPayload", limits::MESSAGE_BYTES)
+            .with("maxBufferedBytes", limits::BUFFERED_BYTES)
+            .with("tickIntervalMs", self.config.tick_interval_ms)
+            .when(rich, "attachments", json!({"maxBytes": 19_464_192, "maxImageBytes": 6_291_456}))
+            .when(rich, "allowedSessionVisibilities", json!(["shared", "read-only", "suggest", "draft"]))
+            .when(rich, "hasMultipleSessionSharingIdentities", false)
+            .build()
+    }
+
+    /// Broadcasts that a connect causes. ref: gateway-behaviour.md §3
+    fn after_hello(&mut self, now: Now, conn: u32, admitted: &Admitted) {
+        let cli = admitted.attempt.params.client.mode == "cli";
+        if self.profile.rules.health_after_connect {
+            if !self.health_due {
+                self.health_due = true;
+                self.timers.set(now.since_start + HEALTH_DELAY, Timer::Health);
+            }
+        } else if !cli {
+            self.broadcast_presence(now);
+        }
+        if let Some(setup) = admitted.handoff.as_ref().filter(|_| self.profile.rules.setup_rpc) {
+            self.setup_completed(now, conn, setup);
+        }
+    }
+
+    fn setup_completed(&mut self, now: Now, conn: u32, setup: &SetupToken) {
+        let open = self.connections.get(&conn).and_then(Connection::open);
+        let Some((open, device)) = open.and_then(|open| Some((open, open.device.clone()?))) else { return };
+        let payload = json!({
+            "setupId": setup.setup_id,
+            "deviceId": device.as_str(),
+            "deviceName": open.client.display_name,
+            "access": setup.access,
+            "ts": now.wall.0,
+        });
+        self.completed_setups.insert(setup.setup_id.clone(), payload.clone());
+        self.tell_pairing("device.pair.setup.completed", &payload);
+    }
+
+    fn send_voicewake(&mut self, conn: u32) {
+        let routing = json!({"version": 1, "defaultTarget": {"mode": "current"}, "routes": [], "updatedAtMs": 0});
+        self.send_event(conn, "voicewake.changed", json!({"triggers": ["openclaw", "claude", "computer"]}));
+        self.send_event(conn, "voicewake.routing.changed", json!({"config": routing}));
+    }
+
+    /// The connection is over for the gateway: presence, node, invokes.
+    pub(crate) fn left(&mut self, now: Now, conn: u32) {
+        let Some(connection) = self.connections.get_mut(&conn) else { return };
+        let phase = std::mem::replace(&mut connection.phase, Phase::Closing);
+        let open = match phase {
+            Phase::Handshake(handshake) => {
+                if let Some(deadline) = handshake.deadline {
+                    self.timers.cancel(deadline);
+                }
+                return;
+            }
+            Phase::Closing => return,
+            Phase::Open(open) => open,
+        };
+        self.timers.cancel(open.ping);
+        let instance = instance_of(connection, &open);
+        if let Some(device) = open.device.as_ref().filter(|_| open.role == Role::Node) {
+            self.node_left(now, conn, &NodeId::new(device.as_str()));
+        }
+        let appeared = open.client.mode != "cli" && self.presence.disconnected(&instance, now.wall);
+        if appeared {
+            self.versions.presence += 1;
+            self.broadcast_presence(now);
+        }
+    }
+
+    fn node_left(&mut self, now: Now, conn: u32, node: &NodeId) {
+        let lost: Vec<InvokeId> = self.invokes.of_connection(conn);
+        if self.nodes.live.get(node) == Some(&conn) {
+            self.nodes.live.remove(node);
+            if let Some(seen) = self.nodes.seen.get_mut(node) {
+                seen.connected_at = None;
+                seen.disconnected_at = Some(now.wall);
+            }
+        }
+        for id in lost {
+            self.fail_invoke(&id, crate::invoke::InvokeFailure::Disconnected);
+        }
+    }
+
+    /// What a scripted answer to `connect` makes of a client that would not have been let in.
+    pub(crate) fn welcome_anyway(&mut self, now: Now, conn: u32, request: &gateway_protocol::Request, payload: Value) {
+        let params = request.params.clone().and_then(|params| serde_json::from_value(params).ok()).unwrap_or_default();
+        let Some(connection) = self.connections.get(&conn) else { return };
+        let params: gateway_protocol::ConnectParams = params;
+        let attempt = crate::auth::Attempt {
+            role: Role::parse(params.role_text()).unwrap_or(Role::Operator),
+            device: None,
+            locality: connection.locality.clone(),
+            origin: connection.origin.clone(),
+            params,
+        };
+        let scopes = attempt.scopes();
+        let admitted =
+            Admitted { attempt, granted: Granted::Open, scopes, recorded: false, fresh: false, handoff: None };
+        let change = HelloChange { patch: None, replace: Some(payload) };
+        self.welcome(now, conn, &request.id, &admitted, change);
+    }
+}
+
+/// What names a presence entry.
+fn instance_of(connection: &Connection, open: &OpenConnection) -> String {
+    let device = || open.device.as_ref().map(|device| device.as_str().to_owned());
+    open.client.instance_id.clone().or_else(device).unwrap_or_else(|| connection.id.as_str().to_owned())
+}
