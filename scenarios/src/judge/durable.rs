@@ -29,7 +29,7 @@ pub fn view(state: &DurableState) -> Value {
         "operator_scopes": identity.and_then(|identity| identity.scopes(Role::Operator)),
         "node_scopes": identity.and_then(|identity| identity.scopes(Role::Node)),
         "requires_v2": record.is_some_and(|record| record.requires_v2_signature),
-        "device": identity.map(|identity| identity.device_id.to_string()),
+        "device": identity.map(|identity| identity.device_id.clone()),
         "identities": state.identities.len(),
         "damaged": state.damaged.len(),
     })
@@ -56,12 +56,18 @@ impl StoreNotes {
                 present.insert(token_of(gateway, role), identity.token(role).is_some());
             }
         }
-        Self { actor: actor.to_owned(), present }
+        Self {
+            actor: actor.to_owned(),
+            present,
+        }
     }
 
     /// The notes that describe where the client begins.
     pub fn beginning(&self) -> Vec<StoreNote> {
-        self.present.iter().map(|(what, present)| self.note(0, what, *present, None)).collect()
+        self.present
+            .iter()
+            .map(|(what, present)| self.note(0, what, *present, None))
+            .collect()
     }
 
     /// The notes of one operation that was carried out.
@@ -70,18 +76,33 @@ impl StoreNotes {
         match op {
             StoreOp::SaveRegistry { registry } => {
                 for record in &registry.gateways {
-                    changes.extend(credentials(record).into_iter().map(|(what, there)| (what, there, None)));
+                    changes.extend(
+                        credentials(record)
+                            .into_iter()
+                            .map(|(what, there)| (what, there, None)),
+                    );
                 }
             }
-            StoreOp::CreateIdentity { gateway_id, identity } => {
-                let device = identity.device_id.to_string();
+            StoreOp::CreateIdentity {
+                gateway_id,
+                identity,
+            } => {
+                let device = identity.device_id.clone();
                 changes.push((format!("{gateway_id}/device"), true, Some(device)));
                 for role in [Role::Operator, Role::Node] {
-                    changes.push((token_of(gateway_id, role), identity.token(role).is_some(), None));
+                    changes.push((
+                        token_of(gateway_id, role),
+                        identity.token(role).is_some(),
+                        None,
+                    ));
                 }
             }
-            StoreOp::SaveToken { gateway_id, role, .. } => changes.push((token_of(gateway_id, *role), true, None)),
-            StoreOp::ClearToken { gateway_id, role } => changes.push((token_of(gateway_id, *role), false, None)),
+            StoreOp::SaveToken {
+                gateway_id, role, ..
+            } => changes.push((token_of(gateway_id, *role), true, None)),
+            StoreOp::ClearToken { gateway_id, role } => {
+                changes.push((token_of(gateway_id, *role), false, None));
+            }
             StoreOp::ClearAllTokens { gateway_id } => {
                 changes.push((token_of(gateway_id, Role::Operator), false, None));
                 changes.push((token_of(gateway_id, Role::Node), false, None));
@@ -98,7 +119,13 @@ impl StoreNotes {
     }
 
     fn note(&self, t_us: u64, what: &str, present: bool, value: Option<String>) -> StoreNote {
-        StoreNote { actor: self.actor.clone(), t_us, what: what.to_owned(), present, value }
+        StoreNote {
+            actor: self.actor.clone(),
+            t_us,
+            what: what.to_owned(),
+            present,
+            value,
+        }
     }
 }
 
@@ -108,7 +135,13 @@ fn token_of(gateway: &str, role: Role) -> String {
 
 fn credentials(record: &GatewayRecord) -> Vec<(String, bool)> {
     vec![
-        (format!("{}/shared_token", record.id), record.usable_shared_token().is_some()),
-        (format!("{}/bootstrap_token", record.id), record.usable_bootstrap_token().is_some()),
+        (
+            format!("{}/shared_token", record.id),
+            record.usable_shared_token().is_some(),
+        ),
+        (
+            format!("{}/bootstrap_token", record.id),
+            record.usable_bootstrap_token().is_some(),
+        ),
     ]
 }

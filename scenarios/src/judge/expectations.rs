@@ -109,7 +109,9 @@ impl Watch {
     /// Looks for the expected message among what came since the last action. Takes it, and fills the captures.
     pub fn seek(&mut self, expect: &Expect, captured: &mut Captured) -> Option<Found> {
         let pattern = expect.pattern();
-        let earliest = self.mark_us.saturating_add(micros(expect.not_before.unwrap_or_default().0));
+        let earliest = self
+            .mark_us
+            .saturating_add(micros(expect.not_before.unwrap_or_default().0));
         let found = self.entries.iter().find(|entry| {
             entry.n > self.mark
                 && entry.t_us >= earliest
@@ -117,7 +119,10 @@ impl Watch {
                 && self.matches(&pattern, *entry).is_ok()
         })?;
         capture(&expect.capture, found, captured);
-        let found = Found { entry: found.n, conn: found.conn };
+        let found = Found {
+            entry: found.n,
+            conn: found.conn,
+        };
         self.taken.insert(found.entry);
         Some(found)
     }
@@ -133,16 +138,23 @@ impl Watch {
     /// The entries of the whole run that match, between two notes.
     pub fn all(&self, pattern: &Pattern, after: Option<&str>, before: Option<&str>) -> Vec<u64> {
         let start = after.and_then(|note| self.note_at(note)).unwrap_or(0);
-        let end = before.and_then(|note| self.note_at(note)).unwrap_or(u64::MAX);
+        let end = before
+            .and_then(|note| self.note_at(note))
+            .unwrap_or(u64::MAX);
         self.entries
             .iter()
-            .filter(|entry| entry.n > start && entry.n <= end && self.matches(pattern, *entry).is_ok())
+            .filter(|entry| {
+                entry.n > start && entry.n <= end && self.matches(pattern, *entry).is_ok()
+            })
             .map(|entry| entry.n)
             .collect()
     }
 
     fn note_at(&self, note: &str) -> Option<u64> {
-        self.notes.iter().find(|(text, _)| text == note).map(|(_, n)| *n)
+        self.notes
+            .iter()
+            .find(|(text, _)| text == note)
+            .map(|(_, n)| *n)
     }
 
     /// Explains an expectation that was not met.
@@ -154,15 +166,38 @@ impl Watch {
             .filter(|entry| entry.n > self.mark && !self.taken.contains(&entry.n))
             .filter_map(|entry| self.matches(&pattern, entry).err())
             .filter(|nearest| nearest.agreed > 0)
-            .reduce(|best, next| if next.agreed > best.agreed { next } else { best });
-        Missed { waited, wanted: wanted(expect), nearest }
+            .reduce(|best, next| {
+                if next.agreed > best.agreed {
+                    next
+                } else {
+                    best
+                }
+            });
+        Missed {
+            waited,
+            wanted: wanted(expect),
+            nearest,
+        }
     }
 
     /// Explains a silence that was broken.
     pub fn broken_silence(&self, pattern: &Pattern, entry: u64, waited: Duration) -> Missed {
-        let got = self.entries.iter().find(|e| e.n == entry).map_or_else(String::new, |e| summary(e, &self.wire));
-        let nearest = Nearest { entry: Some(entry), expected: "nothing".to_owned(), got, ..Nearest::default() };
-        Missed { waited, wanted: format!("no {}", describe(pattern)), nearest: Some(nearest) }
+        let got = self
+            .entries
+            .iter()
+            .find(|e| e.n == entry)
+            .map_or_else(String::new, |e| summary(e, &self.wire));
+        let nearest = Nearest {
+            entry: Some(entry),
+            expected: "nothing".to_owned(),
+            got,
+            ..Nearest::default()
+        };
+        Missed {
+            waited,
+            wanted: format!("no {}", describe(pattern)),
+            nearest: Some(nearest),
+        }
     }
 
     fn matches<R: Recorded>(&self, pattern: &Pattern, entry: &R) -> Result<(), Nearest> {
@@ -173,21 +208,40 @@ impl Watch {
 /// Whether an entry is what a pattern means; if not, how near it came.
 ///
 /// `mark` is the last entry before the last action, for `connection = "next"`.
-pub fn matches<R: Recorded>(pattern: &Pattern, entry: &R, wire: &Wire, mark: u64) -> Result<(), Nearest> {
-    let mut check = Check { agreed: 0, entry: entry.n() };
-    check.that(kind_fits(pattern, entry), || ("kind", wanted_kind(pattern), entry.kind().to_string()))?;
+pub fn matches<R: Recorded>(
+    pattern: &Pattern,
+    entry: &R,
+    wire: &Wire,
+    mark: u64,
+) -> Result<(), Nearest> {
+    let mut check = Check {
+        agreed: 0,
+        entry: entry.n(),
+    };
+    check.that(kind_fits(pattern, entry), || {
+        ("kind", wanted_kind(pattern), entry.kind().to_string())
+    })?;
     check.that(stage_fits(pattern, entry), || {
-        ("at", format!("{:?}", pattern.at.unwrap_or_default()), format!("{:?}", entry.stage()))
+        (
+            "at",
+            format!("{:?}", pattern.at.unwrap_or_default()),
+            format!("{:?}", entry.stage()),
+        )
     })?;
     let dir = match (&pattern.from, &pattern.to) {
         (Some(_), _) => Some(Direction::ClientToGateway),
         (None, Some(_)) => Some(Direction::GatewayToClient),
         (None, None) => None,
     };
+    // A connection opens and ends for both: `from` and `to` only say whose it is.
+    let both_ways =
+        pattern.ends.is_some() || matches!(entry.kind(), Kind::Open | Kind::Eof | Kind::Reset);
     if let Some(dir) = dir
-        && !matches!(entry.kind(), Kind::Open | Kind::Eof | Kind::Reset)
+        && !both_ways
     {
-        check.that(entry.dir() == Some(dir), || ("direction", dir.to_string(), format!("{:?}", entry.dir())))?;
+        check.that(entry.dir() == Some(dir), || {
+            ("direction", dir.to_string(), format!("{:?}", entry.dir()))
+        })?;
     }
     connection_fits(pattern, entry, wire, mark, &mut check)?;
     names_fit(pattern, entry, wire, &mut check)?;
@@ -201,7 +255,11 @@ pub(super) struct Check {
 }
 
 impl Check {
-    fn that(&mut self, holds: bool, why: impl FnOnce() -> (&'static str, String, String)) -> Result<(), Nearest> {
+    fn that(
+        &mut self,
+        holds: bool,
+        why: impl FnOnce() -> (&'static str, String, String),
+    ) -> Result<(), Nearest> {
         if holds {
             self.agreed += 1;
             return Ok(());
@@ -213,7 +271,13 @@ impl Check {
     fn miss(&self, pointer: &str, expected: String, got: String) -> Nearest {
         // Kind, stage and direction agree for most of what is said: a near miss shares more than that.
         let agreed = self.agreed.saturating_sub(3);
-        Nearest { entry: Some(self.entry), pointer: pointer.to_owned(), expected, got, agreed }
+        Nearest {
+            entry: Some(self.entry),
+            pointer: pointer.to_owned(),
+            expected,
+            got,
+            agreed,
+        }
     }
 }
 
@@ -260,7 +324,9 @@ fn kind_fits<R: Recorded>(pattern: &Pattern, entry: &R) -> bool {
 }
 
 fn stage_fits<R: Recorded>(pattern: &Pattern, entry: &R) -> bool {
-    let Some(stage) = entry.stage() else { return true };
+    let Some(stage) = entry.stage() else {
+        return true;
+    };
     stage
         == match pattern.at.unwrap_or_default() {
             At::Delivered => Stage::Delivered,
@@ -279,22 +345,36 @@ fn connection_fits<R: Recorded>(
 ) -> Result<(), Nearest> {
     let Some(conn) = entry.conn() else {
         let free = pattern.from.is_none() && pattern.to.is_none() && pattern.role.is_none();
-        return check.that(free, || ("connection", "a connection".to_owned(), "none".to_owned()));
+        return check.that(free, || {
+            ("connection", "a connection".to_owned(), "none".to_owned())
+        });
     };
     let known = wire.connection(conn);
     if let Some(actor) = pattern.from.as_ref().or(pattern.to.as_ref()) {
         let owner = known.and_then(|c| c.actor.as_deref());
-        check.that(owner == Some(actor), || ("actor", actor.clone(), owner.unwrap_or("unknown").to_owned()))?;
+        check.that(owner == Some(actor), || {
+            (
+                "actor",
+                actor.clone(),
+                owner.unwrap_or("unknown").to_owned(),
+            )
+        })?;
     }
     if let Some(role) = pattern.role {
         let asked = known.and_then(|c| c.role.as_deref());
         check.that(asked == Some(role.name()), || {
-            ("role", role.name().to_owned(), asked.unwrap_or("none yet").to_owned())
+            (
+                "role",
+                role.name().to_owned(),
+                asked.unwrap_or("none yet").to_owned(),
+            )
         })?;
     }
     if let Some(nth) = pattern.nth_connection {
         let got = wire.nth_of_actor(conn);
-        check.that(got == Some(nth), || ("nth_connection", nth.to_string(), format!("{got:?}")))?;
+        check.that(got == Some(nth), || {
+            ("nth_connection", nth.to_string(), format!("{got:?}"))
+        })?;
     }
     if let Some(which) = pattern.connection {
         let opened = known.map_or(0, |c| c.opened);
@@ -302,29 +382,58 @@ fn connection_fits<R: Recorded>(
             Which::Next => opened > mark,
             Which::Current => opened <= mark,
         };
-        let age = if opened > mark { "opened after the last action" } else { "opened before the last action" };
-        check.that(fits, || ("connection", format!("{which:?}").to_lowercase(), age.to_owned()))?;
+        let age = if opened > mark {
+            "opened after the last action"
+        } else {
+            "opened before the last action"
+        };
+        check.that(fits, || {
+            (
+                "connection",
+                format!("{which:?}").to_lowercase(),
+                age.to_owned(),
+            )
+        })?;
     }
     Ok(())
 }
 
-fn names_fit<R: Recorded>(pattern: &Pattern, entry: &R, wire: &Wire, check: &mut Check) -> Result<(), Nearest> {
-    let text = |name: &str| entry.frame().and_then(|frame| frame.get(name)).and_then(Value::as_str);
+fn names_fit<R: Recorded>(
+    pattern: &Pattern,
+    entry: &R,
+    wire: &Wire,
+    check: &mut Check,
+) -> Result<(), Nearest> {
+    let text = |name: &str| {
+        entry
+            .frame()
+            .and_then(|frame| frame.get(name))
+            .and_then(Value::as_str)
+    };
     let is = |kind: &str| text("type") == Some(kind);
     let found = || summary(entry, wire);
     if let Some(method) = &pattern.method {
-        check.that(is("req") && text("method") == Some(method), || ("method", method.clone(), found()))?;
+        check.that(is("req") && text("method") == Some(method), || {
+            ("method", method.clone(), found())
+        })?;
     }
     if let Some(event) = &pattern.event {
-        check.that(is("event") && text("event") == Some(event), || ("event", event.clone(), found()))?;
+        check.that(is("event") && text("event") == Some(event), || {
+            ("event", event.clone(), found())
+        })?;
     }
     if let Some(method) = &pattern.response {
         let answers = wire.answers(entry.n());
         let fits = is("res") && (answers == Some(method) || method == "*");
-        check.that(fits, || ("response", format!("an answer to {method}"), found()))?;
+        check.that(fits, || {
+            ("response", format!("an answer to {method}"), found())
+        })?;
     }
     if let Some(ok) = pattern.ok {
-        let got = entry.frame().and_then(|frame| frame.get("ok")).and_then(Value::as_bool);
+        let got = entry
+            .frame()
+            .and_then(|frame| frame.get("ok"))
+            .and_then(Value::as_bool);
         check.that(got == Some(ok), || ("ok", ok.to_string(), found()))?;
     }
     Ok(())
@@ -352,7 +461,12 @@ pub fn wanted(expect: &Expect) -> String {
 /// A pattern in words: `request connect from companion (node)`.
 pub fn describe(pattern: &Pattern) -> String {
     let mut words = Vec::new();
-    if pattern.opens || pattern.ends.is_some() || pattern.close.is_some() || pattern.ping || pattern.pong {
+    if pattern.opens
+        || pattern.ends.is_some()
+        || pattern.close.is_some()
+        || pattern.ping
+        || pattern.pong
+    {
         words.push(wanted_kind(pattern));
     } else if let Some(method) = &pattern.method {
         words.push(format!("request {method}"));
@@ -382,7 +496,15 @@ pub fn describe(pattern: &Pattern) -> String {
     {
         words.push(format!("with code {code}"));
     }
-    for body in [&pattern.params, &pattern.payload, &pattern.error, &pattern.frame].into_iter().flatten() {
+    for body in [
+        &pattern.params,
+        &pattern.payload,
+        &pattern.error,
+        &pattern.frame,
+    ]
+    .into_iter()
+    .flatten()
+    {
         words.push(format!("with {body}"));
     }
     words.join(" ")
@@ -391,7 +513,9 @@ pub fn describe(pattern: &Pattern) -> String {
 /// The steps' expectation with its captures filled in.
 pub fn filled(step: &Step, captured: &Captured) -> Result<Option<Expect>, String> {
     match step {
-        Step::Expect(expect) => resolve(expect.as_ref(), captured).map(Some).map_err(|error| error.to_string()),
+        Step::Expect(expect) => resolve(expect.as_ref(), captured)
+            .map(Some)
+            .map_err(|error| error.to_string()),
         Step::Start(_)
         | Step::Stop(_)
         | Step::Do(_)

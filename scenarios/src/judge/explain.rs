@@ -24,19 +24,26 @@ pub(super) struct Explainer<'a> {
 
 impl<'a> Explainer<'a> {
     pub(super) fn new(scenario: &'a Scenario, record: &'a RunRecord) -> Self {
-        Self { scenario, record, wire: Wire::of(&record.transcript.entries) }
+        Self {
+            scenario,
+            record,
+            wire: Wire::of(&record.transcript.entries),
+        }
     }
 
     /// Findings of steps that failed.
     pub(super) fn steps(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
         for outcome in &self.record.steps {
-            let Some(step) = self.scenario.steps.get(outcome.index) else { continue };
+            let Some(step) = self.scenario.steps.get(outcome.index) else {
+                continue;
+            };
             match &outcome.result {
                 StepResult::Missed(missed) => findings.push(self.missed(step, missed)),
                 StepResult::Refused { why } => {
                     let mut finding = self.finding("step", step.at.as_ref());
-                    finding.summary = format!("step {} could not be done: {why}", step.value.verb());
+                    finding.summary =
+                        format!("step {} could not be done: {why}", step.value.verb());
                     findings.push(finding);
                 }
                 StepResult::Done | StepResult::Met { .. } | StepResult::NotReached => {}
@@ -46,12 +53,20 @@ impl<'a> Explainer<'a> {
     }
 
     fn missed(&self, step: &crate::scenario::Located<Step>, missed: &Missed) -> Finding {
-        let rule = if matches!(step.value, Step::Quiet(_)) { "quiet" } else { "expectation" };
+        let rule = if matches!(step.value, Step::Quiet(_)) {
+            "quiet"
+        } else {
+            "expectation"
+        };
         let mut finding = self.finding(rule, step.at.as_ref());
         let waited = crate::scenario::Lapse(missed.waited);
         finding.summary = match &step.value {
             Step::Expect(expect) => format!("{} did not come within {waited}", wanted(expect)),
-            Step::Quiet(quiet) => format!("{} came, but {} of silence was demanded", describe(&quiet.pattern()), quiet.lasting),
+            Step::Quiet(quiet) => format!(
+                "{} came, but {} of silence was demanded",
+                describe(&quiet.pattern()),
+                quiet.lasting
+            ),
             Step::Start(_)
             | Step::Stop(_)
             | Step::Do(_)
@@ -64,37 +79,68 @@ impl<'a> Explainer<'a> {
             | Step::Clock(_)
             | Step::Note(_) => format!("{} did not come within {waited}", missed.wanted),
         };
-        finding.difference = missed.nearest.as_ref().map(|nearest| self.difference(nearest));
+        finding.difference = missed
+            .nearest
+            .as_ref()
+            .map(|nearest| self.difference(nearest));
         finding
     }
 
     /// Findings of `never`, `count` and `finally`.
     pub(super) fn ends(&self) -> Vec<Finding> {
-        self.record.ends.iter().filter(|outcome| !outcome.held).map(|outcome| self.end(outcome)).collect()
+        self.record
+            .ends
+            .iter()
+            .filter(|outcome| !outcome.held)
+            .map(|outcome| self.end(outcome))
+            .collect()
     }
 
     fn end(&self, outcome: &EndOutcome) -> Finding {
         let scenario = self.scenario;
-        let seen = outcome.entries.len();
+        let seen = times(outcome.entries.len());
         let (rule, at, summary, because) = match outcome.section {
             EndSection::Never => {
                 let never = scenario.never.get(outcome.index);
-                let what = never.map(|never| describe(&never.pattern())).unwrap_or_default();
+                let what = never
+                    .map(|never| describe(&never.pattern()))
+                    .unwrap_or_default();
                 let because = never.and_then(|never| never.because.clone());
-                ("never", never.and_then(|never| never.at.clone()), format!("{what} was seen {seen} times and must not be"), because)
+                (
+                    "never",
+                    never.and_then(|never| never.at.clone()),
+                    format!("{what} was seen {seen} and must not be"),
+                    because,
+                )
             }
             EndSection::Count => {
                 let count = scenario.count.get(outcome.index);
-                let what = count.map(|count| describe(&count.pattern())).unwrap_or_default();
-                let limits = count.map(|count| bounds(count.exactly, count.min, count.max)).unwrap_or_default();
+                let what = count
+                    .map(|count| describe(&count.pattern()))
+                    .unwrap_or_default();
+                let limits = count
+                    .map(|count| bounds(count.exactly, count.min, count.max))
+                    .unwrap_or_default();
                 let because = count.and_then(|count| count.because.clone());
-                ("count", count.and_then(|count| count.at.clone()), format!("{what} was seen {seen} times, wanted {limits}"), because)
+                (
+                    "count",
+                    count.and_then(|count| count.at.clone()),
+                    format!("{what} was seen {seen}, wanted {limits}"),
+                    because,
+                )
             }
             EndSection::Finally => {
                 let finally = scenario.finally.get(outcome.index);
-                let whose = finally.and_then(|finally| finally.actor.clone()).unwrap_or_else(|| "the gateway".to_owned());
+                let whose = finally
+                    .and_then(|finally| finally.actor.clone())
+                    .unwrap_or_else(|| "the gateway".to_owned());
                 let because = finally.and_then(|finally| finally.because.clone());
-                ("finally", finally.and_then(|finally| finally.at.clone()), format!("at the end the state of {whose} is not as demanded"), because)
+                (
+                    "finally",
+                    finally.and_then(|finally| finally.at.clone()),
+                    format!("at the end the state of {whose} is not as demanded"),
+                    because,
+                )
             }
         };
         let mut finding = self.finding(rule, at.as_ref());
@@ -103,7 +149,10 @@ impl<'a> Explainer<'a> {
             None => summary,
         };
         finding.evidence = self.evidence(&outcome.entries);
-        finding.difference = outcome.nearest.as_ref().map(|nearest| self.difference(nearest));
+        finding.difference = outcome
+            .nearest
+            .as_ref()
+            .map(|nearest| self.difference(nearest));
         finding
     }
 
@@ -142,11 +191,25 @@ impl<'a> Explainer<'a> {
     }
 
     fn excerpt(&self, at: Option<&Range<usize>>) -> Vec<String> {
-        let Some((first, _)) = self.scenario.line_of(at) else { return Vec::new() };
-        let end = at.map(|at| Range { start: at.end.saturating_sub(1), end: at.end });
-        let last = self.scenario.line_of(end.as_ref()).map_or(first, |(line, _)| line);
+        let Some((first, _)) = self.scenario.line_of(at) else {
+            return Vec::new();
+        };
+        let end = at.map(|at| Range {
+            start: at.end.saturating_sub(1),
+            end: at.end,
+        });
+        let last = self
+            .scenario
+            .line_of(end.as_ref())
+            .map_or(first, |(line, _)| line);
         // A [[table]] header is all that the parser places: show the lines that follow it, up to the next blank one.
-        let lines = self.scenario.source.text.lines().enumerate().skip(first - 1);
+        let lines = self
+            .scenario
+            .source
+            .text
+            .lines()
+            .enumerate()
+            .skip(first - 1);
         lines
             .take_while(|(index, text)| *index < last || !text.trim().is_empty())
             .take(8)
@@ -166,12 +229,19 @@ impl<'a> Explainer<'a> {
 
     fn entry(&self, n: u64) -> Option<&Entry> {
         let entries = &self.record.transcript.entries;
-        entries.binary_search_by_key(&n, |entry| entry.n).ok().and_then(|index| entries.get(index))
+        entries
+            .binary_search_by_key(&n, |entry| entry.n)
+            .ok()
+            .and_then(|index| entries.get(index))
     }
 
     fn evidence(&self, entries: &[u64]) -> Vec<String> {
-        let mut lines: Vec<String> =
-            entries.iter().take(EVIDENCE).filter_map(|n| self.entry(*n)).map(|entry| line(entry, &self.wire)).collect();
+        let mut lines: Vec<String> = entries
+            .iter()
+            .take(EVIDENCE)
+            .filter_map(|n| self.entry(*n))
+            .map(|entry| line(entry, &self.wire))
+            .collect();
         if entries.len() > EVIDENCE {
             lines.push(format!("... and {} more", entries.len() - EVIDENCE));
         }
@@ -193,38 +263,83 @@ impl<'a> Explainer<'a> {
                             transcript::Direction::ClientToGateway => "->",
                             transcript::Direction::GatewayToClient => "<-",
                         });
-                        format!("{} {way} {}", super::wire::seconds(entry.t_us), summary(entry, &self.wire))
+                        format!(
+                            "{} {way} {}",
+                            super::wire::seconds(entry.t_us),
+                            summary(entry, &self.wire)
+                        )
                     })
                     .collect();
                 let skip = frames.len().saturating_sub(TAIL);
                 frames.drain(..skip);
-                ConnectionTail { connection: self.wire.describe(conn), frames }
+                ConnectionTail {
+                    connection: self.wire.describe(conn),
+                    frames,
+                }
             })
             .collect()
     }
 
     fn believed(&self) -> Vec<String> {
         let view = &self.record.views.gateway;
-        let list = |name: &str| view.get(name).and_then(serde_json::Value::as_array).cloned().unwrap_or_default();
+        let list = |name: &str| {
+            view.get(name)
+                .and_then(serde_json::Value::as_array)
+                .cloned()
+                .unwrap_or_default()
+        };
         let text = |value: &serde_json::Value, name: &str| {
-            value.get(name).and_then(serde_json::Value::as_str).unwrap_or("?").chars().take(12).collect::<String>()
+            value
+                .get(name)
+                .and_then(serde_json::Value::as_str)
+                .unwrap_or("?")
+                .chars()
+                .take(12)
+                .collect::<String>()
         };
         let mut lines = Vec::new();
         for device in list("devices") {
-            let roles = device.get("roles").map(ToString::to_string).unwrap_or_default();
-            lines.push(format!("device {} is paired as {roles}", text(&device, "device_id")));
+            let roles = device
+                .get("roles")
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            lines.push(format!(
+                "device {} is paired as {roles}",
+                text(&device, "device_id")
+            ));
         }
         for request in list("pending_devices") {
-            let roles = request.get("roles").map(ToString::to_string).unwrap_or_default();
-            lines.push(format!("device {} waits for approval as {roles}", text(&request, "device_id")));
+            let roles = request
+                .get("roles")
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            lines.push(format!(
+                "device {} waits for approval as {roles}",
+                text(&request, "device_id")
+            ));
         }
         for node in list("nodes") {
-            lines.push(format!("node {} is {}", text(&node, "node_id"), text(&node, "approval_state")));
+            lines.push(format!(
+                "node {} is {}",
+                text(&node, "node_id"),
+                text(&node, "approval_state")
+            ));
         }
         for request in list("pending_nodes") {
-            lines.push(format!("node {} waits for approval", text(&request, "node_id")));
+            lines.push(format!(
+                "node {} waits for approval",
+                text(&request, "node_id")
+            ));
         }
         lines
+    }
+}
+
+fn times(count: usize) -> String {
+    match count {
+        0 => "never".to_owned(),
+        1 => "once".to_owned(),
+        many => format!("{many} times"),
     }
 }
 

@@ -36,7 +36,11 @@ use record::RunEnd;
 /// The order matters: what broke the harness is no fault of the client, and a run that ran out of budget says nothing.
 pub fn judge(scenario: &Scenario, record: &RunRecord) -> Verdict {
     match &record.end {
-        RunEnd::Unavailable { missing } => return Verdict::Skipped { missing: missing.clone() },
+        RunEnd::Unavailable { missing } => {
+            return Verdict::Skipped {
+                missing: missing.clone(),
+            };
+        }
         RunEnd::HarnessBroke { what } => return Verdict::Broken { what: what.clone() },
         RunEnd::Completed | RunEnd::Stopped { .. } | RunEnd::OutOfBudget { .. } => {}
     }
@@ -44,11 +48,14 @@ pub fn judge(scenario: &Scenario, record: &RunRecord) -> Verdict {
     let mut findings = explainer.steps();
     findings.extend(explainer.ends());
     findings.extend(explainer.invariants());
-    match &record.end {
-        RunEnd::OutOfBudget { what } if findings.is_empty() => Verdict::Inconclusive { why: format!("out of budget: {what}") },
-        _ if findings.is_empty() => Verdict::Passed,
-        _ => Verdict::Failed(findings),
+    if !findings.is_empty() {
+        return Verdict::Failed(findings);
     }
+    if let RunEnd::OutOfBudget { what } = &record.end {
+        let why = format!("out of budget: {what}");
+        return Verdict::Inconclusive { why };
+    }
+    Verdict::Passed
 }
 
 #[cfg(test)]

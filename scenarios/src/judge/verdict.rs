@@ -42,7 +42,10 @@ impl Verdict {
     pub fn findings(&self) -> &[Finding] {
         match self {
             Self::Failed(findings) => findings,
-            Self::Passed | Self::Inconclusive { .. } | Self::Skipped { .. } | Self::Broken { .. } => &[],
+            Self::Passed
+            | Self::Inconclusive { .. }
+            | Self::Skipped { .. }
+            | Self::Broken { .. } => &[],
         }
     }
 

@@ -139,7 +139,7 @@ impl Wire {
                 connection.opened_us = entry.t_us();
             }
             Kind::Eof | Kind::Reset => {
-                connection.ended.get_or_insert(entry.n());
+                connection.ended = connection.ended.or_else(|| Some(entry.n()));
             }
             Kind::Text | Kind::Binary => self.message(conn, entry),
             Kind::Ping | Kind::Pong | Kind::Close | Kind::Fault | Kind::Step | Kind::Note => {}
@@ -149,22 +149,33 @@ impl Wire {
     fn message<R: Recorded>(&mut self, conn: u32, entry: &R) {
         let Some(frame) = entry.frame() else { return };
         let text = |name: &str| frame.get(name).and_then(Value::as_str);
-        let Some(connection) = self.connections.get_mut(&conn) else { return };
+        let Some(connection) = self.connections.get_mut(&conn) else {
+            return;
+        };
         let from_client = entry.dir() == Some(Direction::ClientToGateway);
         match text("type") {
             Some("req") => {
-                let (Some(id), Some(method)) = (text("id"), text("method")) else { return };
-                connection.requests.insert((from_client, id.to_owned()), method.to_owned());
+                let (Some(id), Some(method)) = (text("id"), text("method")) else {
+                    return;
+                };
+                connection
+                    .requests
+                    .insert((from_client, id.to_owned()), method.to_owned());
                 if method == "connect" && from_client && connection.role.is_none() {
-                    let role = frame.pointer("/params/role").and_then(Value::as_str).unwrap_or("operator");
+                    let role = frame
+                        .pointer("/params/role")
+                        .and_then(Value::as_str)
+                        .unwrap_or("operator");
                     connection.role = Some(role.to_owned());
                 }
             }
             Some("res") => {
                 let Some(id) = text("id") else { return };
-                let Some(method) = connection.requests.get(&(!from_client, id.to_owned())) else { return };
+                let Some(method) = connection.requests.get(&(!from_client, id.to_owned())) else {
+                    return;
+                };
                 if method == "connect" && frame.get("ok") == Some(&Value::Bool(true)) {
-                    connection.hello.get_or_insert(entry.n());
+                    connection.hello = connection.hello.or_else(|| Some(entry.n()));
                 }
                 self.answers.insert(entry.n(), method.clone());
             }
@@ -184,7 +195,9 @@ impl Wire {
 
     /// Every connection, in the gateway's accept order.
     pub fn connections(&self) -> impl Iterator<Item = (u32, &Connection)> {
-        self.connections.iter().map(|(conn, connection)| (*conn, connection))
+        self.connections
+            .iter()
+            .map(|(conn, connection)| (*conn, connection))
     }
 
     /// The method that a response entry answers.
@@ -195,7 +208,10 @@ impl Wire {
     /// Which connection of its actor this is, from 1 in the order of opening.
     pub fn nth_of_actor(&self, conn: u32) -> Option<u32> {
         let actor = self.connections.get(&conn)?.actor.as_deref();
-        let earlier = self.connections.range(..=conn).filter(|(_, other)| other.actor.as_deref() == actor);
+        let earlier = self
+            .connections
+            .range(..=conn)
+            .filter(|(_, other)| other.actor.as_deref() == actor);
         u32::try_from(earlier.count()).ok()
     }
 
@@ -219,13 +235,19 @@ pub fn line<R: Recorded>(entry: &R, wire: &Wire) -> String {
         Some(Direction::GatewayToClient) => "<-",
         None => "  ",
     };
-    let conn = entry.conn().map_or_else(String::new, |conn| format!("#{conn} "));
+    let conn = entry
+        .conn()
+        .map_or_else(String::new, |conn| format!("#{conn} "));
     let stage = match entry.stage() {
         Some(Stage::Dropped) => " (dropped)",
         Some(Stage::Held) => " (held)",
         Some(Stage::Sent | Stage::Delivered) | None => "",
     };
-    format!("{} {conn}{way} {}{stage}", seconds(entry.t_us()), summary(entry, wire))
+    format!(
+        "{} {conn}{way} {}{stage}",
+        seconds(entry.t_us()),
+        summary(entry, wire)
+    )
 }
 
 /// `12.345s`.
@@ -242,17 +264,30 @@ pub fn summary<R: Recorded>(entry: &R, wire: &Wire) -> String {
         ),
         Kind::Close => {
             let close = entry.close();
-            let code = close.and_then(|c| c.code).map_or_else(|| "without a code".to_owned(), |code| code.to_string());
+            let code = close
+                .and_then(|c| c.code)
+                .map_or_else(|| "without a code".to_owned(), |code| code.to_string());
             let reason = close.map_or("", |c| c.reason.as_str());
-            if reason.is_empty() { format!("close {code}") } else { format!("close {code} {reason:?}") }
+            if reason.is_empty() {
+                format!("close {code}")
+            } else {
+                format!("close {code} {reason:?}")
+            }
         }
-        Kind::Fault | Kind::Step | Kind::Note => format!("{} {}", entry.kind(), entry.text().unwrap_or_default()),
+        Kind::Fault | Kind::Step | Kind::Note => {
+            format!("{} {}", entry.kind(), entry.text().unwrap_or_default())
+        }
         Kind::Ping | Kind::Pong | Kind::Open | Kind::Eof | Kind::Reset => entry.kind().to_string(),
     }
 }
 
 fn frame_summary(frame: &Value, answers: Option<&str>) -> String {
-    let text = |pointer: &str| frame.pointer(pointer).and_then(Value::as_str).unwrap_or("?");
+    let text = |pointer: &str| {
+        frame
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or("?")
+    };
     match frame.get("type").and_then(Value::as_str) {
         Some("req") => request_summary(frame),
         Some("event") => format!("event {}", text("/event")),
@@ -274,10 +309,19 @@ fn request_summary(frame: &Value) -> String {
     if method != "connect" {
         return format!("request {method}");
     }
-    let role = frame.pointer("/params/role").and_then(Value::as_str).unwrap_or("operator");
+    let role = frame
+        .pointer("/params/role")
+        .and_then(Value::as_str)
+        .unwrap_or("operator");
     let auth = frame.pointer("/params/auth").and_then(Value::as_object);
-    let keys: Vec<&str> = auth.map(|auth| auth.keys().map(String::as_str).collect()).unwrap_or_default();
-    let with = if keys.is_empty() { "nothing".to_owned() } else { keys.join("+") };
+    let keys: Vec<&str> = auth
+        .map(|auth| auth.keys().map(String::as_str).collect())
+        .unwrap_or_default();
+    let with = if keys.is_empty() {
+        "nothing".to_owned()
+    } else {
+        keys.join("+")
+    };
     format!("request connect as {role} with {with}")
 }
 

@@ -28,17 +28,37 @@ pub fn mermaid(transcript: &Transcript) -> String {
     let mut text = String::from("sequenceDiagram\n");
     for (conn, known) in wire.connections() {
         let actor = known.actor.as_deref().unwrap_or("client");
-        let role = known.role.as_deref().map(|role| format!(" {role}")).unwrap_or_default();
-        let _infallible = writeln!(text, "    participant c{conn} as {}", escape(&format!("{actor}{role} #{conn}")));
+        let role = known
+            .role
+            .as_deref()
+            .map(|role| format!(" {role}"))
+            .unwrap_or_default();
+        let _infallible = writeln!(
+            text,
+            "    participant c{conn} as {}",
+            escape(&format!("{actor}{role} #{conn}"))
+        );
     }
-    let _infallible = writeln!(text, "    participant g as {}", escape(&transcript.header.gateway));
+    let _infallible = writeln!(
+        text,
+        "    participant g as {}",
+        escape(&transcript.header.gateway)
+    );
     for row in rows(transcript, &wire) {
-        let times = if row.times > 1 { format!(" (x{})", row.times) } else { String::new() };
+        let times = if row.times > 1 {
+            format!(" (x{})", row.times)
+        } else {
+            String::new()
+        };
         let said = escape(&format!("{} {}{times}", seconds(row.t_us).trim(), row.text));
         let arrow = if row.lost { "-x" } else { "->>" };
         let _infallible = match (row.conn, row.dir) {
-            (Some(conn), Some(Direction::ClientToGateway)) => writeln!(text, "    c{conn}{arrow}g: {said}"),
-            (Some(conn), Some(Direction::GatewayToClient)) => writeln!(text, "    g{arrow}c{conn}: {said}"),
+            (Some(conn), Some(Direction::ClientToGateway)) => {
+                writeln!(text, "    c{conn}{arrow}g: {said}")
+            }
+            (Some(conn), Some(Direction::GatewayToClient)) => {
+                writeln!(text, "    g{arrow}c{conn}: {said}")
+            }
             (Some(conn), None) => writeln!(text, "    Note over c{conn},g: {said}"),
             (None, _) => writeln!(text, "    Note over g: {said}"),
         };
@@ -64,9 +84,20 @@ pub fn plain(transcript: &Transcript) -> String {
             (Some(Direction::GatewayToClient), true) => " x--",
             (None, _) => "    ",
         };
-        let conn = row.conn.map_or_else(|| "   ".to_owned(), |conn| format!("#{conn:<2}"));
-        let times = if row.times > 1 { format!("  (x{})", row.times) } else { String::new() };
-        let _infallible = writeln!(text, "{} {conn} {way} {}{times}", seconds(row.t_us), row.text);
+        let conn = row
+            .conn
+            .map_or_else(|| "   ".to_owned(), |conn| format!("#{conn:<2}"));
+        let times = if row.times > 1 {
+            format!("  (x{})", row.times)
+        } else {
+            String::new()
+        };
+        let _infallible = writeln!(
+            text,
+            "{} {conn} {way} {}{times}",
+            seconds(row.t_us),
+            row.text
+        );
     }
     text
 }
@@ -74,7 +105,9 @@ pub fn plain(transcript: &Transcript) -> String {
 fn rows(transcript: &Transcript, wire: &Wire) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     for entry in &transcript.entries {
-        let Some(row) = row(entry, wire) else { continue };
+        let Some(row) = row(entry, wire) else {
+            continue;
+        };
         if let Some(last) = rows.last_mut()
             && last.conn == row.conn
             && last.text == row.text
@@ -97,10 +130,20 @@ fn row(entry: &Entry, wire: &Wire) -> Option<Row> {
         (_, Some(Stage::Dropped)) => true,
         (_, Some(Stage::Sent) | None) => false,
     };
-    Some(Row { t_us: entry.t_us, conn: entry.conn, dir: entry.dir, text: summary(entry, wire), lost, times: 1 })
+    Some(Row {
+        t_us: entry.t_us,
+        conn: entry.conn,
+        dir: entry.dir,
+        text: summary(entry, wire),
+        lost,
+        times: 1,
+    })
 }
 
 /// Mermaid ends a message at `;` and `#`, and a line at a line break.
 fn escape(text: &str) -> String {
-    text.replace('#', "#35;").replace(';', "#59;").replace("#35#59;", "#35;").replace(['\n', '\r'], " ")
+    text.replace('#', "#35;")
+        .replace(';', "#59;")
+        .replace("#35#59;", "#35;")
+        .replace(['\n', '\r'], " ")
 }

@@ -60,7 +60,9 @@ pub fn line(result: &ScenarioResult, style: Style) -> String {
 }
 
 fn times(result: &ScenarioResult) -> String {
-    if result.virtual_time > result.took.saturating_mul(2) && result.virtual_time > Duration::from_secs(1) {
+    if result.virtual_time > result.took.saturating_mul(2)
+        && result.virtual_time > Duration::from_secs(1)
+    {
         format!("{} for {}", short(result.took), short(result.virtual_time))
     } else {
         short(result.took)
@@ -102,7 +104,12 @@ pub fn explanation(result: &ScenarioResult, style: Style) -> String {
 fn write_finding(text: &mut String, finding: &Finding, style: Style) {
     let rule = style.paint(Paint::Red, &finding.rule);
     let _infallible = writeln!(text, "\n  {rule}: {}", finding.summary);
-    let _infallible = writeln!(text, "  {} {}", style.paint(Paint::Dim, "at"), finding.place);
+    let _infallible = writeln!(
+        text,
+        "  {} {}",
+        style.paint(Paint::Dim, "at"),
+        finding.place
+    );
     for line in &finding.excerpt {
         let _infallible = writeln!(text, "    {}", style.paint(Paint::Dim, line));
     }
@@ -110,10 +117,22 @@ fn write_finding(text: &mut String, finding: &Finding, style: Style) {
         if !difference.nearest.is_empty() {
             let _infallible = writeln!(text, "  what came closest: {}", difference.nearest.trim());
         }
-        let at = if difference.pointer.is_empty() { "the whole" } else { &difference.pointer };
+        let at = if difference.pointer.is_empty() {
+            "the whole"
+        } else {
+            &difference.pointer
+        };
         let _infallible = writeln!(text, "    at {at}");
-        let _infallible = writeln!(text, "      wanted {}", style.paint(Paint::Green, &difference.expected));
-        let _infallible = writeln!(text, "      got    {}", style.paint(Paint::Red, &difference.got));
+        let _infallible = writeln!(
+            text,
+            "      wanted {}",
+            style.paint(Paint::Green, &difference.expected)
+        );
+        let _infallible = writeln!(
+            text,
+            "      got    {}",
+            style.paint(Paint::Red, &difference.got)
+        );
     }
     for line in &finding.evidence {
         let _infallible = writeln!(text, "    {line}");
@@ -139,7 +158,12 @@ fn write_context(text: &mut String, finding: &Finding, style: Style) {
             let _infallible = writeln!(text, "    {line}");
         }
     }
-    let _infallible = writeln!(text, "\n  {} {}", style.paint(Paint::Yellow, "hint:"), finding.repeat);
+    let _infallible = writeln!(
+        text,
+        "\n  {} {}",
+        style.paint(Paint::Yellow, "hint:"),
+        finding.repeat
+    );
 }
 
 /// The last lines of a run: counts, time, and what to do next.
@@ -155,9 +179,16 @@ pub fn summary(results: &[ScenarioResult], took: Duration, style: Style) -> Stri
     };
     let virtual_time: Duration = results.iter().map(|result| result.virtual_time).sum();
     let mut text = style.paint(paint, &counts.sentence());
-    let _infallible = write!(text, " in {} ({} of protocol time)", short(took), short(virtual_time));
+    let _infallible = write!(
+        text,
+        " in {} ({} of protocol time)",
+        short(took),
+        short(virtual_time)
+    );
     text.push('\n');
-    let first_bad = results.iter().find(|result| matches!(result.verdict, Verdict::Failed(_)));
+    let first_bad = results
+        .iter()
+        .find(|result| matches!(result.verdict, Verdict::Failed(_)));
     if let Some(result) = first_bad {
         let hint = style.paint(Paint::Yellow, "hint:");
         let _infallible = writeln!(

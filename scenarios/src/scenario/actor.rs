@@ -99,9 +99,14 @@ pub struct Holds {
 impl Holds {
     /// Whether nothing at all is held.
     pub fn nothing(&self) -> bool {
-        [self.shared_token, self.bootstrap_token, self.operator_token, self.node_token]
-            .iter()
-            .all(|held| *held == Held::Absent)
+        [
+            self.shared_token,
+            self.bootstrap_token,
+            self.operator_token,
+            self.node_token,
+        ]
+        .iter()
+        .all(|held| *held == Held::Absent)
     }
 }
 
@@ -121,7 +126,9 @@ pub enum Held {
 }
 
 /// Which companion the client behaves like (client-behaviour.md, `741` and `HEAD`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Policy {
     /// The companion as of pull request 741.
@@ -187,7 +194,10 @@ pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks for a reference"
+)]
 pub(super) const fn is_false(value: &bool) -> bool {
     !*value
 }

@@ -30,7 +30,11 @@ pub struct Builder {
 
 impl Builder {
     pub(super) fn new(id: &str, title: &str) -> Self {
-        let scenario = Scenario { id: id.to_owned(), title: title.to_owned(), ..Scenario::default() };
+        let scenario = Scenario {
+            id: id.to_owned(),
+            title: title.to_owned(),
+            ..Scenario::default()
+        };
         Self { scenario }
     }
 
@@ -58,14 +62,18 @@ impl Builder {
     /// An invariant that it breaks on purpose.
     #[must_use]
     pub fn allow(mut self, invariant: &str, reason: &str) -> Self {
-        self.scenario.allow.insert(invariant.to_owned(), reason.to_owned());
+        self.scenario
+            .allow
+            .insert(invariant.to_owned(), reason.to_owned());
         self
     }
 
     /// A companion client.
     #[must_use]
     pub fn client(mut self, name: &str, client: ClientActor) -> Self {
-        self.scenario.actor.insert(name.to_owned(), Actor::Client(client));
+        self.scenario
+            .actor
+            .insert(name.to_owned(), Actor::Client(client));
         self
     }
 

@@ -13,7 +13,9 @@ use serde_json::Value;
 pub type Captured = BTreeMap<String, Value>;
 
 /// Words of the matcher that look like captures.
-pub const MATCHER_TOKENS: [&str; 7] = ["any", "absent", "string", "number", "bool", "null", "contains"];
+pub const MATCHER_TOKENS: [&str; 7] = [
+    "any", "absent", "string", "number", "bool", "null", "contains",
+];
 
 /// A capture that nothing has bound.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,8 +41,12 @@ pub enum CaptureError {
 /// let filled: String = resolve(&"request ${id}".to_owned(), &captured).unwrap();
 /// assert_eq!(filled, "request r-1");
 /// ```
-pub fn resolve<T: Serialize + DeserializeOwned>(part: &T, captured: &Captured) -> Result<T, CaptureError> {
-    let mut value = serde_json::to_value(part).map_err(|error| CaptureError::Shape(error.to_string()))?;
+pub fn resolve<T: Serialize + DeserializeOwned>(
+    part: &T,
+    captured: &Captured,
+) -> Result<T, CaptureError> {
+    let mut value =
+        serde_json::to_value(part).map_err(|error| CaptureError::Shape(error.to_string()))?;
     fill(&mut value, captured)?;
     serde_json::from_value(value).map_err(|error| CaptureError::Shape(error.to_string()))
 }
@@ -97,9 +103,10 @@ fn fill_text(text: &str, captured: &Captured) -> Result<Option<Value>, CaptureEr
             rest = after;
             continue;
         };
-        match look_up(name, captured)? {
-            Value::String(text) => filled.push_str(text),
-            other => filled.push_str(&other.to_string()),
+        let value = look_up(name, captured)?;
+        match value.as_str() {
+            Some(text) => filled.push_str(text),
+            None => filled.push_str(&value.to_string()),
         }
         rest = tail;
     }
@@ -111,7 +118,9 @@ fn fill_text(text: &str, captured: &Captured) -> Result<Option<Value>, CaptureEr
 fn whole(text: &str) -> Option<&str> {
     let name = text.strip_prefix('$')?;
     let name = name.strip_prefix("same:").unwrap_or(name);
-    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
+    let plain = name
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
     let ours = plain && !name.is_empty() && !MATCHER_TOKENS.contains(&name);
     ours.then_some(name)
 }
@@ -154,7 +163,10 @@ mod tests {
     #[case(json!("100$"), json!("100$"))]
     #[case(json!("${open"), json!("${open"))]
     fn captures_are_filled_in_and_nothing_else(#[case] before: Value, #[case] after: Value) {
-        let captured = Captured::from([("id".to_owned(), json!(17)), ("name".to_owned(), json!("x"))]);
+        let captured = Captured::from([
+            ("id".to_owned(), json!(17)),
+            ("name".to_owned(), json!("x")),
+        ]);
         let mut value = before;
         fill(&mut value, &captured).unwrap();
         assert_eq!(value, after);
@@ -164,7 +176,10 @@ mod tests {
     fn an_unbound_capture_names_itself_and_the_bound_ones() {
         let captured = Captured::from([("id".to_owned(), json!(1))]);
         let error = resolve(&"$idd".to_owned(), &captured).unwrap_err();
-        assert_eq!(error.to_string(), "fill in $idd: nothing has captured it (captured so far: id)");
+        assert_eq!(
+            error.to_string(),
+            "fill in $idd: nothing has captured it (captured so far: id)"
+        );
     }
 
     #[test]

@@ -5,9 +5,9 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use super::Scenario;
 use super::diagnostic::{Problem, Problems};
 use super::parsing::nearest;
-use super::Scenario;
 
 mod arrange;
 mod ends;
@@ -22,14 +22,22 @@ mod steps;
 /// assert!(problems.list.iter().any(|problem| problem.code == "scenario::no_about"));
 /// ```
 pub fn check(scenario: &Scenario) -> Problems {
-    let mut checker = Checker { scenario, list: Vec::new(), bound: BTreeSet::new() };
+    let mut checker = Checker {
+        scenario,
+        list: Vec::new(),
+        bound: BTreeSet::new(),
+    };
     checker.head();
     arrange::check(&mut checker);
     steps::check(&mut checker);
     ends::check(&mut checker);
     let mut list = checker.list;
     list.sort_by_key(|problem| problem.at.as_ref().map_or(0, |at| at.start));
-    Problems { file: scenario.source.file.clone(), text: scenario.source.text.clone(), list }
+    Problems {
+        file: scenario.source.file.clone(),
+        text: scenario.source.text.clone(),
+        list,
+    }
 }
 
 struct Checker<'a> {
@@ -54,8 +62,11 @@ impl Checker<'_> {
         }
         if scenario.about.trim().is_empty() {
             self.report(
-                Problem::error("scenario::no_about", "the scenario does not say where it comes from".to_owned())
-                    .help("add `about = \"...\"`: an issue, a requirement or a page of the reference"),
+                Problem::error(
+                    "scenario::no_about",
+                    "the scenario does not say where it comes from".to_owned(),
+                )
+                .help("add `about = \"...\"`: an issue, a requirement or a page of the reference"),
             );
         }
         if scenario.steps.is_empty() {
@@ -72,11 +83,15 @@ impl Checker<'_> {
 
     fn id(&mut self) {
         let id = self.scenario.id.clone();
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '/');
+        let plain =
+            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '/');
         if id.is_empty() || !id.chars().all(plain) {
             self.report(
-                Problem::error("scenario::bad_id", format!("the id {id:?} is no path in lower case"))
-                    .help("the id is the file's path below suite/ without .toml: words with hyphens"),
+                Problem::error(
+                    "scenario::bad_id",
+                    format!("the id {id:?} is no path in lower case"),
+                )
+                .help("the id is the file's path below suite/ without .toml: words with hyphens"),
             );
         }
         if self.scenario.shard().is_none() {
@@ -97,29 +112,42 @@ impl Checker<'_> {
                     None => "`clawproof explain invariants` lists them".to_owned(),
                 };
                 self.report(
-                    Problem::error("scenario::unknown_invariant", format!("no invariant is called {name}"))
-                        .at(place.clone())
-                        .help(help),
+                    Problem::error(
+                        "scenario::unknown_invariant",
+                        format!("no invariant is called {name}"),
+                    )
+                    .at(place.clone())
+                    .help(help),
                 );
             }
             if reason.trim().is_empty() {
                 self.report(
-                    Problem::error("scenario::allow_without_reason", format!("no reason is given for allowing {name}"))
-                        .at(place)
-                        .help(format!("write `{name} = \"why this scenario breaks it on purpose\"`")),
+                    Problem::error(
+                        "scenario::allow_without_reason",
+                        format!("no reason is given for allowing {name}"),
+                    )
+                    .at(place)
+                    .help(format!(
+                        "write `{name} = \"why this scenario breaks it on purpose\"`"
+                    )),
                 );
             }
         }
     }
 
     fn profile(&mut self) {
-        let Some(profile) = &self.scenario.profile else { return };
+        let Some(profile) = &self.scenario.profile else {
+            return;
+        };
         if gateway_core::profile(profile).is_none() {
             let place = self.word(profile);
             self.report(
-                Problem::error("scenario::unknown_profile", format!("no gateway profile is called {profile}"))
-                    .at(place)
-                    .help(format!("the default is {}", gateway_core::DEFAULT_PROFILE)),
+                Problem::error(
+                    "scenario::unknown_profile",
+                    format!("no gateway profile is called {profile}"),
+                )
+                .at(place)
+                .help(format!("the default is {}", gateway_core::DEFAULT_PROFILE)),
             );
         }
     }
@@ -130,9 +158,12 @@ impl Checker<'_> {
         if listed.len() != worlds.len() {
             let place = self.word("worlds");
             self.report(
-                Problem::error("scenario::duplicate_world", "a world is listed twice".to_owned())
-                    .at(place)
-                    .help("list each world once"),
+                Problem::error(
+                    "scenario::duplicate_world",
+                    "a world is listed twice".to_owned(),
+                )
+                .at(place)
+                .help("list each world once"),
             );
         }
     }

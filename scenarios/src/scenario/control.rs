@@ -11,6 +11,10 @@ use super::lapse::Lapse;
 use super::pattern::RoleName;
 
 /// One administrative act (`control = { approve = "latest" }`). Exactly one of the verbs is given.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a word that a file may say or not"
+)]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Control {
@@ -170,6 +174,8 @@ impl Control {
             ("off", self.off.is_some()),
             ("broadcast", self.broadcast.is_some()),
         ];
-        all.into_iter().filter_map(|(name, given)| given.then_some(name)).collect()
+        all.into_iter()
+            .filter_map(|(name, given)| given.then_some(name))
+            .collect()
     }
 }

@@ -30,12 +30,24 @@ pub struct Problem {
 impl Problem {
     /// A problem that stops the scenario from running.
     pub fn error(code: &'static str, message: String) -> Self {
-        Self { severity: Severity::Error, code, message, at: None, help: None }
+        Self {
+            severity: Severity::Error,
+            code,
+            message,
+            at: None,
+            help: None,
+        }
     }
 
     /// A problem that is only reported.
     pub fn warning(code: &'static str, message: String) -> Self {
-        Self { severity: Severity::Warning, code, message, at: None, help: None }
+        Self {
+            severity: Severity::Warning,
+            code,
+            message,
+            at: None,
+            help: None,
+        }
     }
 
     /// With its place.
@@ -67,7 +79,9 @@ pub struct Problems {
 impl Problems {
     /// Whether one of them is an error.
     pub fn has_errors(&self) -> bool {
-        self.list.iter().any(|problem| problem.severity == Severity::Error)
+        self.list
+            .iter()
+            .any(|problem| problem.severity == Severity::Error)
     }
 
     /// Renders every problem for a person.
@@ -79,7 +93,10 @@ impl Problems {
         };
         let mut text = String::new();
         for problem in &self.list {
-            let shown = Shown { problem, source: miette::NamedSource::new(&self.file, self.text.clone()) };
+            let shown = Shown {
+                problem,
+                source: miette::NamedSource::new(&self.file, self.text.clone()),
+            };
             if handler.render_report(&mut text, &shown).is_err() {
                 text.push_str(&problem.message);
             }

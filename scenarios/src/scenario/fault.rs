@@ -7,7 +7,9 @@ use super::lapse::Lapse;
 use super::pattern::RoleName;
 
 /// The faults by name; `link` has their exact socket semantics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultName {
     /// New connections are refused.
@@ -63,7 +65,14 @@ impl FaultName {
 
     /// Whether it lives below messages, so that only a world with streams can show it.
     pub const fn needs_streams(self) -> bool {
-        matches!(self, Self::AcceptAndHold | Self::UpgradeThenSilence | Self::ByteSplit | Self::CloseWithoutReply | Self::ReplyWithoutClose)
+        matches!(
+            self,
+            Self::AcceptAndHold
+                | Self::UpgradeThenSilence
+                | Self::ByteSplit
+                | Self::CloseWithoutReply
+                | Self::ReplyWithoutClose
+        )
     }
 }
 

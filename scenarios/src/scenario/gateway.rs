@@ -88,6 +88,10 @@ impl RateLimit {
 }
 
 /// A behaviour of the mock: when something asks, what it answers (`[[gateway.on]]`).
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a word that a file may say or not"
+)]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct On {

@@ -49,7 +49,9 @@ pub struct Do {
 }
 
 /// The intents by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum IntentName {
     /// Connect to the active gateway.
@@ -150,6 +152,8 @@ impl Do {
             ("params", self.params.is_some()),
             ("gateway", self.gateway.is_some()),
         ];
-        all.into_iter().filter_map(|(name, given)| given.then_some(name)).collect()
+        all.into_iter()
+            .filter_map(|(name, given)| given.then_some(name))
+            .collect()
     }
 }

@@ -28,7 +28,9 @@ pub struct Offset {
 
 /// Text that is no length of time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("read {got:?} as a length of time: expected something like \"35s\", \"200ms\" or \"1m 30s\"")]
+#[error(
+    "read {got:?} as a length of time: expected something like \"35s\", \"200ms\" or \"1m 30s\""
+)]
 pub struct LapseError {
     /// The text as written.
     pub got: String,
@@ -47,8 +49,9 @@ impl Lapse {
 }
 
 fn signed(text: &str) -> Result<SignedDuration, LapseError> {
-    text.parse()
-        .map_err(|_refused: jiff::Error| LapseError { got: text.to_owned() })
+    text.parse().map_err(|_refused: jiff::Error| LapseError {
+        got: text.to_owned(),
+    })
 }
 
 impl std::str::FromStr for Lapse {
@@ -57,7 +60,9 @@ impl std::str::FromStr for Lapse {
     fn from_str(text: &str) -> Result<Self, LapseError> {
         Duration::try_from(signed(text)?)
             .map(Self)
-            .map_err(|_negative| LapseError { got: text.to_owned() })
+            .map_err(|_negative| LapseError {
+                got: text.to_owned(),
+            })
     }
 }
 
@@ -69,9 +74,12 @@ impl std::str::FromStr for Offset {
             Some(rest) => (-1, rest),
             None => (1, text.strip_prefix('+').unwrap_or(text)),
         };
-        let millis = i64::try_from(signed(rest)?.as_millis())
-            .map_err(|_too_long| LapseError { got: text.to_owned() })?;
-        Ok(Self { millis: sign * millis })
+        let millis = i64::try_from(signed(rest)?.as_millis()).map_err(|_too_long| LapseError {
+            got: text.to_owned(),
+        })?;
+        Ok(Self {
+            millis: sign * millis,
+        })
     }
 }
 

@@ -47,7 +47,10 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Located<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = toml::Spanned::<T>::deserialize(deserializer)?;
         let at = spanned.span();
-        Ok(Self { value: spanned.into_inner(), at: Some(at) })
+        Ok(Self {
+            value: spanned.into_inner(),
+            at: Some(at),
+        })
     }
 }
 

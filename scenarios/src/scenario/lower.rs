@@ -19,8 +19,10 @@ pub struct LowerError {
 }
 
 fn read<T: serde::de::DeserializeOwned>(what: &str, value: Value) -> Result<T, LowerError> {
-    serde_path_to_error::deserialize(value)
-        .map_err(|error| LowerError { what: what.to_owned(), why: error.to_string() })
+    serde_path_to_error::deserialize(value).map_err(|error| LowerError {
+        what: what.to_owned(),
+        why: error.to_string(),
+    })
 }
 
 /// The role in the protocol's type.
@@ -93,9 +95,35 @@ pub fn behavior(on: &On, fallback: &str) -> Result<Behavior, LowerError> {
     if let Some(params) = &on.params {
         when.insert("params".to_owned(), params.clone());
     }
+    if reply_is_empty(on) {
+        let why = "it says when, but not what to do".to_owned();
+        return Err(LowerError {
+            what: format!("behaviour {name:?}"),
+            why,
+        });
+    }
     let reply: Reply = read(&format!("what behaviour {name:?} does"), reply(on))?;
-    let when = read(&format!("when behaviour {name:?} applies"), Value::Object(when))?;
-    Ok(Behavior { name, when, reply, times: on.times })
+    let when = read(
+        &format!("when behaviour {name:?} applies"),
+        Value::Object(when),
+    )?;
+    Ok(Behavior {
+        name,
+        when,
+        reply,
+        times: on.times,
+    })
+}
+
+fn reply_is_empty(on: &On) -> bool {
+    let values = [&on.respond, &on.error, &on.patch];
+    let flags = [on.ignore, on.pass, on.abort];
+    values.iter().all(|value| value.is_none())
+        && flags.iter().all(|flag| !flag)
+        && on.events.is_empty()
+        && on.raw.is_none()
+        && on.challenge.is_none()
+        && on.close.is_none()
 }
 
 fn reply(on: &On) -> Value {
@@ -187,7 +215,9 @@ fn second_half(control: &Control) -> Result<Option<gateway_core::Control>, Lower
         json!({ "verb": "invoke_cancel", "invoke_id": invoke })
     } else if let Some(on) = &control.on {
         let behavior = behavior(on, "mounted")?;
-        return Ok(Some(gateway_core::Control::Mount { behavior: Box::new(behavior) }));
+        return Ok(Some(gateway_core::Control::Mount {
+            behavior: Box::new(behavior),
+        }));
     } else if let Some(name) = &control.off {
         json!({ "verb": "unmount", "name": name })
     } else if control.expire_pending {

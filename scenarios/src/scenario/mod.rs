@@ -142,7 +142,9 @@ impl PartialEq for Source {
 }
 
 /// The grounds that a scenario can run on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum WorldName {
     /// The two brains in a loop, without sockets, in virtual time.
@@ -159,7 +161,13 @@ pub enum WorldName {
 
 impl WorldName {
     /// Every world.
-    pub const ALL: [Self; 5] = [Self::Core, Self::Memory, Self::Loopback, Self::Real, Self::Wsl];
+    pub const ALL: [Self; 5] = [
+        Self::Core,
+        Self::Memory,
+        Self::Loopback,
+        Self::Real,
+        Self::Wsl,
+    ];
 
     /// The word used in files and on the command line.
     pub const fn name(self) -> &'static str {
@@ -203,7 +211,11 @@ impl Scenario {
         let start = at?.start;
         let before = self.source.text.get(..start)?;
         let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1;
+        let column = before
+            .rsplit('\n')
+            .next()
+            .map_or(0, |rest| rest.chars().count())
+            + 1;
         Some((line, column))
     }
 

@@ -12,7 +12,11 @@ use super::{Scenario, Source};
 pub fn parse(id: &str, text: &str) -> Result<Scenario, Problems> {
     let scenario = parse_unchecked(id, text)?;
     let problems = check::check(&scenario);
-    if problems.has_errors() { Err(problems) } else { Ok(scenario) }
+    if problems.has_errors() {
+        Err(problems)
+    } else {
+        Ok(scenario)
+    }
 }
 
 /// Reads a scenario without asking whether it makes sense.
@@ -22,11 +26,18 @@ pub fn parse_unchecked(id: &str, text: &str) -> Result<Scenario, Problems> {
         Ok(scenario) => scenario,
         Err(error) => {
             let list = vec![explain(&error, text)];
-            return Err(Problems { file, text: text.to_owned(), list });
+            return Err(Problems {
+                file,
+                text: text.to_owned(),
+                list,
+            });
         }
     };
     id.clone_into(&mut scenario.id);
-    scenario.source = Source { file, text: text.to_owned() };
+    scenario.source = Source {
+        file,
+        text: text.to_owned(),
+    };
     Ok(scenario)
 }
 
@@ -46,15 +57,24 @@ fn explain(error: &toml::de::Error, text: &str) -> Problem {
             .at(place)
             .help(suggest(&name, &expected, "words"));
     }
-    if let Some(field) = message.strip_prefix("missing field `").and_then(|m| m.split('`').next()) {
-        return Problem::error("scenario::missing_field", format!("missing field `{field}`"))
-            .at(at)
-            .help(format!("add `{field} = ...` here"));
+    if let Some(field) = message
+        .strip_prefix("missing field `")
+        .and_then(|m| m.split('`').next())
+    {
+        return Problem::error(
+            "scenario::missing_field",
+            format!("missing field `{field}`"),
+        )
+        .at(at)
+        .help(format!("add `{field} = ...` here"));
     }
     if message.contains("wanted exactly 1 element") {
-        return Problem::error("scenario::one_verb_per_step", "a step has more than one verb".to_owned())
-            .at(at)
-            .help("split it: each [[step]] is exactly one verb");
+        return Problem::error(
+            "scenario::one_verb_per_step",
+            "a step has more than one verb".to_owned(),
+        )
+        .at(at)
+        .help("split it: each [[step]] is exactly one verb");
     }
     let code = if message.contains("invalid type") || message.contains("invalid value") {
         "scenario::wrong_type"
@@ -63,7 +83,11 @@ fn explain(error: &toml::de::Error, text: &str) -> Problem {
     } else {
         "scenario::not_toml"
     };
-    Problem::error(code, first_line(&message)).at(at)
+    let place = match message.split('"').nth(1) {
+        Some(quoted) if !quoted.is_empty() => narrow(text, at, quoted),
+        _ => at,
+    };
+    Problem::error(code, first_line(&message)).at(place)
 }
 
 fn first_line(message: &str) -> String {
@@ -117,8 +141,12 @@ fn suggest(name: &str, expected: &[String], what: &str) -> String {
 }
 
 /// The candidate that differs least from a word, if it is near enough to be meant.
-pub(super) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (word.chars().count() / 3).max(1);
+pub(super) fn nearest<'a>(
+    word: &str,
+    candidates: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let length = word.chars().count();
+    let limit = if length < 4 { 1 } else { (length / 3).max(2) };
     candidates
         .map(|candidate| (distance(word, candidate), candidate))
         .filter(|(distance, _)| *distance <= limit)

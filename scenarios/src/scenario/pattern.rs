@@ -13,7 +13,9 @@ use serde_json::Value;
 use super::lapse::Lapse;
 
 /// Which role the connection asked for in its `connect`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum RoleName {
     /// `operator`.
@@ -160,6 +162,7 @@ macro_rules! with_pattern {
 
         impl $name {
             /// The wire fields alone.
+            #[must_use]
             pub fn pattern(&self) -> Pattern {
                 Pattern {
                     from: self.from.clone(),

@@ -16,7 +16,10 @@ pub struct PrintError {
 
 /// Prints a scenario as a TOML file that reads back as an equal value.
 pub fn to_toml(scenario: &Scenario) -> Result<String, PrintError> {
-    let fail = |why: String| PrintError { id: scenario.id.clone(), why };
+    let fail = |why: String| PrintError {
+        id: scenario.id.clone(),
+        why,
+    };
     let mut value = serde_json::to_value(scenario).map_err(|error| fail(error.to_string()))?;
     name_nulls(&mut value);
     toml::to_string(&value).map_err(|error| fail(error.to_string()))

@@ -4,7 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A shard: the part of the suite that one CI job runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Shard {
     /// First contact: setup codes, shared tokens, pairing, the handshake.
@@ -17,7 +19,11 @@ pub enum Shard {
 
 impl Shard {
     /// Every shard.
-    pub const ALL: [Self; 3] = [Self::SetupConnect, Self::RevocationRecovery, Self::NetworkRecovery];
+    pub const ALL: [Self; 3] = [
+        Self::SetupConnect,
+        Self::RevocationRecovery,
+        Self::NetworkRecovery,
+    ];
 
     /// The word used in paths and on the command line.
     pub const fn name(self) -> &'static str {

@@ -21,14 +21,26 @@ pub fn body_of(frame: &Value) -> Option<&Value> {
     }
 }
 
-pub(super) fn fits<R: Recorded>(pattern: &Pattern, entry: &R, check: &mut Check) -> Result<(), Nearest> {
+pub(super) fn fits<R: Recorded>(
+    pattern: &Pattern,
+    entry: &R,
+    check: &mut Check,
+) -> Result<(), Nearest> {
     if let Some(close) = &pattern.close {
         close_fits(close, entry, check)?;
     }
     let frame = entry.frame();
     let parts = [
-        (&pattern.params, frame.and_then(|f| f.get("params")), "/params"),
-        (&pattern.payload, frame.and_then(|f| f.get("payload")), "/payload"),
+        (
+            &pattern.params,
+            frame.and_then(|f| f.get("params")),
+            "/params",
+        ),
+        (
+            &pattern.payload,
+            frame.and_then(|f| f.get("payload")),
+            "/payload",
+        ),
         (&pattern.error, frame.and_then(|f| f.get("error")), "/error"),
         (&pattern.frame, frame, ""),
     ];
@@ -48,17 +60,31 @@ pub(super) fn fits<R: Recorded>(pattern: &Pattern, entry: &R, check: &mut Check)
     Ok(())
 }
 
-fn close_fits<R: Recorded>(close: &ClosePattern, entry: &R, check: &mut Check) -> Result<(), Nearest> {
+fn close_fits<R: Recorded>(
+    close: &ClosePattern,
+    entry: &R,
+    check: &mut Check,
+) -> Result<(), Nearest> {
     let got = entry.close().cloned().unwrap_or_default();
     if let Some(code) = close.code {
-        let shown = got.code.map_or_else(|| "no code".to_owned(), |code| code.to_string());
+        let shown = got
+            .code
+            .map_or_else(|| "no code".to_owned(), |code| code.to_string());
         check.that(got.code == Some(code), || ("code", code.to_string(), shown))?;
     }
     if let Some(reason) = &close.reason {
-        check.that(got.reason == *reason, || ("reason", format!("{reason:?}"), format!("{:?}", got.reason)))?;
+        check.that(got.reason == *reason, || {
+            ("reason", format!("{reason:?}"), format!("{:?}", got.reason))
+        })?;
     }
     if let Some(part) = &close.reason_contains {
-        check.that(got.reason.contains(part), || ("reason", format!("...{part}..."), format!("{:?}", got.reason)))?;
+        check.that(got.reason.contains(part), || {
+            (
+                "reason",
+                format!("...{part}..."),
+                format!("{:?}", got.reason),
+            )
+        })?;
     }
     Ok(())
 }
@@ -68,9 +94,9 @@ fn subset(wanted: &Value, got: &Value) -> Result<(), Nearest> {
         Ok(_bindings) => Ok(()),
         Err(mismatch) => Err(Nearest {
             entry: None,
-            pointer: mismatch.pointer.clone(),
-            expected: mismatch.expected.clone(),
-            got: mismatch.got.clone(),
+            pointer: mismatch.pointer,
+            expected: mismatch.expected,
+            got: mismatch.got,
             agreed: 0,
         }),
     }
@@ -82,7 +108,11 @@ pub fn state_matches(wanted: &Value, got: &Value) -> Result<(), Nearest> {
 }
 
 /// Fills captures from a message: pointers into its body, or with `frame/` into the frame.
-pub fn capture<R: Recorded>(pointers: &BTreeMap<String, String>, entry: &R, captured: &mut Captured) {
+pub fn capture<R: Recorded>(
+    pointers: &BTreeMap<String, String>,
+    entry: &R,
+    captured: &mut Captured,
+) {
     let Some(frame) = entry.frame() else { return };
     for (name, pointer) in pointers {
         let value = match pointer.strip_prefix("frame/") {

@@ -1,15 +1,26 @@
 //! `never`, `count` and `finally`, decided when the script is over.
 
 use super::super::record::Nearest;
-use super::{Captured, EndOutcome, EndSection, FinalViews, Scenario, Watch, resolve, state_matches};
+use super::{
+    Captured, EndOutcome, EndSection, FinalViews, Scenario, Watch, resolve, state_matches,
+};
 
 /// Decides every end section of a scenario.
-pub fn ends(scenario: &Scenario, watch: &Watch, views: &FinalViews, captured: &Captured) -> Vec<EndOutcome> {
+pub fn ends(
+    scenario: &Scenario,
+    watch: &Watch,
+    views: &FinalViews,
+    captured: &Captured,
+) -> Vec<EndOutcome> {
     let mut outcomes = Vec::new();
     for (index, never) in scenario.never.iter().enumerate() {
         let outcome = match resolve(&never.value, captured) {
             Ok(never) => {
-                let entries = watch.all(&never.pattern(), never.after.as_deref(), never.before.as_deref());
+                let entries = watch.all(
+                    &never.pattern(),
+                    never.after.as_deref(),
+                    never.before.as_deref(),
+                );
                 outcome(EndSection::Never, index, entries.is_empty(), entries, None)
             }
             // What was never captured cannot have been seen again.
@@ -20,7 +31,11 @@ pub fn ends(scenario: &Scenario, watch: &Watch, views: &FinalViews, captured: &C
     for (index, count) in scenario.count.iter().enumerate() {
         let outcome = match resolve(&count.value, captured) {
             Ok(count) => {
-                let entries = watch.all(&count.pattern(), count.after.as_deref(), count.before.as_deref());
+                let entries = watch.all(
+                    &count.pattern(),
+                    count.after.as_deref(),
+                    count.before.as_deref(),
+                );
                 let got = u32::try_from(entries.len()).unwrap_or(u32::MAX);
                 let held = count.exactly.is_none_or(|n| got == n)
                     && count.min.is_none_or(|n| got >= n)
@@ -35,7 +50,13 @@ pub fn ends(scenario: &Scenario, watch: &Watch, views: &FinalViews, captured: &C
         let outcome = match resolve(&finally.value, captured) {
             Ok(finally) => {
                 let nearest = finally_holds(&finally, views).err();
-                outcome(EndSection::Finally, index, nearest.is_none(), Vec::new(), nearest)
+                outcome(
+                    EndSection::Finally,
+                    index,
+                    nearest.is_none(),
+                    Vec::new(),
+                    nearest,
+                )
             }
             Err(unbound) => unfilled(EndSection::Finally, index, &unbound.to_string()),
         };
@@ -44,12 +65,28 @@ pub fn ends(scenario: &Scenario, watch: &Watch, views: &FinalViews, captured: &C
     outcomes
 }
 
-fn outcome(section: EndSection, index: usize, held: bool, entries: Vec<u64>, nearest: Option<Nearest>) -> EndOutcome {
-    EndOutcome { section, index, entries, held, nearest }
+fn outcome(
+    section: EndSection,
+    index: usize,
+    held: bool,
+    entries: Vec<u64>,
+    nearest: Option<Nearest>,
+) -> EndOutcome {
+    EndOutcome {
+        section,
+        index,
+        entries,
+        held,
+        nearest,
+    }
 }
 
 fn unfilled(section: EndSection, index: usize, why: &str) -> EndOutcome {
-    let nearest = Nearest { expected: "every capture bound".to_owned(), got: why.to_owned(), ..Nearest::default() };
+    let nearest = Nearest {
+        expected: "every capture bound".to_owned(),
+        got: why.to_owned(),
+        ..Nearest::default()
+    };
     outcome(section, index, false, Vec::new(), Some(nearest))
 }
 

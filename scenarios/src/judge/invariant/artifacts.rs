@@ -31,15 +31,31 @@ pub(super) const NO_ERROR_IS_LOGGED: Row = Row {
 
 fn no_secret_in_artifacts(evidence: &Evidence<'_>) -> Vec<Breach> {
     let told = |leak: &super::super::record::Leak| {
-        breach(format!("a secret ({}) is in {} as {}", leak.kind, leak.file, leak.form), &[])
+        breach(
+            format!(
+                "a secret ({}) is in {} as {}",
+                leak.kind, leak.file, leak.form
+            ),
+            &[],
+        )
     };
     evidence.record.leaks.iter().map(told).collect()
 }
 
 fn nothing_left_running(evidence: &Evidence<'_>) -> Vec<Breach> {
-    evidence.record.leftovers.iter().map(|what| breach(format!("left behind: {what}"), &[])).collect()
+    evidence
+        .record
+        .leftovers
+        .iter()
+        .map(|what| breach(format!("left behind: {what}"), &[]))
+        .collect()
 }
 
 fn no_error_is_logged(evidence: &Evidence<'_>) -> Vec<Breach> {
-    evidence.record.errors_logged.iter().map(|what| breach(format!("logged as an error: {what}"), &[])).collect()
+    evidence
+        .record
+        .errors_logged
+        .iter()
+        .map(|what| breach(format!("logged as an error: {what}"), &[]))
+        .collect()
 }

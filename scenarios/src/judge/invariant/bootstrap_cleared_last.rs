@@ -19,18 +19,29 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
     let mut breaches = Vec::new();
     for note in &evidence.record.stores {
         let had = present.insert((&note.actor, &note.what), note.present) == Some(true);
-        let Some(gateway) = note.what.strip_suffix("/bootstrap_token") else { continue };
+        let Some(gateway) = note.what.strip_suffix("/bootstrap_token") else {
+            continue;
+        };
         if !had || note.present || replaced_by_the_user(evidence, &note.actor, note.t_us) {
             continue;
         }
         let there = |what: &str| {
             let name = format!("{gateway}/{what}");
-            present.get(&(note.actor.as_str(), name.as_str())).copied().unwrap_or(false)
+            present
+                .get(&(note.actor.as_str(), name.as_str()))
+                .copied()
+                .unwrap_or(false)
         };
-        let missing: Vec<&str> =
-            ["operator_token", "node_token"].into_iter().filter(|what| !there(what)).collect();
+        let missing: Vec<&str> = ["operator_token", "node_token"]
+            .into_iter()
+            .filter(|what| !there(what))
+            .collect();
         if !missing.is_empty() {
-            let what = format!("{} cleared its bootstrap token before {} was stored", note.actor, missing.join(" and "));
+            let what = format!(
+                "{} cleared its bootstrap token before {} was stored",
+                note.actor,
+                missing.join(" and ")
+            );
             breaches.push(breach(what, &[]));
         }
     }
@@ -39,10 +50,18 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
 
 /// A user who connects with a shared token (047) or applies another setup code replaces the old bootstrap token.
 fn replaced_by_the_user(evidence: &Evidence<'_>, actor: &str, t_us: u64) -> bool {
-    let last = evidence.record.steps.iter().rev().filter(|outcome| outcome.began_us <= t_us).find_map(|outcome| {
-        let step = evidence.scenario.steps.get(outcome.index)?;
-        let Step::Do(intent) = &step.value else { return None };
-        (intent.actor == actor).then_some(intent.intent)
-    });
+    let last = evidence
+        .record
+        .steps
+        .iter()
+        .rev()
+        .filter(|outcome| outcome.began_us <= t_us)
+        .find_map(|outcome| {
+            let step = evidence.scenario.steps.get(outcome.index)?;
+            let Step::Do(intent) = &step.value else {
+                return None;
+            };
+            (intent.actor == actor).then_some(intent.intent)
+        });
     last == Some(IntentName::ConnectSharedToken)
 }

@@ -21,7 +21,11 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
         let first = begun.insert(said.conn);
         if first != challenge {
             let who = evidence.wire.describe(said.conn);
-            let what = if first { "something else came before the challenge" } else { "the challenge came twice" };
+            let what = if first {
+                "something else came before the challenge"
+            } else {
+                "the challenge came twice"
+            };
             breaches.push(breach(format!("{who}: {what}"), &[said.n()]));
         }
     }

@@ -23,26 +23,45 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
         if entry.kind != Kind::Close || entry.stage == Some(Stage::Delivered) {
             continue;
         }
-        let (Some(conn), Some(close)) = (entry.conn, &entry.close) else { continue };
+        let (Some(conn), Some(close)) = (entry.conn, &entry.close) else {
+            continue;
+        };
         let by_gateway = entry.dir == Some(Direction::GatewayToClient);
         if !by_gateway && evidence.is_scripted(conn) {
             continue;
         }
         // The answer to a close frame repeats its code, whatever it was.
         let repeats = evidence.entries().any(|other| {
-            other.n < entry.n && other.conn == entry.conn && other.kind == Kind::Close && other.dir != entry.dir
+            other.n < entry.n
+                && other.conn == entry.conn
+                && other.kind == Kind::Close
+                && other.dir != entry.dir
         });
-        let who = if by_gateway { "the gateway" } else { evidence.actor(conn) };
+        let who = if by_gateway {
+            "the gateway"
+        } else {
+            evidence.actor(conn)
+        };
         if let Some(code) = close.code
             && !repeats
             && close_row(code).is_none()
         {
-            breaches.push(breach(format!("{who} closed with {code}, a code that this protocol does not use"), &[entry.n]));
+            breaches.push(breach(
+                format!("{who} closed with {code}, a code that this protocol does not use"),
+                &[entry.n],
+            ));
         }
-        let limit = if by_gateway { MAX_REASON_BYTES } else { WIRE_REASON_BYTES };
+        let limit = if by_gateway {
+            MAX_REASON_BYTES
+        } else {
+            WIRE_REASON_BYTES
+        };
         if close.reason.len() > limit && !repeats {
             let length = close.reason.len();
-            breaches.push(breach(format!("{who} gave a close reason of {length} bytes, {limit} are allowed"), &[entry.n]));
+            breaches.push(breach(
+                format!("{who} gave a close reason of {length} bytes, {limit} are allowed"),
+                &[entry.n],
+            ));
         }
     }
     breaches

@@ -17,14 +17,19 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
     let mut first: BTreeMap<&str, (&str, u64)> = BTreeMap::new();
     let mut breaches = Vec::new();
     for (said, frame) in evidence.connects() {
-        let Some(device) = text(frame, "/params/device/id") else { continue };
+        let Some(device) = text(frame, "/params/device/id") else {
+            continue;
+        };
         let actor = evidence.actor(said.conn);
         match first.get(actor) {
             None => {
                 first.insert(actor, (device, said.n()));
             }
             Some((before, n)) if *before != device => {
-                breaches.push(breach(format!("{actor} changed its device id between two connects"), &[*n, said.n()]));
+                breaches.push(breach(
+                    format!("{actor} changed its device id between two connects"),
+                    &[*n, said.n()],
+                ));
             }
             Some(_) => {}
         }

@@ -18,22 +18,41 @@ pub(super) const ROW: Row = Row {
 };
 
 fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
-    let newer = evidence.scenario.profile.as_deref().is_some_and(|profile| profile.starts_with("2026.9"));
+    let newer = evidence
+        .scenario
+        .profile
+        .as_deref()
+        .is_some_and(|profile| profile.starts_with("2026.9"));
     let mut breaches = Vec::new();
     let mut told = BTreeSet::new();
     for said in evidence.said() {
-        let who = if said.by_gateway { "the gateway" } else { evidence.actor(said.conn) };
+        let who = if said.by_gateway {
+            "the gateway"
+        } else {
+            evidence.actor(said.conn)
+        };
         let problem = match &said.entry.frame {
             None if said.entry.kind == Kind::Binary => Some("a binary message".to_owned()),
             None => Some("a text that is no JSON object".to_owned()),
             Some(frame) => match Frame::parse(&frame.to_string()) {
                 Err(error) => Some(format!("what is no frame: {error}")),
                 Ok(Frame::Request(request)) => {
-                    let shape = if newer { CONNECT_PARAMS_9 } else { CONNECT_PARAMS_6 };
+                    let shape = if newer {
+                        CONNECT_PARAMS_9
+                    } else {
+                        CONNECT_PARAMS_6
+                    };
                     let params = frame.get("params").unwrap_or(&serde_json::Value::Null);
-                    let connect = (request.method == "connect").then(|| shape.check(params).err()).flatten();
+                    let connect = (request.method == "connect")
+                        .then(|| shape.check(params).err())
+                        .flatten();
                     let whole = REQUEST_FRAME.check(frame).err();
-                    whole.or(connect).map(|why| format!("an invalid {}: {why}", text(frame, "/method").unwrap_or("request")))
+                    whole.or(connect).map(|why| {
+                        format!(
+                            "an invalid {}: {why}",
+                            text(frame, "/method").unwrap_or("request")
+                        )
+                    })
                 }
                 Ok(Frame::Response(_) | Frame::Event(_)) => None,
             },

@@ -22,17 +22,30 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
         if evidence.is_scripted(said.conn) {
             continue;
         }
-        let Some(method) = text(frame, "/error/message").and_then(|m| m.strip_prefix("unknown method: ")) else { continue };
+        let Some(method) =
+            text(frame, "/error/message").and_then(|m| m.strip_prefix("unknown method: "))
+        else {
+            continue;
+        };
         if !expected.contains(method) && told.insert(method.to_owned()) {
             let who = evidence.wire.describe(said.conn);
-            breaches.push(breach(format!("{who} called {method}, and the mock does not know it"), &[said.n()]));
+            breaches.push(breach(
+                format!("{who} called {method}, and the mock does not know it"),
+                &[said.n()],
+            ));
         }
     }
     for unclaimed in &evidence.record.unclaimed {
         let method = unclaimed.method.as_str();
-        if !expected.contains(method) && !evidence.is_scripted(unclaimed.conn) && told.insert(method.to_owned()) {
+        if !expected.contains(method)
+            && !evidence.is_scripted(unclaimed.conn)
+            && told.insert(method.to_owned())
+        {
             let who = evidence.wire.describe(unclaimed.conn);
-            breaches.push(breach(format!("{who} called {method}, and nothing answered it"), &[unclaimed.entry]));
+            breaches.push(breach(
+                format!("{who} called {method}, and nothing answered it"),
+                &[unclaimed.entry],
+            ));
         }
     }
     breaches
@@ -41,7 +54,11 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
 /// Methods that the scenario speaks of itself: their answers are its business.
 fn expected_methods<'a>(evidence: &Evidence<'a>) -> BTreeSet<&'a str> {
     let scenario = evidence.scenario;
-    let mounted = scenario.gateway.on.iter().filter_map(|on| on.method.as_deref());
+    let mounted = scenario
+        .gateway
+        .on
+        .iter()
+        .filter_map(|on| on.method.as_deref());
     let waited_for = scenario.steps.iter().filter_map(|step| match &step.value {
         Step::Expect(expect) => expect.response.as_deref(),
         Step::Do(intent) => intent.method.as_deref(),

@@ -21,20 +21,32 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
     let mut breaches = Vec::new();
     let mut told = BTreeSet::new();
     for said in evidence.said() {
-        let Some(frame) = &said.entry.frame else { continue };
+        let Some(frame) = &said.entry.frame else {
+            continue;
+        };
         if said.by_gateway {
             if text(frame, "/payload/type") == Some("hello-ok") {
-                let max = frame.pointer("/payload/policy/maxPayload").and_then(serde_json::Value::as_u64);
-                let max = max.and_then(|max| usize::try_from(max).ok()).unwrap_or(MESSAGE_BYTES);
+                let max = frame
+                    .pointer("/payload/policy/maxPayload")
+                    .and_then(serde_json::Value::as_u64);
+                let max = max
+                    .and_then(|max| usize::try_from(max).ok())
+                    .unwrap_or(MESSAGE_BYTES);
                 limits.insert(said.conn, max);
             }
             continue;
         }
-        let limit = limits.get(&said.conn).copied().unwrap_or(PRE_HELLO_MESSAGE_BYTES);
+        let limit = limits
+            .get(&said.conn)
+            .copied()
+            .unwrap_or(PRE_HELLO_MESSAGE_BYTES);
         let size = frame.to_string().len();
         if size > limit && told.insert(said.conn) {
             let who = evidence.wire.describe(said.conn);
-            breaches.push(breach(format!("{who} sent {size} bytes where {limit} are allowed"), &[said.n()]));
+            breaches.push(breach(
+                format!("{who} sent {size} bytes where {limit} are allowed"),
+                &[said.n()],
+            ));
         }
     }
     breaches

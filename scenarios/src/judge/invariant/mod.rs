@@ -130,7 +130,12 @@ impl<'a> Evidence<'a> {
             .filter(|(_, actor)| matches!(actor, Actor::Raw(_)))
             .map(|(name, _)| name.as_str())
             .collect();
-        Self { scenario, record, wire, scripted }
+        Self {
+            scenario,
+            record,
+            wire,
+            scripted,
+        }
     }
 
     /// Every entry.
@@ -140,7 +145,10 @@ impl<'a> Evidence<'a> {
 
     /// Whether a connection belongs to a raw actor.
     pub fn is_scripted(&self, conn: u32) -> bool {
-        let actor = self.wire.connection(conn).and_then(|connection| connection.actor.as_deref());
+        let actor = self
+            .wire
+            .connection(conn)
+            .and_then(|connection| connection.actor.as_deref());
         actor.is_some_and(|actor| self.scripted.contains(actor))
     }
 
@@ -154,22 +162,30 @@ impl<'a> Evidence<'a> {
 
     /// Every frame that a judged client said.
     pub fn client_frames(&self) -> impl Iterator<Item = (Said<'a>, &'a Value)> + '_ {
-        self.said().filter(|said| !said.by_gateway).filter_map(|said| Some((said, said.entry.frame.as_ref()?)))
+        self.said()
+            .filter(|said| !said.by_gateway)
+            .filter_map(|said| Some((said, said.entry.frame.as_ref()?)))
     }
 
     /// Every frame that the gateway said, to anybody.
     pub fn gateway_frames(&self) -> impl Iterator<Item = (Said<'a>, &'a Value)> + '_ {
-        self.said().filter(|said| said.by_gateway).filter_map(|said| Some((said, said.entry.frame.as_ref()?)))
+        self.said()
+            .filter(|said| said.by_gateway)
+            .filter_map(|said| Some((said, said.entry.frame.as_ref()?)))
     }
 
     /// Every `connect` request of a judged client.
     pub fn connects(&self) -> impl Iterator<Item = (Said<'a>, &'a Value)> + '_ {
-        self.client_frames().filter(|(_, frame)| text(frame, "/method") == Some("connect"))
+        self.client_frames()
+            .filter(|(_, frame)| text(frame, "/method") == Some("connect"))
     }
 
     /// The actor of a connection, for sentences.
     pub fn actor(&self, conn: u32) -> &'a str {
-        self.wire.connection(conn).and_then(|connection| connection.actor.as_deref()).unwrap_or("a client")
+        self.wire
+            .connection(conn)
+            .and_then(|connection| connection.actor.as_deref())
+            .unwrap_or("a client")
     }
 
     /// Times at which the script told a client something, or brought something back: what follows is not the
@@ -199,7 +215,11 @@ impl<'a> Said<'a> {
         let message = matches!(entry.kind, Kind::Text | Kind::Binary);
         let sent = entry.stage == Some(Stage::Sent);
         let by_gateway = entry.dir? == Direction::GatewayToClient;
-        (message && sent).then_some(Self { entry, conn: entry.conn?, by_gateway })
+        (message && sent).then_some(Self {
+            entry,
+            conn: entry.conn?,
+            by_gateway,
+        })
     }
 
     /// Number of the entry.
@@ -214,7 +234,10 @@ pub fn text<'a>(frame: &'a Value, pointer: &str) -> Option<&'a str> {
 }
 
 fn breach(what: String, entries: &[u64]) -> Breach {
-    Breach { what, entries: entries.to_vec() }
+    Breach {
+        what,
+        entries: entries.to_vec(),
+    }
 }
 
 #[cfg(test)]

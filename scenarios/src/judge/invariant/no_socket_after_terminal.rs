@@ -40,16 +40,29 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
     let mut refused: BTreeMap<(&str, &str), Vec<Refusal>> = BTreeMap::new();
     let mut breaches = Vec::new();
     for said in evidence.said() {
-        let Some(frame) = &said.entry.frame else { continue };
-        let role = evidence.wire.connection(said.conn).and_then(|c| c.role.as_deref()).unwrap_or("operator");
+        let Some(frame) = &said.entry.frame else {
+            continue;
+        };
+        let role = evidence
+            .wire
+            .connection(said.conn)
+            .and_then(|c| c.role.as_deref())
+            .unwrap_or("operator");
         let key = (evidence.actor(said.conn), role);
         if !said.by_gateway && text(frame, "/method") == Some("connect") {
             let auth = auth_values(frame);
             let earlier = refused.entry(key).or_default();
-            earlier.retain(|refusal| !prompts.iter().any(|p| (refusal.t_us..=said.entry.t_us).contains(p)));
+            earlier.retain(|refusal| {
+                !prompts
+                    .iter()
+                    .any(|p| (refusal.t_us..=said.entry.t_us).contains(p))
+            });
             if let Some(refusal) = earlier.iter().find(|refusal| refusal.auth == auth) {
                 let who = evidence.wire.describe(said.conn);
-                let what = format!("{who} came back with the same credential after {}", refusal.code);
+                let what = format!(
+                    "{who} came back with the same credential after {}",
+                    refusal.code
+                );
                 breaches.push(breach(what, &[refusal.entry, said.n()]));
             }
             sent.insert(said.conn, auth);
@@ -60,7 +73,12 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
             && !evidence.is_scripted(said.conn)
         {
             let auth = sent.get(&said.conn).cloned().unwrap_or_default();
-            let refusal = Refusal { entry: said.n(), t_us: said.entry.t_us, code: code.to_owned(), auth };
+            let refusal = Refusal {
+                entry: said.n(),
+                t_us: said.entry.t_us,
+                code: code.to_owned(),
+                auth,
+            };
             refused.entry(key).or_default().push(refusal);
         }
     }
@@ -70,5 +88,10 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
 /// The credential as `key=pseudonym`, so that another token of the same kind counts as another credential.
 fn auth_values(frame: &Value) -> Vec<String> {
     let auth = frame.pointer("/params/auth").and_then(Value::as_object);
-    auth.map(|auth| auth.iter().map(|(key, value)| format!("{key}={value}")).collect()).unwrap_or_default()
+    auth.map(|auth| {
+        auth.iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect()
+    })
+    .unwrap_or_default()
 }

@@ -21,20 +21,30 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
         if text(frame, "/event") != Some("connect.challenge") {
             continue;
         }
-        let Some(nonce) = text(frame, "/payload/nonce") else { continue };
+        let Some(nonce) = text(frame, "/payload/nonce") else {
+            continue;
+        };
         own.insert(said.conn, nonce);
         if let Some((conn, n)) = challenges.insert(nonce, (said.conn, said.n()))
             && conn != said.conn
         {
-            let what = format!("the gateway gave connections {conn} and {} the same nonce", said.conn);
+            let what = format!(
+                "the gateway gave connections {conn} and {} the same nonce",
+                said.conn
+            );
             breaches.push(breach(what, &[n, said.n()]));
         }
     }
     for (said, frame) in evidence.connects() {
-        let Some(nonce) = text(frame, "/params/device/nonce") else { continue };
+        let Some(nonce) = text(frame, "/params/device/nonce") else {
+            continue;
+        };
         if own.get(&said.conn).is_some_and(|own| *own != nonce.trim()) {
             let who = evidence.wire.describe(said.conn);
-            breaches.push(breach(format!("{who} signed a nonce that its connection was not given"), &[said.n()]));
+            breaches.push(breach(
+                format!("{who} signed a nonce that its connection was not given"),
+                &[said.n()],
+            ));
         }
     }
     breaches

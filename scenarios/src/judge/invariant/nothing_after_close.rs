@@ -19,7 +19,10 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
     let mut closed: BTreeMap<(u32, Direction), u64> = BTreeMap::new();
     let mut breaches = Vec::new();
     for entry in evidence.entries() {
-        let (Some(conn), Some(dir), Some(Stage::Sent)) = (entry.conn, entry.dir, entry.stage) else { continue };
+        let (Some(conn), Some(dir), Some(Stage::Sent)) = (entry.conn, entry.dir, entry.stage)
+        else {
+            continue;
+        };
         if dir == Direction::ClientToGateway && evidence.is_scripted(conn) {
             continue;
         }
@@ -30,11 +33,25 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
             Kind::Text | Kind::Binary => {
                 if let Some(close) = closed.get(&(conn, dir)) {
                     let who = evidence.wire.describe(conn);
-                    let end = if dir == Direction::GatewayToClient { "the gateway" } else { "the client" };
-                    breaches.push(breach(format!("{who}: {end} spoke after its close frame"), &[*close, entry.n]));
+                    let end = if dir == Direction::GatewayToClient {
+                        "the gateway"
+                    } else {
+                        "the client"
+                    };
+                    breaches.push(breach(
+                        format!("{who}: {end} spoke after its close frame"),
+                        &[*close, entry.n],
+                    ));
                 }
             }
-            Kind::Ping | Kind::Pong | Kind::Open | Kind::Eof | Kind::Reset | Kind::Fault | Kind::Step | Kind::Note => {}
+            Kind::Ping
+            | Kind::Pong
+            | Kind::Open
+            | Kind::Eof
+            | Kind::Reset
+            | Kind::Fault
+            | Kind::Step
+            | Kind::Note => {}
         }
     }
     breaches

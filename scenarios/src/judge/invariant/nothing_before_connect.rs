@@ -23,7 +23,10 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
         let method = text(frame, "/method").unwrap_or("no request");
         if method != "connect" {
             let who = evidence.wire.describe(said.conn);
-            breaches.push(breach(format!("{who} began with {method} instead of connect"), &[said.n()]));
+            breaches.push(breach(
+                format!("{who} began with {method} instead of connect"),
+                &[said.n()],
+            ));
         }
     }
     breaches

@@ -14,12 +14,23 @@ pub(super) const ROW: Row = Row {
 fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
     let mut breaches = Vec::new();
     for (said, frame) in evidence.connects() {
-        let auth = frame.pointer("/params/auth").and_then(serde_json::Value::as_object);
-        let keys: Vec<&str> = auth.map(|auth| auth.keys().map(String::as_str).collect()).unwrap_or_default();
+        let auth = frame
+            .pointer("/params/auth")
+            .and_then(serde_json::Value::as_object);
+        let keys: Vec<&str> = auth
+            .map(|auth| auth.keys().map(String::as_str).collect())
+            .unwrap_or_default();
         if keys.len() != 1 {
             let who = evidence.wire.describe(said.conn);
-            let what = if keys.is_empty() { "no credential".to_owned() } else { keys.join(" and ") };
-            breaches.push(breach(format!("{who} proved itself with {what}"), &[said.n()]));
+            let what = if keys.is_empty() {
+                "no credential".to_owned()
+            } else {
+                keys.join(" and ")
+            };
+            breaches.push(breach(
+                format!("{who} proved itself with {what}"),
+                &[said.n()],
+            ));
         }
     }
     breaches

@@ -23,7 +23,10 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
         .filter(|(_, entries)| entries.len() > 1)
         .map(|(conn, entries)| {
             let who = evidence.wire.describe(conn);
-            breach(format!("{who} sent {} connects on one socket", entries.len()), &entries)
+            breach(
+                format!("{who} sent {} connects on one socket", entries.len()),
+                &entries,
+            )
         })
         .collect()
 }

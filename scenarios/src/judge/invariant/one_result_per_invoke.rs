@@ -18,24 +18,33 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
     let mut results: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
     let mut breaches = Vec::new();
     for said in evidence.said() {
-        let Some(frame) = &said.entry.frame else { continue };
+        let Some(frame) = &said.entry.frame else {
+            continue;
+        };
         if said.by_gateway && text(frame, "/event") == Some("node.invoke.request") {
             if let Some(id) = text(frame, "/payload/id") {
                 asked.insert(id, said.conn);
             }
         } else if !said.by_gateway && text(frame, "/method") == Some("node.invoke.result") {
-            let Some(id) = text(frame, "/params/id") else { continue };
+            let Some(id) = text(frame, "/params/id") else {
+                continue;
+            };
             results.entry(id).or_default().push(said.n());
             if asked.get(id).is_none_or(|conn| *conn != said.conn) {
                 let who = evidence.wire.describe(said.conn);
-                let what = format!("{who} answered invocation {id:?}, which this connection was not asked to run");
+                let what = format!(
+                    "{who} answered invocation {id:?}, which this connection was not asked to run"
+                );
                 breaches.push(breach(what, &[said.n()]));
             }
         }
     }
     for (id, entries) in results {
         if entries.len() > 1 {
-            breaches.push(breach(format!("invocation {id:?} was answered {} times", entries.len()), &entries));
+            breaches.push(breach(
+                format!("invocation {id:?} was answered {} times", entries.len()),
+                &entries,
+            ));
         }
     }
     breaches

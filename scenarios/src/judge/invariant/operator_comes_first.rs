@@ -13,9 +13,11 @@ pub(super) const ROW: Row = Row {
     check,
 };
 
+/// Entries of a client's first operator connect, operator hello-ok and node connect.
+type Firsts = (Option<u64>, Option<u64>, Option<u64>);
+
 fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
-    // Entry of the first operator connect, hello-ok and node connect of each client.
-    let mut first: BTreeMap<&str, (Option<u64>, Option<u64>, Option<u64>)> = BTreeMap::new();
+    let mut first: BTreeMap<&str, Firsts> = BTreeMap::new();
     for (said, frame) in evidence.connects() {
         let (operator, _, node) = first.entry(evidence.actor(said.conn)).or_default();
         match text(frame, "/params/role") {
@@ -35,7 +37,10 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
         .into_iter()
         .filter_map(|(actor, firsts)| match firsts {
             (Some(operator), hello, Some(node)) if hello.is_none_or(|hello| hello > node) => {
-                Some(breach(format!("{actor} connected its node before its operator was let in"), &[operator, node]))
+                Some(breach(
+                    format!("{actor} connected its node before its operator was let in"),
+                    &[operator, node],
+                ))
             }
             _ => None,
         })

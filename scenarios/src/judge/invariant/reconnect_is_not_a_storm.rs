@@ -25,10 +25,11 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
     for ((actor, role), attempts) in failed_in_a_row(evidence, &prompts) {
         for run in attempts {
             let storm = FLOORS.iter().find_map(|(many, floor)| {
-                run.windows(*many).find(|window| match (window.first(), window.last()) {
-                    (Some((_, first)), Some((_, last))) => last.saturating_sub(*first) < *floor,
-                    _ => false,
-                })
+                run.windows(*many)
+                    .find(|window| match (window.first(), window.last()) {
+                        (Some((_, first)), Some((_, last))) => last.saturating_sub(*first) < *floor,
+                        _ => false,
+                    })
             });
             let Some(storm) = storm else { continue };
             let span = match (storm.first(), storm.last()) {
@@ -36,7 +37,10 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
                 _ => 0,
             };
             let entries: Vec<u64> = storm.iter().map(|(n, _)| *n).collect();
-            let what = format!("{actor} ({role}) tried {} times within {span} ms without success", storm.len());
+            let what = format!(
+                "{actor} ({role}) tried {} times within {span} ms without success",
+                storm.len()
+            );
             breaches.push(breach(what, &entries));
         }
     }
@@ -55,11 +59,17 @@ fn failed_in_a_row(evidence: &Evidence<'_>, prompts: &[u64]) -> BTreeMap<(String
             continue;
         }
         let actor = evidence.actor(conn).to_owned();
-        let role = connection.role.clone().unwrap_or_else(|| "no role yet".to_owned());
+        let role = connection
+            .role
+            .clone()
+            .unwrap_or_else(|| "no role yet".to_owned());
         let key = (actor, role);
         let runs = by_client.entry(key.clone()).or_default();
         let continues = last.get(&key).is_some_and(|(before, succeeded)| {
-            !succeeded && !prompts.iter().any(|prompt| (*before..=connection.opened_us).contains(prompt))
+            !succeeded
+                && !prompts
+                    .iter()
+                    .any(|prompt| (*before..=connection.opened_us).contains(prompt))
         });
         if !continues {
             runs.push(Vec::new());

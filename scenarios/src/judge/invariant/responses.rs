@@ -41,9 +41,13 @@ fn pairs(evidence: &Evidence<'_>) -> BTreeMap<(u32, String), Pair> {
     let mut pairs: BTreeMap<(u32, String), Pair> = BTreeMap::new();
     // Scripted clients count too: the gateway answers them as it answers anybody.
     for entry in evidence.entries() {
-        let Some(said) = super::Said::of(entry) else { continue };
+        let Some(said) = super::Said::of(entry) else {
+            continue;
+        };
         let Some(frame) = &entry.frame else { continue };
-        let Some(id) = text(frame, "/id") else { continue };
+        let Some(id) = text(frame, "/id") else {
+            continue;
+        };
         let pair = pairs.entry((said.conn, id.to_owned())).or_default();
         match text(frame, "/type") {
             Some("res") if said.by_gateway => pair.responses.push(said.n()),
@@ -57,10 +61,15 @@ fn pairs(evidence: &Evidence<'_>) -> BTreeMap<(u32, String), Pair> {
 fn one_response_per_request(evidence: &Evidence<'_>) -> Vec<Breach> {
     pairs(evidence)
         .into_iter()
-        .filter(|((_, _), pair)| !pair.requests.is_empty() && pair.responses.len() > pair.requests.len())
+        .filter(|((_, _), pair)| {
+            !pair.requests.is_empty() && pair.responses.len() > pair.requests.len()
+        })
         .map(|((conn, id), pair)| {
             let who = evidence.wire.describe(conn);
-            let what = format!("{who}: request {id:?} was answered {} times", pair.responses.len());
+            let what = format!(
+                "{who}: request {id:?} was answered {} times",
+                pair.responses.len()
+            );
             breach(what, &pair.responses)
         })
         .collect()
@@ -71,11 +80,17 @@ fn responses_name_a_request(evidence: &Evidence<'_>) -> Vec<Breach> {
         .into_iter()
         // "invalid" answers what had no id at all; a request that is no frame is answered with the id it had.
         .filter(|((conn, id), pair)| {
-            pair.requests.is_empty() && !pair.responses.is_empty() && id != "invalid" && !evidence.is_scripted(*conn)
+            pair.requests.is_empty()
+                && !pair.responses.is_empty()
+                && id != "invalid"
+                && !evidence.is_scripted(*conn)
         })
         .map(|((conn, id), pair)| {
             let who = evidence.wire.describe(conn);
-            breach(format!("{who}: the gateway answered {id:?}, which nobody had asked"), &pair.responses)
+            breach(
+                format!("{who}: the gateway answered {id:?}, which nobody had asked"),
+                &pair.responses,
+            )
         })
         .collect()
 }
@@ -86,7 +101,13 @@ fn request_ids_are_unique(evidence: &Evidence<'_>) -> Vec<Breach> {
         .filter(|((conn, _), pair)| pair.requests.len() > 1 && !evidence.is_scripted(*conn))
         .map(|((conn, id), pair)| {
             let who = evidence.wire.describe(conn);
-            breach(format!("{who} used the request id {id:?} {} times", pair.requests.len()), &pair.requests)
+            breach(
+                format!(
+                    "{who} used the request id {id:?} {} times",
+                    pair.requests.len()
+                ),
+                &pair.requests,
+            )
         })
         .collect()
 }

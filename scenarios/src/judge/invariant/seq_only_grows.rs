@@ -17,12 +17,17 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
     let mut last: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
     let mut breaches = Vec::new();
     for (said, frame) in evidence.gateway_frames() {
-        let Some(seq) = frame.get("seq").and_then(serde_json::Value::as_u64) else { continue };
+        let Some(seq) = frame.get("seq").and_then(serde_json::Value::as_u64) else {
+            continue;
+        };
         let before = last.insert(said.conn, (seq, said.n()));
-        let (expected, earlier) = before.map_or((1, said.n()), |(seq, n)| (seq + 1, n));
+        let (expected, earlier) = before.map_or_else(|| (1, said.n()), |(seq, n)| (seq + 1, n));
         if seq != expected {
             let who = evidence.wire.describe(said.conn);
-            breaches.push(breach(format!("{who}: event with seq {seq}, expected {expected}"), &[earlier, said.n()]));
+            breaches.push(breach(
+                format!("{who}: event with seq {seq}, expected {expected}"),
+                &[earlier, said.n()],
+            ));
         }
     }
     breaches

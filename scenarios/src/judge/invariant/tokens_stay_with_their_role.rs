@@ -20,12 +20,18 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
     let mut issued: BTreeMap<&str, (&str, u64)> = BTreeMap::new();
     let mut breaches = Vec::new();
     for said in evidence.said() {
-        let Some(frame) = &said.entry.frame else { continue };
+        let Some(frame) = &said.entry.frame else {
+            continue;
+        };
         if said.by_gateway {
-            let Some(auth) = frame.pointer("/payload/auth") else { continue };
+            let Some(auth) = frame.pointer("/payload/auth") else {
+                continue;
+            };
             let more = auth.get("deviceTokens").and_then(Value::as_array);
             for entry in std::iter::once(auth).chain(more.into_iter().flatten()) {
-                if let (Some(token), Some(role)) = (text(entry, "/deviceToken"), text(entry, "/role")) {
+                if let (Some(token), Some(role)) =
+                    (text(entry, "/deviceToken"), text(entry, "/role"))
+                {
                     issued.insert(token, (role, said.n()));
                 }
             }
@@ -35,12 +41,15 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
             continue;
         }
         let role = text(frame, "/params/role").unwrap_or("operator");
-        let Some(token) = text(frame, "/params/auth/deviceToken") else { continue };
+        let Some(token) = text(frame, "/params/auth/deviceToken") else {
+            continue;
+        };
         if let Some((issued_for, n)) = issued.get(token)
             && *issued_for != role
         {
             let who = evidence.wire.describe(said.conn);
-            let what = format!("{who} connected as {role} with a token that was issued for {issued_for}");
+            let what =
+                format!("{who} connected as {role} with a token that was issued for {issued_for}");
             breaches.push(breach(what, &[*n, said.n()]));
         }
     }

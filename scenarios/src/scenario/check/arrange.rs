@@ -35,19 +35,27 @@ fn actors(checker: &mut Checker<'_>) {
         let place = checker.word(name);
         if RESERVED.contains(&name.as_str()) {
             checker.report(
-                Problem::error("scenario::reserved_name", format!("an actor cannot be called {name}"))
-                    .at(place.clone())
-                    .help("choose another name"),
+                Problem::error(
+                    "scenario::reserved_name",
+                    format!("an actor cannot be called {name}"),
+                )
+                .at(place.clone())
+                .help("choose another name"),
             );
         }
         checker.bound.insert(format!("{name}.device"));
         let Actor::Raw(raw) = actor else { continue };
-        let Some(other) = &raw.identity_of else { continue };
+        let Some(other) = &raw.identity_of else {
+            continue;
+        };
         if !matches!(scenario.actor.get(other), Some(Actor::Raw(_))) {
             checker.report(
-                Problem::error("scenario::unknown_actor", format!("no raw actor is called {other}"))
-                    .at(place)
-                    .help("`identity_of` names another actor of kind raw"),
+                Problem::error(
+                    "scenario::unknown_actor",
+                    format!("no raw actor is called {other}"),
+                )
+                .at(place)
+                .help("`identity_of` names another actor of kind raw"),
             );
         }
     }
@@ -65,9 +73,12 @@ fn behaviors(checker: &mut Checker<'_>) {
             && !seen.insert(name.clone())
         {
             checker.report(
-                Problem::error("scenario::duplicate_name", format!("two behaviours are called {name}"))
-                    .at(on.at.clone())
-                    .help("give each its own name"),
+                Problem::error(
+                    "scenario::duplicate_name",
+                    format!("two behaviours are called {name}"),
+                )
+                .at(on.at.clone())
+                .help("give each its own name"),
             );
         }
     }
@@ -76,9 +87,12 @@ fn behaviors(checker: &mut Checker<'_>) {
 pub(super) fn behavior(checker: &mut Checker<'_>, on: &On, index: usize, at: Option<Range<usize>>) {
     if on.open == on.method.is_some() {
         checker.report(
-            Problem::error("scenario::behaviour_without_trigger", "a behaviour needs `method` or `open`".to_owned())
-                .at(at.clone())
-                .help("give `method = \"connect\"`, or `open = true`, and not both"),
+            Problem::error(
+                "scenario::behaviour_without_trigger",
+                "a behaviour needs `method` or `open`".to_owned(),
+            )
+            .at(at.clone())
+            .help("give `method = \"connect\"`, or `open = true`, and not both"),
         );
     }
     if let (Some(method), false) = (&on.method, on.unlisted) {
@@ -95,7 +109,11 @@ pub(super) fn behavior(checker: &mut Checker<'_>, on: &On, index: usize, at: Opt
 
 /// Every fault of a scenario with the place where it stands.
 pub(super) fn faults(scenario: &Scenario) -> Vec<(&'static str, FaultName, Option<Range<usize>>)> {
-    let planned = scenario.gateway.connection.iter().map(|plan| ("connection", plan.fault, plan.at.clone()));
+    let planned = scenario
+        .gateway
+        .connection
+        .iter()
+        .map(|plan| ("connection", plan.fault, plan.at.clone()));
     let steps = scenario.steps.iter().filter_map(|step| match &step.value {
         Step::Fault(fault) => Some(("fault", fault.name, step.at.clone())),
         Step::Start(_)
@@ -122,7 +140,10 @@ fn faults_and_worlds(checker: &mut Checker<'_>) {
             checker.report(
                 Problem::error(
                     "scenario::world_without_streams",
-                    format!("the world core has no streams, and the fault {} needs one", fault.name()),
+                    format!(
+                        "the world core has no streams, and the fault {} needs one",
+                        fault.name()
+                    ),
                 )
                 .at(at)
                 .help("leave core out of `worlds`"),
@@ -132,9 +153,12 @@ fn faults_and_worlds(checker: &mut Checker<'_>) {
     for plan in &scenario.gateway.connection {
         if plan.numbers.is_empty() || plan.numbers.contains(&0) {
             checker.report(
-                Problem::error("scenario::bad_connection_number", "connections are numbered from 1".to_owned())
-                    .at(plan.at.clone())
-                    .help("for example `numbers = [1, 2]`"),
+                Problem::error(
+                    "scenario::bad_connection_number",
+                    "connections are numbered from 1".to_owned(),
+                )
+                .at(plan.at.clone())
+                .help("for example `numbers = [1, 2]`"),
             );
         }
     }

@@ -23,9 +23,12 @@ pub(super) fn check(checker: &mut Checker<'_>) {
         notes(checker, [&count.after, &count.before], &count.at);
         if count.exactly.is_none() && count.min.is_none() && count.max.is_none() {
             checker.report(
-                Problem::error("scenario::missing_argument", "how many are meant?".to_owned())
-                    .at(count.at.clone())
-                    .help("give `exactly`, `min` or `max`"),
+                Problem::error(
+                    "scenario::missing_argument",
+                    "how many are meant?".to_owned(),
+                )
+                .at(count.at.clone())
+                .help("give `exactly`, `min` or `max`"),
             );
         }
     }
@@ -34,17 +37,23 @@ pub(super) fn check(checker: &mut Checker<'_>) {
         let about_client = finally.snapshot.is_some() || finally.durable.is_some();
         if !about_client && finally.gateway.is_none() {
             checker.report(
-                Problem::error("scenario::exactly_one", "a finally without a state".to_owned())
-                    .at(finally.at.clone())
-                    .help("give `snapshot` or `durable` (with `actor`), or `gateway`"),
+                Problem::error(
+                    "scenario::exactly_one",
+                    "a finally without a state".to_owned(),
+                )
+                .at(finally.at.clone())
+                .help("give `snapshot` or `durable` (with `actor`), or `gateway`"),
             );
         }
         match &finally.actor {
             Some(actor) => names::client(checker, actor, finally.at.clone()),
             None if about_client => checker.report(
-                Problem::error("scenario::missing_argument", "whose state is meant?".to_owned())
-                    .at(finally.at.clone())
-                    .help("add `actor = \"...\"`"),
+                Problem::error(
+                    "scenario::missing_argument",
+                    "whose state is meant?".to_owned(),
+                )
+                .at(finally.at.clone())
+                .help("add `actor = \"...\"`"),
             ),
             None => {}
         }
@@ -54,16 +63,22 @@ pub(super) fn check(checker: &mut Checker<'_>) {
 fn end_pattern(checker: &mut Checker<'_>, pattern: &Pattern, at: &At, section: &str) {
     if *pattern == Pattern::default() {
         checker.report(
-            Problem::error("scenario::empty_pattern", format!("a {section} that names no message"))
-                .at(at.clone())
-                .help("say which one, for example `event = \"device.pair.requested\"`"),
+            Problem::error(
+                "scenario::empty_pattern",
+                format!("a {section} that names no message"),
+            )
+            .at(at.clone())
+            .help("say which one, for example `event = \"device.pair.requested\"`"),
         );
     }
     if pattern.connection.is_some() {
         checker.report(
-            Problem::error("scenario::unknown_argument", format!("`connection` means nothing in a {section}"))
-                .at(at.clone())
-                .help("use `nth_connection`"),
+            Problem::error(
+                "scenario::unknown_argument",
+                format!("`connection` means nothing in a {section}"),
+            )
+            .at(at.clone())
+            .help("use `nth_connection`"),
         );
     }
     steps::pattern(checker, pattern, at);
@@ -71,12 +86,21 @@ fn end_pattern(checker: &mut Checker<'_>, pattern: &Pattern, at: &At, section: &
 
 fn notes(checker: &mut Checker<'_>, names: [&Option<String>; 2], at: &At) {
     for name in names.into_iter().flatten() {
-        let found = checker.scenario.steps.iter().any(|step| matches!(&step.value, Step::Note(text) if text == name));
+        let found = checker
+            .scenario
+            .steps
+            .iter()
+            .any(|step| matches!(&step.value, Step::Note(text) if text == name));
         if !found {
             checker.report(
-                Problem::error("scenario::unknown_note", format!("no step says note = {name:?}"))
-                    .at(at.clone())
-                    .help(format!("add `[[step]]` with `note = {name:?}` where it should begin")),
+                Problem::error(
+                    "scenario::unknown_note",
+                    format!("no step says note = {name:?}"),
+                )
+                .at(at.clone())
+                .help(format!(
+                    "add `[[step]]` with `note = {name:?}` where it should begin"
+                )),
             );
         }
     }

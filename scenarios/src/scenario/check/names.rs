@@ -22,9 +22,12 @@ pub(super) fn method(checker: &mut Checker<'_>, name: &str, at: At) {
     }
     let near = nearest(name, methods().iter().map(|row| row.name));
     checker.report(
-        Problem::warning("scenario::unlisted_method", format!("no gateway release knows a method {name}"))
-            .at(at)
-            .help(remedy(near)),
+        Problem::warning(
+            "scenario::unlisted_method",
+            format!("no gateway release knows a method {name}"),
+        )
+        .at(at)
+        .help(remedy(near)),
     );
 }
 
@@ -35,9 +38,12 @@ pub(super) fn event(checker: &mut Checker<'_>, name: &str, at: At) {
     }
     let near = nearest(name, events().iter().map(|row| row.name));
     checker.report(
-        Problem::warning("scenario::unlisted_event", format!("no gateway release knows an event {name}"))
-            .at(at)
-            .help(remedy(near)),
+        Problem::warning(
+            "scenario::unlisted_event",
+            format!("no gateway release knows an event {name}"),
+        )
+        .at(at)
+        .help(remedy(near)),
     );
 }
 
@@ -58,16 +64,26 @@ pub(super) fn actor(checker: &mut Checker<'_>, name: &str, at: At) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("add an `[actor.{name}]` table"),
     };
-    checker.report(Problem::error("scenario::unknown_actor", format!("no actor is called {name:?}")).at(at).help(help));
+    checker.report(
+        Problem::error(
+            "scenario::unknown_actor",
+            format!("no actor is called {name:?}"),
+        )
+        .at(at)
+        .help(help),
+    );
 }
 
 /// A companion client.
 pub(super) fn client(checker: &mut Checker<'_>, name: &str, at: At) {
     if matches!(checker.scenario.actor.get(name), Some(Actor::Raw(_))) {
         checker.report(
-            Problem::error("scenario::wrong_kind_of_actor", format!("{name} is a raw actor, not a client"))
-                .at(at)
-                .help("a raw actor has no user, no snapshot and no durable state"),
+            Problem::error(
+                "scenario::wrong_kind_of_actor",
+                format!("{name} is a raw actor, not a client"),
+            )
+            .at(at)
+            .help("a raw actor has no user, no snapshot and no durable state"),
         );
         return;
     }
@@ -78,9 +94,12 @@ pub(super) fn client(checker: &mut Checker<'_>, name: &str, at: At) {
 pub(super) fn raw(checker: &mut Checker<'_>, name: &str, at: At) {
     if matches!(checker.scenario.actor.get(name), Some(Actor::Client(_))) {
         checker.report(
-            Problem::error("scenario::wrong_kind_of_actor", format!("{name} is a client, which decides itself what it sends"))
-                .at(at)
-                .help("`send` is for raw actors; `do` tells a client what its user wants"),
+            Problem::error(
+                "scenario::wrong_kind_of_actor",
+                format!("{name} is a client, which decides itself what it sends"),
+            )
+            .at(at)
+            .help("`send` is for raw actors; `do` tells a client what its user wants"),
         );
         return;
     }
@@ -89,7 +108,9 @@ pub(super) fn raw(checker: &mut Checker<'_>, name: &str, at: At) {
 
 /// Every capture that a part asks for must be bound.
 pub(super) fn captures_in<T: Serialize>(checker: &mut Checker<'_>, part: &T, at: &At) {
-    let Ok(value) = serde_json::to_value(part) else { return };
+    let Ok(value) = serde_json::to_value(part) else {
+        return;
+    };
     for name in captures::names_in(&value) {
         if checker.bound.contains(&name) {
             continue;
@@ -100,9 +121,12 @@ pub(super) fn captures_in<T: Serialize>(checker: &mut Checker<'_>, part: &T, at:
             None => "capture it in an earlier step: `capture = { name = \"/pointer\" }`".to_owned(),
         };
         checker.report(
-            Problem::error("scenario::unbound_capture", format!("${name} is used before anything captures it"))
-                .at(at.clone())
-                .help(help),
+            Problem::error(
+                "scenario::unbound_capture",
+                format!("${name} is used before anything captures it"),
+            )
+            .at(at.clone())
+            .help(help),
         );
     }
 }

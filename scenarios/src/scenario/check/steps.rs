@@ -13,18 +13,23 @@ type At = Option<Range<usize>>;
 
 pub(super) fn check(checker: &mut Checker<'_>) {
     let scenario = checker.scenario;
-    let mut faults: Vec<String> = scenario.gateway.connection.iter().map(|p| p.fault.name().to_owned()).collect();
+    let mut faults: Vec<String> = scenario
+        .gateway
+        .connection
+        .iter()
+        .map(|p| p.fault.name().to_owned())
+        .collect();
     for step in &scenario.steps {
         let at = step.at.clone();
         match &step.value {
             Step::Start(actor) | Step::Stop(actor) => names::actor(checker, actor, at),
             Step::Do(intent) => {
                 names::captures_in(checker, intent, &at);
-                do_step(checker, intent, at);
+                do_step(checker, intent, &at);
                 checker.bound.extend(intent.capture.keys().cloned());
             }
             Step::Send(send) => send_step(checker, send, &at),
-            Step::Expect(expect) => expect_step(checker, expect, at),
+            Step::Expect(expect) => expect_step(checker, expect, &at),
             Step::Quiet(quiet) => {
                 names::captures_in(checker, quiet, &at);
                 pattern(checker, &quiet.pattern(), &at);
@@ -46,7 +51,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
                 }
                 checker.bound.extend(control.capture.keys().cloned());
             }
-            Step::Clock(clock) => clock_step(checker, clock, at),
+            Step::Clock(clock) => clock_step(checker, clock, &at),
         }
     }
 }
@@ -61,29 +66,37 @@ fn one_of(checker: &mut Checker<'_>, what: &str, given: &[&'static str], at: &At
         format!("{what} does {} things: {}", given.len(), given.join(", "))
     };
     checker.report(
-        Problem::error("scenario::exactly_one", message).at(at.clone()).help("give exactly one, and split the step if need be"),
+        Problem::error("scenario::exactly_one", message)
+            .at(at.clone())
+            .help("give exactly one, and split the step if need be"),
     );
 }
 
-fn do_step(checker: &mut Checker<'_>, intent: &Do, at: At) {
+fn do_step(checker: &mut Checker<'_>, intent: &Do, at: &At) {
     names::client(checker, &intent.actor, at.clone());
     let takes = intent.intent.arguments();
     let given = intent.given();
     for (name, required) in takes {
         if *required && !given.contains(name) {
             checker.report(
-                Problem::error("scenario::missing_argument", format!("{} needs `{name}`", intent.intent.name()))
-                    .at(at.clone())
-                    .help(format!("add `{name} = ...`")),
+                Problem::error(
+                    "scenario::missing_argument",
+                    format!("{} needs `{name}`", intent.intent.name()),
+                )
+                .at(at.clone())
+                .help(format!("add `{name} = ...`")),
             );
         }
     }
     for name in given {
         if !takes.iter().any(|(takes, _)| *takes == name) {
             checker.report(
-                Problem::error("scenario::unknown_argument", format!("{} takes no `{name}`", intent.intent.name()))
-                    .at(at.clone())
-                    .help("remove it"),
+                Problem::error(
+                    "scenario::unknown_argument",
+                    format!("{} takes no `{name}`", intent.intent.name()),
+                )
+                .at(at.clone())
+                .help("remove it"),
             );
         }
     }
@@ -100,15 +113,18 @@ fn send_step(checker: &mut Checker<'_>, send: &Send, at: &At) {
         ("binary", send.binary.is_some()),
         ("ping", send.ping),
     ];
-    let given: Vec<&'static str> = kinds.into_iter().filter_map(|(name, given)| given.then_some(name)).collect();
+    let given: Vec<&'static str> = kinds
+        .into_iter()
+        .filter_map(|(name, given)| given.then_some(name))
+        .collect();
     one_of(checker, "a send", &given, at);
     if let (Some(method), false) = (&send.request, send.unlisted) {
         names::method(checker, method, at.clone());
     }
 }
 
-fn expect_step(checker: &mut Checker<'_>, expect: &Expect, at: At) {
-    names::captures_in(checker, expect, &at);
+fn expect_step(checker: &mut Checker<'_>, expect: &Expect, at: &At) {
+    names::captures_in(checker, expect, at);
     let wire = expect.pattern() != Pattern::default();
     let kinds = [
         ("a message", wire),
@@ -117,19 +133,26 @@ fn expect_step(checker: &mut Checker<'_>, expect: &Expect, at: At) {
         ("reports", expect.reports.is_some()),
         ("gateway", expect.gateway.is_some()),
     ];
-    let given: Vec<&'static str> = kinds.into_iter().filter_map(|(name, given)| given.then_some(name)).collect();
-    one_of(checker, "an expect", &given, &at);
-    let about_client = expect.snapshot.is_some() || expect.durable.is_some() || expect.reports.is_some();
+    let given: Vec<&'static str> = kinds
+        .into_iter()
+        .filter_map(|(name, given)| given.then_some(name))
+        .collect();
+    one_of(checker, "an expect", &given, at);
+    let about_client =
+        expect.snapshot.is_some() || expect.durable.is_some() || expect.reports.is_some();
     match &expect.actor {
         Some(actor) => names::client(checker, actor, at.clone()),
         None if about_client => checker.report(
-            Problem::error("scenario::missing_argument", "whose snapshot is meant?".to_owned())
-                .at(at.clone())
-                .help("add `actor = \"...\"`"),
+            Problem::error(
+                "scenario::missing_argument",
+                "whose snapshot is meant?".to_owned(),
+            )
+            .at(at.clone())
+            .help("add `actor = \"...\"`"),
         ),
         None => {}
     }
-    pattern(checker, &expect.pattern(), &at);
+    pattern(checker, &expect.pattern(), at);
     checker.bound.extend(expect.capture.keys().cloned());
 }
 
@@ -139,9 +162,12 @@ pub(super) fn pattern(checker: &mut Checker<'_>, pattern: &Pattern, at: &At) {
     }
     if pattern.from.is_some() && pattern.to.is_some() {
         checker.report(
-            Problem::error("scenario::exactly_one", "a message goes one way: `from` or `to`".to_owned())
-                .at(at.clone())
-                .help("`from` is for what the actor says, `to` for what the gateway says to it"),
+            Problem::error(
+                "scenario::exactly_one",
+                "a message goes one way: `from` or `to`".to_owned(),
+            )
+            .at(at.clone())
+            .help("`from` is for what the actor says, `to` for what the gateway says to it"),
         );
     }
     if pattern.unlisted {
@@ -160,17 +186,27 @@ fn heal(checker: &mut Checker<'_>, name: &str, faults: &[String], at: At) {
         return;
     }
     checker.report(
-        Problem::error("scenario::nothing_to_heal", format!("no fault {name:?} was installed before"))
-            .at(at)
-            .help(format!("installed so far: {}", faults.join(", "))),
+        Problem::error(
+            "scenario::nothing_to_heal",
+            format!("no fault {name:?} was installed before"),
+        )
+        .at(at)
+        .help(format!("installed so far: {}", faults.join(", "))),
     );
 }
 
-fn clock_step(checker: &mut Checker<'_>, clock: &Clock, at: At) {
+fn clock_step(checker: &mut Checker<'_>, clock: &Clock, at: &At) {
     if clock.of != "gateway" {
         names::actor(checker, &clock.of, at.clone());
     }
-    let kinds = [("offset", clock.offset.is_some()), ("jump", clock.jump.is_some()), ("freeze", clock.freeze.is_some())];
-    let given: Vec<&'static str> = kinds.into_iter().filter_map(|(name, given)| given.then_some(name)).collect();
-    one_of(checker, "a clock step", &given, &at);
+    let kinds = [
+        ("offset", clock.offset.is_some()),
+        ("jump", clock.jump.is_some()),
+        ("freeze", clock.freeze.is_some()),
+    ];
+    let given: Vec<&'static str> = kinds
+        .into_iter()
+        .filter_map(|(name, given)| given.then_some(name))
+        .collect();
+    one_of(checker, "a clock step", &given, at);
 }
