@@ -71,6 +71,16 @@ impl Policy {
         self == Self::Hardened
     }
 
+    /// `DEVICE_AUTH_SIGNATURE_EXPIRED` stops the client instead of sending it to v2. ref: §9, catalogue row 188
+    pub fn expired_signature_is_terminal(self) -> bool {
+        self == Self::Hardened
+    }
+
+    /// An identity that can't be read stops the connect; otherwise the next credential stands in. ref: §2.2
+    pub fn fails_closed(self) -> bool {
+        self == Self::Hardened
+    }
+
     /// A connection that stays silent for two tick intervals is given up. The companion has no such watchdog;
     /// ours offers one. ref: §7, field-bugs.md 80
     pub fn watches_ticks(self) -> bool {

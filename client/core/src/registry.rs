@@ -124,6 +124,20 @@ impl GatewayRecord {
             .filter(|token| !token.trim().is_empty())
     }
 
+    /// The WSL distribution that the app manages for it: explicit, or from the older friendly name. ref: §4.2
+    pub fn managed_distro(&self) -> Option<&str> {
+        let legacy = || {
+            self.friendly_name
+                .as_deref()?
+                .strip_prefix("Local (")?
+                .strip_suffix(')')
+        };
+        self.setup_managed_distro_name
+            .as_deref()
+            .or_else(legacy)
+            .filter(|name| !name.trim().is_empty())
+    }
+
     /// The URL the sockets open: the tunnel's near end when there is one.
     pub fn socket_target(&self) -> Option<GatewayUrl> {
         self.ssh_tunnel.as_ref().map_or_else(

@@ -1,75 +1,309 @@
-//! The client itself.
-use std::collections::VecDeque;
+//! The client itself: one struct, one file per concern.
+//!
+//! | file | what it decides |
+//! |---|---|
+//! | `connection`, `timers` | the pieces: a role's connection with its phase, the deadlines |
+//! | `socket` | opening, challenge, connect frame, hello-ok, ends and the reconnect loop, for any slot |
+//! | `operator`, `node` | what a hello-ok, a refusal and an event mean to a role |
+//! | `lifecycle` | connect, disconnect, reconnect, switch; the transition lock and its queue |
+//! | `setup` | setup codes, and shared tokens validated first |
+//! | `tokens` | stored tokens, dropping the bootstrap token, recovery |
+//! | `durable` | store operations in flight and what follows them |
+//! | `pairing`, `approvals` | own pairing; approving others and oneself |
+//! | `requests`, `invoke` | plain requests with deadlines; node invokes |
+//! | `report` | diagnostics, events, the snapshot |
+
+mod approvals;
+mod connection;
+mod durable;
+mod invoke;
+mod lifecycle;
+mod node;
+mod operator;
+mod pairing;
+mod report;
+mod requests;
+mod setup;
+mod socket;
+mod timers;
+mod tokens;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use gateway_protocol::Now;
+use gateway_protocol::{Now, Role};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+use serde_json::Value;
 
-use crate::event::PairingStatus;
-use crate::input::Input;
+use self::approvals::AutoApproval;
+use self::connection::{Connection, Slot};
+use self::durable::Pending;
+use self::invoke::Invokes;
+use self::lifecycle::Transition;
+use self::report::{NodeRole, OperatorRole, Told};
+use self::requests::PendingRequest;
+use self::timers::{Timer, Timers};
+use crate::input::{Input, SocketId};
+use crate::intent::Intent;
+use crate::mutation::Mutation;
 use crate::options::ClientOptions;
 use crate::output::Output;
-use crate::snapshot::{NodeSnapshot, OperatorSnapshot, Snapshot};
-use crate::state::{NodeState, OverallState};
+use crate::registry::GatewayRecord;
+use crate::snapshot::Snapshot;
 use crate::store::DurableState;
 
 /// The whole client: operator and node lifecycles over one identity per gateway. Pure.
+///
+/// Hand in an [`Input`], drain [`Self::poll`], hand in [`Input::Woke`] at [`Self::wake_at`]. Two clients with the same
+/// options, state and inputs give the same outputs.
 #[derive(Debug)]
 pub struct Client {
     options: ClientOptions,
-    outputs: VecDeque<Output>,
+    rng: ChaCha8Rng,
+    now: Now,
     state: DurableState,
+    outputs: VecDeque<Output>,
+    timers: Timers,
+    last_socket: u64,
+    last_serial: u64,
+    /// Lifecycle generation: every connect and disconnect starts a new one. ref: §19
+    generation: u64,
+    /// Node generation: every node start and retirement starts a new one.
+    node_generation: u64,
+    operator: Option<Connection>,
+    node: Option<Connection>,
+    validation: Option<Connection>,
+    operator_role: OperatorRole,
+    node_role: NodeRole,
+    /// Gateway of the current lifecycle.
+    gateway_id: Option<String>,
+    /// The operator attempt of this lifecycle redeems a bootstrap token.
+    used_bootstrap: bool,
+    post_bootstrap_scheduled: bool,
+    /// Use the bootstrap token of this record for exactly one connect. ref: §15
+    force_bootstrap: Option<String>,
+    user_disconnected: bool,
+    /// Roles that used their one recovery since the last success, by gateway. ref: §17.4
+    recovered: BTreeSet<(String, Role)>,
+    transition: Option<Transition>,
+    intents: VecDeque<Intent>,
+    pending: Pending,
+    requests: BTreeMap<String, PendingRequest>,
+    auto_approval: AutoApproval,
+    invokes: Invokes,
+    /// The last device list and node list, own requests left out.
+    pending_lists: (Vec<Value>, Vec<Value>),
+    told: Told,
+    stopped: bool,
+    /// Memory of the mutants that repeat something.
+    first_nonce: Option<String>,
+    first_request_id: Option<String>,
 }
 
 impl Client {
     /// A client that knows what was on disk and does nothing yet.
-    pub fn new(options: ClientOptions, state: DurableState, _now: Now) -> Self {
+    pub fn new(options: ClientOptions, state: DurableState, now: Now) -> Self {
+        let node_role = NodeRole::new(options.node_enabled);
         Self {
+            rng: ChaCha8Rng::seed_from_u64(options.seed),
             options,
-            outputs: VecDeque::new(),
+            now,
             state,
+            outputs: VecDeque::new(),
+            timers: Timers::default(),
+            last_socket: 0,
+            last_serial: 0,
+            generation: 0,
+            node_generation: 0,
+            operator: None,
+            node: None,
+            validation: None,
+            operator_role: OperatorRole::default(),
+            node_role,
+            gateway_id: None,
+            used_bootstrap: false,
+            post_bootstrap_scheduled: false,
+            force_bootstrap: None,
+            user_disconnected: false,
+            recovered: BTreeSet::new(),
+            transition: None,
+            intents: VecDeque::new(),
+            pending: Pending::default(),
+            requests: BTreeMap::new(),
+            auto_approval: AutoApproval::default(),
+            invokes: Invokes::default(),
+            pending_lists: (Vec::new(), Vec::new()),
+            told: Told::default(),
+            stopped: false,
+            first_nonce: None,
+            first_request_id: None,
         }
     }
 
-    /// Takes one input. Drain [`Self::poll`] afterwards.
-    pub fn handle(&mut self, _now: Now, _input: Input) {}
+    /// Takes one input. Drain [`Self::poll`] afterwards. An input that comes too late, or names a socket that is no
+    /// longer in use, changes nothing.
+    pub fn handle(&mut self, now: Now, input: Input) {
+        self.now = now;
+        while let Some(timer) = self.timers.pop_due(now.since_start) {
+            self.on_timer(timer);
+        }
+        match input {
+            Input::User(intent) => self.on_intent(intent),
+            Input::Opened { socket } => self.on_opened(socket),
+            Input::OpenFailed { socket, error } => self.on_open_failed(socket, &error),
+            Input::Message { socket, message } => self.on_message(socket, message),
+            Input::Closed {
+                socket,
+                code,
+                reason,
+            } => self.on_closed(socket, code, &reason),
+            Input::Stored { op, result } => self.on_stored(op, result),
+            Input::IdentityRead {
+                gateway_id,
+                identity,
+            } => self.on_identity_read(gateway_id, identity),
+            Input::InvokeDone { key, outcome } => self.on_invoke_done(key, outcome),
+            Input::Woke => {}
+        }
+        self.drop_stale_timers();
+        self.tell_state();
+    }
 
     /// The next order to the shell.
     pub fn poll(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
-    /// When to hand in [`Input::Woke`], since the start of the run.
+    /// When to hand in [`Input::Woke`], since the start of the run; `None` when nothing is due.
     pub fn wake_at(&self) -> Option<Duration> {
-        None
+        self.timers.next_at()
     }
 
     /// The client at this moment.
     pub fn snapshot(&self) -> Snapshot {
-        let _ = &self.state;
-        Snapshot {
-            policy: self.options.policy,
-            overall_state: OverallState::Idle,
-            connection_status: OverallState::Idle,
-            operator: OperatorSnapshot::default(),
-            node: NodeSnapshot {
-                state: NodeState::Idle,
-                intended: false,
-                connected: false,
-                pairing_status: PairingStatus::Unknown,
-                approval_kind: None,
-                pairing_request_id: None,
-                approval_command: None,
-                error: None,
-                error_kind: None,
-                credential: crate::snapshot::CredentialSnapshot::default(),
-                node_id: None,
-                next_attempt_ms: None,
-                running_invokes: 0,
-            },
-            gateway: None,
-            generation: 0,
-            user_disconnected: false,
-            busy: false,
+        self.report()
+    }
+
+    /// What is durable as far as the client knows: confirmed writes only.
+    pub fn durable(&self) -> &DurableState {
+        &self.state
+    }
+
+    fn on_timer(&mut self, timer: Timer) {
+        match timer {
+            Timer::Attempt { slot, serial } => self.attempt(slot, serial),
+            Timer::PostHello { socket } => self.send_post_hello(socket),
+            Timer::DelayedReconnect {
+                generation,
+                gateway_id,
+            } => self.delayed_reconnect(generation, &gateway_id),
+            Timer::NodeRecovery {
+                generation,
+                node_generation,
+            } => self.restart_node(generation, node_generation),
+            Timer::NodeApproved {
+                generation,
+                node_generation,
+                request_id,
+            } => {
+                self.node_approved_delay_over(generation, node_generation, &request_id);
+            }
+            Timer::RequestDeadline { id } => self.request_timed_out(&id),
+            Timer::ValidationDeadline { serial } => self.validation_timed_out(serial),
+            Timer::Silence { slot, socket } => self.check_silence(slot, socket),
         }
     }
+
+    /// Deadlines of older generations would wake the shell for nothing.
+    fn drop_stale_timers(&mut self) {
+        let mut timers = std::mem::take(&mut self.timers);
+        timers.retain(|timer| self.is_current(timer));
+        self.timers = timers;
+    }
+
+    fn is_current(&self, timer: &Timer) -> bool {
+        match timer {
+            Timer::Attempt { slot, serial } => self
+                .connection(*slot)
+                .is_some_and(|it| it.serial == *serial),
+            Timer::PostHello { socket } | Timer::Silence { socket, .. } => {
+                self.slot_of(*socket).is_some()
+            }
+            Timer::DelayedReconnect { generation, .. } => *generation == self.generation,
+            Timer::NodeRecovery {
+                generation,
+                node_generation,
+            }
+            | Timer::NodeApproved {
+                generation,
+                node_generation,
+                ..
+            } => (*generation, *node_generation) == (self.generation, self.node_generation),
+            Timer::RequestDeadline { id } => self.requests.contains_key(id),
+            Timer::ValidationDeadline { serial } => self
+                .validation
+                .as_ref()
+                .is_some_and(|it| it.serial == *serial),
+        }
+    }
+
+    fn connection(&self, slot: Slot) -> Option<&Connection> {
+        match slot {
+            Slot::Operator => self.operator.as_ref(),
+            Slot::Node => self.node.as_ref(),
+            Slot::Validation => self.validation.as_ref(),
+        }
+    }
+
+    fn connection_mut(&mut self, slot: Slot) -> Option<&mut Connection> {
+        match slot {
+            Slot::Operator => self.operator.as_mut(),
+            Slot::Node => self.node.as_mut(),
+            Slot::Validation => self.validation.as_mut(),
+        }
+    }
+
+    /// Whose socket this is now; `None` for one that was retired.
+    fn slot_of(&self, socket: SocketId) -> Option<Slot> {
+        [Slot::Operator, Slot::Node, Slot::Validation]
+            .into_iter()
+            .find(|slot| self.connection(*slot).and_then(|it| it.phase.socket()) == Some(socket))
+    }
+
+    /// The record of the current lifecycle.
+    fn record(&self) -> Option<&GatewayRecord> {
+        self.state.registry.find(self.gateway_id.as_deref()?)
+    }
+
+    fn after(&self, delay: Duration) -> Duration {
+        self.now.since_start.saturating_add(delay)
+    }
+
+    fn new_serial(&mut self) -> u64 {
+        self.last_serial += 1;
+        self.last_serial
+    }
+
+    fn random<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.rng.fill_bytes(&mut bytes);
+        bytes
+    }
+
+    fn new_uuid(&mut self) -> String {
+        gateway_protocol::id::uuid_v4(self.random())
+    }
+
+    fn new_request_id(&mut self) -> String {
+        let fresh = self.new_uuid();
+        if self.options.has(Mutation::DuplicateRequestId) {
+            return self.first_request_id.get_or_insert(fresh).clone();
+        }
+        fresh
+    }
 }
+
+#[cfg(test)]
+#[path = "tests/mod.rs"]
+mod tests;

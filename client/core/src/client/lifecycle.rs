@@ -1,0 +1,543 @@
+//! Connect, disconnect, reconnect, switch: one at a time, each under a new generation.
+//! ref: client-behaviour.md §13, §14, §19
+
+use std::collections::VecDeque;
+
+use gateway_protocol::{Role, SignatureVersion};
+
+use crate::backoff::Backoff;
+use crate::classify::ErrorKind;
+use crate::client::Client;
+use crate::client::connection::{Connection, Phase, Retry, Slot};
+use crate::client::durable::{After, RegistryAfter, RegistryChange};
+use crate::client::report::{NodeRole, OperatorRole};
+use crate::client::socket::DEFAULT_SILENCE;
+use crate::client::timers::Timers;
+use crate::credential::{Credential, CredentialSource, Resolution};
+use crate::event::{ClientEvent, DiagnosticCategory as Category, PairingStatus};
+use crate::identity::IDENTITY_RECOVERY;
+use crate::intent::{Intent, IntentOutcome};
+use crate::registry::GatewayRecord;
+use crate::snapshot::CredentialSnapshot;
+use crate::state::{NodeTrigger, OperatorState, OperatorTrigger};
+use crate::store::{StoreError, StoreOp};
+use crate::url::GatewayUrl;
+
+/// The lifecycle wish that holds the transition lock; the others wait in a queue.
+#[derive(Clone, Debug)]
+pub(crate) struct Transition {
+    /// [`Intent::name`].
+    pub(crate) intent: &'static str,
+    pub(crate) gateway_url: Option<String>,
+    pub(crate) step: Step,
+    /// A new record has been saved for it. ref: §16
+    pub(crate) committed: bool,
+}
+
+/// What it waits for.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    /// Nothing: it runs within one input.
+    Running,
+    /// `gateways.json` is being written.
+    Saving(Then),
+    /// The role tokens are being cleared.
+    Clearing(Then),
+    /// The shared token is being tried on a connection of its own.
+    Validating(Box<GatewayRecord>),
+    /// The device key is being made durable.
+    Launching,
+}
+
+/// What comes after the write.
+#[derive(Clone, Debug)]
+pub(crate) enum Then {
+    /// Disconnect and connect to this gateway.
+    Connect {
+        gateway_id: String,
+        force_bootstrap: bool,
+        clear_tokens: bool,
+    },
+    /// The wish is done.
+    Done,
+}
+
+impl Client {
+    pub(super) fn on_intent(&mut self, intent: Intent) {
+        if self.stopped {
+            return self.tell_done(
+                intent.name(),
+                IntentOutcome::ConnectionFailed,
+                Some("client has stopped".into()),
+            );
+        }
+        match intent {
+            Intent::Stop => self.stop(),
+            Intent::Approve { kind, request_id } => self.approve(kind, request_id.trim(), None),
+            Intent::Reject { kind, request_id } => self.reject(kind, request_id.trim()),
+            Intent::RefreshPending => {
+                self.refresh_device_list();
+                self.refresh_node_lists();
+            }
+            Intent::Request {
+                role,
+                method,
+                params,
+                tag,
+            } => self.user_request(role, method, params, tag),
+            Intent::NodeEvent { event, payload } => self.node_event(&event, &payload),
+            Intent::SetNodeEnabled { enabled } => self.set_node_enabled(enabled),
+            Intent::Connect
+            | Intent::Disconnect
+            | Intent::Reconnect
+            | Intent::ReconnectNode
+            | Intent::ApplySetupCode { .. }
+            | Intent::ConnectSharedToken { .. }
+            | Intent::AddGateway { .. }
+            | Intent::SwitchGateway { .. }
+            | Intent::RemoveGateway { .. } => {
+                self.intents.push_back(intent);
+                self.next_intent();
+            }
+        }
+    }
+
+    fn next_intent(&mut self) {
+        while self.transition.is_none() {
+            let Some(intent) = self.intents.pop_front() else {
+                return;
+            };
+            let intent_name = intent.name();
+            self.transition = Some(Transition {
+                intent: intent_name,
+                gateway_url: None,
+                step: Step::Running,
+                committed: false,
+            });
+            self.run_intent(intent);
+        }
+    }
+
+    fn run_intent(&mut self, intent: Intent) {
+        match intent {
+            Intent::Connect => self.connect_active(),
+            Intent::Disconnect => {
+                self.disconnect();
+                self.user_disconnected = true;
+                self.finish(IntentOutcome::Success, None);
+            }
+            Intent::Reconnect => {
+                self.disconnect();
+                self.connect_active();
+            }
+            Intent::ReconnectNode => self.reconnect_node(),
+            Intent::ApplySetupCode { code } => self.apply_setup_code(&code),
+            Intent::ConnectSharedToken { url, token } => self.connect_shared_token(&url, &token),
+            Intent::AddGateway { record } => self.add_gateway(*record),
+            Intent::SwitchGateway { id } => self.switch_gateway(id),
+            Intent::RemoveGateway { id } => self.remove_gateway(id),
+            Intent::Stop
+            | Intent::Approve { .. }
+            | Intent::Reject { .. }
+            | Intent::RefreshPending
+            | Intent::Request { .. }
+            | Intent::NodeEvent { .. }
+            | Intent::SetNodeEnabled { .. } => self.finish(IntentOutcome::Success, None),
+        }
+    }
+
+    /// The wish is over; the next one in the queue starts.
+    pub(super) fn finish(&mut self, outcome: IntentOutcome, error: Option<String>) {
+        let Some(transition) = self.transition.take() else {
+            return;
+        };
+        let error = error.map(|text| self.without_secrets(&text));
+        self.tell(ClientEvent::IntentDone {
+            intent: transition.intent.to_owned(),
+            outcome,
+            error,
+            gateway_url: transition.gateway_url,
+            gateway_committed: transition.committed,
+        });
+        self.next_intent();
+    }
+
+    fn tell_done(&mut self, intent: &str, outcome: IntentOutcome, error: Option<String>) {
+        let (intent, gateway_url) = (intent.to_owned(), None);
+        self.tell(ClientEvent::IntentDone {
+            intent,
+            outcome,
+            error,
+            gateway_url,
+            gateway_committed: false,
+        });
+    }
+
+    pub(super) fn wait_for(&mut self, step: Step) {
+        if let Some(transition) = &mut self.transition {
+            transition.step = step;
+        }
+    }
+
+    fn connect_active(&mut self) {
+        self.user_disconnected = false;
+        let Some(record) = self.state.registry.active().cloned() else {
+            self.diagnose(Category::Warning, "Connect ignored: no active gateway");
+            return self.finish(
+                IntentOutcome::ConnectionFailed,
+                Some("no active gateway".to_owned()),
+            );
+        };
+        if !matches!(
+            self.operator_role.state,
+            OperatorState::Idle | OperatorState::Error
+        ) {
+            let text = format!("Connect ignored in state {:?}", self.operator_role.state);
+            self.diagnose(Category::Warning, text);
+            return self.finish(IntentOutcome::Success, None);
+        }
+        // Startup choice: an operator credential connects, a node credential alone connects the node only. ref: §14.4
+        let operator = self.resolve_credential(Role::Operator, &record);
+        let node = self.resolve_credential(Role::Node, &record);
+        if operator.credential.is_none() && node.credential.is_some() && self.node_role.enabled {
+            return self.connect_node_only(record.id);
+        }
+        self.launch_operator(&record.id);
+        self.launch_settled();
+    }
+
+    fn reconnect_node(&mut self) {
+        self.user_disconnected = false;
+        let Some(active) = self.state.registry.active_id.clone() else {
+            return self.finish(
+                IntentOutcome::ConnectionFailed,
+                Some("no active gateway".to_owned()),
+            );
+        };
+        if self.role_is_live(Role::Operator) && self.gateway_id.as_ref() == Some(&active) {
+            self.start_node();
+            return self.finish(IntentOutcome::Success, None);
+        }
+        self.connect_node_only(active);
+    }
+
+    /// The node without an operator. ref: §14.4
+    fn connect_node_only(&mut self, gateway_id: String) {
+        self.disconnect();
+        self.gateway_id = Some(gateway_id);
+        self.start_node();
+        self.launch_settled();
+    }
+
+    fn add_gateway(&mut self, mut record: GatewayRecord) {
+        if GatewayUrl::parse(&record.url).is_none() {
+            return self.finish(
+                IntentOutcome::InvalidUrl,
+                Some("gateway URL is invalid".to_owned()),
+            );
+        }
+        if record.id.trim().is_empty() {
+            record.id = self.new_uuid();
+        }
+        if record.identity_dir_name.is_empty() {
+            record.identity_dir_name.clone_from(&record.id);
+        }
+        self.wait_for(Step::Saving(Then::Done));
+        let record = Box::new(record);
+        self.change_registry(
+            RegistryChange::Put {
+                record,
+                activate: false,
+            },
+            RegistryAfter::Transition,
+        );
+    }
+
+    fn switch_gateway(&mut self, id: String) {
+        let Some(record) = self.state.registry.find(&id) else {
+            self.diagnose(Category::Warning, "Switch gateway failed");
+            return self.finish(
+                IntentOutcome::ConnectionFailed,
+                Some("unknown gateway".to_owned()),
+            );
+        };
+        let url = GatewayUrl::parse(&record.url).map(|url| url.display());
+        if let Some(transition) = &mut self.transition {
+            transition.gateway_url = url;
+        }
+        self.diagnose(Category::State, format!("Switching active gateway to {id}"));
+        let then = Then::Connect {
+            gateway_id: id.clone(),
+            force_bootstrap: false,
+            clear_tokens: false,
+        };
+        self.wait_for(Step::Saving(then));
+        self.change_registry(RegistryChange::Activate { id }, RegistryAfter::Transition);
+    }
+
+    fn remove_gateway(&mut self, id: String) {
+        if self.gateway_id.as_ref() == Some(&id) {
+            self.disconnect();
+        }
+        self.wait_for(Step::Saving(Then::Done));
+        self.change_registry(RegistryChange::Remove { id }, RegistryAfter::Transition);
+    }
+
+    fn set_node_enabled(&mut self, enabled: bool) {
+        self.node_role.enabled = enabled;
+        self.retire_node();
+        if enabled && self.role_is_live(Role::Operator) {
+            self.start_node();
+        }
+        self.tell_done("set_node_enabled", IntentOutcome::Success, None);
+    }
+
+    /// The write that the running wish waited for is done, or failed.
+    pub(super) fn transition_stored(&mut self, result: Result<(), StoreError>) {
+        let step = self.transition.as_ref().map(|it| it.step.clone());
+        match (step, result) {
+            (Some(Step::Saving(then)), Ok(())) => self.saved(then),
+            (Some(Step::Clearing(then)), Ok(())) => self.cleared(then),
+            (Some(Step::Saving(_) | Step::Clearing(_)), Err(error)) => {
+                let text = error.to_string();
+                self.diagnose_with(
+                    Category::Error,
+                    "Gateway record could not be saved",
+                    Some(text.clone()),
+                );
+                self.finish(IntentOutcome::ConnectionFailed, Some(text));
+            }
+            (Some(Step::Running | Step::Validating(_) | Step::Launching) | None, _) => {}
+        }
+    }
+
+    fn saved(&mut self, then: Then) {
+        if let Some(transition) = &mut self.transition {
+            transition.committed = transition.intent == "connect_shared_token";
+        }
+        match &then {
+            Then::Done => self.finish(IntentOutcome::Success, None),
+            Then::Connect {
+                gateway_id,
+                clear_tokens,
+                ..
+            } => {
+                let gateway_id = gateway_id.clone();
+                self.user_disconnected = false;
+                let has_tokens = self
+                    .state
+                    .identities
+                    .get(&gateway_id)
+                    .is_some_and(|it| it.has_any_token());
+                self.disconnect();
+                if *clear_tokens && has_tokens {
+                    self.wait_for(Step::Clearing(then));
+                    return self.store(StoreOp::ClearAllTokens { gateway_id }, After::Transition);
+                }
+                self.cleared(then);
+            }
+        }
+    }
+
+    fn cleared(&mut self, then: Then) {
+        let Then::Connect {
+            gateway_id,
+            force_bootstrap,
+            ..
+        } = then
+        else {
+            return;
+        };
+        self.force_bootstrap = force_bootstrap.then(|| gateway_id.clone());
+        self.launch_operator(&gateway_id);
+        // For exactly this connect, even if it bailed out. ref: §15 (8)
+        self.force_bootstrap = None;
+        self.launch_settled();
+    }
+
+    /// The launch is over once the device key is there: an operator in Error has failed, anything else is under way.
+    pub(super) fn launch_settled(&mut self) {
+        let launching = self.transition.as_ref().is_some_and(|it| {
+            matches!(
+                it.step,
+                Step::Launching | Step::Running | Step::Saving(_) | Step::Clearing(_)
+            )
+        });
+        if !launching {
+            return;
+        }
+        let preparing = |it: &Connection| matches!(it.phase, Phase::Preparing);
+        if self.operator.as_ref().is_some_and(preparing)
+            || self.node.as_ref().is_some_and(preparing)
+        {
+            return self.wait_for(Step::Launching);
+        }
+        if self.operator_role.state == OperatorState::Error {
+            let error = self
+                .operator_role
+                .error
+                .as_ref()
+                .map(|(text, _)| text.clone());
+            return self.finish(IntentOutcome::ConnectionFailed, error);
+        }
+        self.finish(IntentOutcome::Success, None);
+    }
+
+    /// Starts the operator on a gateway. ref: §13
+    pub(super) fn launch_operator(&mut self, gateway_id: &str) {
+        let Some(record) = self.state.registry.find(gateway_id).cloned() else {
+            return self.diagnose(
+                Category::Warning,
+                "Connect ignored: the gateway has no record",
+            );
+        };
+        self.disconnect();
+        self.gateway_id = Some(record.id.clone());
+        let found = self.operator_credential(&record);
+        self.operator_role.credential = CredentialSnapshot::from(&found);
+        self.operator_trigger(OperatorTrigger::ConnectRequested);
+        if found.is_identity_failure() && self.options.policy.fails_closed() {
+            self.diagnose(
+                Category::Identity,
+                "Stored device identity could not be loaded",
+            );
+            return self.launch_failed(IDENTITY_RECOVERY, ErrorKind::Unknown);
+        }
+        let (Some(credential), Some(target)) = (found.credential, record.socket_target()) else {
+            let text = format!("No credential resolved: {:?}", found.status);
+            self.diagnose_with(Category::Credential, text, Some("operator".to_owned()));
+            return self.launch_failed("No operator credential for this gateway", ErrorKind::Auth);
+        };
+        let bootstrap = credential.source == CredentialSource::BootstrapToken;
+        self.diagnose_with(
+            Category::Credential,
+            format!("Resolved: {}", credential.source.as_str()),
+            Some(format!(
+                "IsBootstrap={bootstrap}; Status={:?}; FallbackUsed={}",
+                found.status, found.fallback_used
+            )),
+        );
+        self.used_bootstrap = bootstrap;
+        let v2 = record.starts_with_v2() || bootstrap || self.options.force_v2_signature;
+        self.operator =
+            Some(self.new_connection(Slot::Operator, &record.id, target, credential, v2));
+        self.open_when_identity_is_there(Slot::Operator);
+    }
+
+    /// The operator's credential, or the bootstrap token when a setup code has just been applied. ref: §13 (6)
+    fn operator_credential(&mut self, record: &GatewayRecord) -> Resolution {
+        let mut found = self.resolve_credential(Role::Operator, record);
+        let forced = self
+            .force_bootstrap
+            .take()
+            .is_some_and(|id| id == record.id);
+        if forced && let Some(token) = record.usable_bootstrap_token() {
+            found.credential = Some(Credential {
+                source: CredentialSource::BootstrapToken,
+                secret: token.to_owned(),
+            });
+            if !found.is_identity_failure() {
+                found.status = crate::credential::ResolutionStatus::BootstrapRequired;
+            }
+            found.bootstrap_required = true;
+        }
+        found
+    }
+
+    fn launch_failed(&mut self, message: &str, kind: ErrorKind) {
+        self.operator_failed(message, kind);
+        self.operator_trigger(OperatorTrigger::WebSocketError);
+    }
+
+    /// A connection object that has not opened yet. A bootstrap credential, and a token under validation, stand above
+    /// the stored device token. ref: §8.1
+    pub(super) fn new_connection(
+        &mut self,
+        slot: Slot,
+        gateway_id: &str,
+        target: GatewayUrl,
+        credential: Credential,
+        v2: bool,
+    ) -> Connection {
+        let bootstrap = credential.source == CredentialSource::BootstrapToken;
+        Connection {
+            slot,
+            serial: self.new_serial(),
+            gateway_id: gateway_id.to_owned(),
+            target,
+            ignore_stored: slot == Slot::Validation || (slot == Slot::Operator && bootstrap),
+            credential,
+            signature: if v2 {
+                SignatureVersion::V2
+            } else {
+                SignatureVersion::V3
+            },
+            backoff: Backoff::default(),
+            phase: Phase::Preparing,
+            retry: Retry::Allowed,
+            retry_after: None,
+            after_approval: false,
+            heard_at: self.now.since_start,
+            silence_limit: DEFAULT_SILENCE,
+            unsupported: Vec::new(),
+            sockets: 0,
+        }
+    }
+
+    /// The device key could not be made: every role that waits for it stops with the fixed message. ref: §2.4
+    pub(super) fn identity_unavailable(&mut self, gateway_id: &str) {
+        let waits =
+            |it: &Connection| it.gateway_id == gateway_id && matches!(it.phase, Phase::Preparing);
+        if self.operator.as_ref().is_some_and(waits) {
+            self.operator = None;
+            self.launch_failed(IDENTITY_RECOVERY, ErrorKind::Unknown);
+        }
+        if self.node.as_ref().is_some_and(waits) {
+            self.node = None;
+            self.node_failed(IDENTITY_RECOVERY, ErrorKind::Unknown);
+            self.node_trigger(NodeTrigger::StartBlocked);
+        }
+        self.launch_settled();
+    }
+
+    /// Ends the lifecycle: a new generation, every socket dropped, both roles idle. ref: §14.1
+    pub(super) fn disconnect(&mut self) {
+        self.generation += 1;
+        for connection in [self.operator.take(), self.validation.take()]
+            .into_iter()
+            .flatten()
+        {
+            if let Some(socket) = connection.phase.socket() {
+                self.fail_requests(socket, None, "disconnected");
+                self.abort(socket);
+            }
+        }
+        self.retire_node();
+        self.operator_trigger(OperatorTrigger::DisconnectRequested);
+        let state = self.operator_role.state;
+        self.operator_role = OperatorRole {
+            state,
+            ..OperatorRole::default()
+        };
+        let node_state = self.node_role.state;
+        self.node_role = NodeRole {
+            state: node_state,
+            ..NodeRole::new(self.node_role.enabled)
+        };
+        self.auto_approval.reset();
+        self.used_bootstrap = false;
+        self.post_bootstrap_scheduled = false;
+        self.gateway_id = None;
+        debug_assert_eq!(self.node_role.pairing, PairingStatus::Unknown);
+    }
+
+    fn stop(&mut self) {
+        self.disconnect();
+        self.stopped = true;
+        self.intents = VecDeque::new();
+        self.transition = None;
+        self.timers = Timers::default();
+        self.operator_trigger(OperatorTrigger::Disposed);
+        self.tell(ClientEvent::Stopped);
+    }
+}

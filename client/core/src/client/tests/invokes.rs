@@ -1,0 +1,193 @@
+//! Node invokes: catalogue rows 198, 244, 245.
+
+use rstest::rstest;
+
+use super::*;
+use crate::InvokeOutcome;
+
+fn ready() -> (Bench, SocketId) {
+    let mut bench = Bench::new(
+        Policy::Hardened,
+        disk(
+            record(Some("s"), None),
+            Some(identity(Some("o"), Some("n"))),
+        ),
+    );
+    let (_, node) = bench.ready();
+    (bench, node)
+}
+
+fn invoke(bench: &mut Bench, node: SocketId, id: &str, command: &str) {
+    bench.event(
+        node,
+        "node.invoke.request",
+        json!({"id": id, "command": command, "paramsJSON": "{\"a\":1}"}),
+    );
+}
+
+fn results(bench: &Bench, node: SocketId) -> Vec<Value> {
+    bench
+        .sent(node, "node.invoke.result")
+        .into_iter()
+        .map(|frame| frame["params"].clone())
+        .collect()
+}
+
+#[test]
+fn an_invoke_reaches_the_shell_and_is_answered_once() {
+    let (mut bench, node) = ready();
+    invoke(&mut bench, node, "i-1", "System.Which");
+    let request = bench.invokes[0].clone();
+    assert_eq!(
+        (request.command.as_str(), request.args),
+        ("system.which", json!({"a": 1}))
+    );
+    for _ in 0..2 {
+        bench.input(Input::InvokeDone {
+            key: request.key,
+            outcome: InvokeOutcome::Ok(json!({"path": "/bin/sh"})),
+        });
+    }
+    let own = identity(None, None).device_id;
+    assert_eq!(
+        results(&bench, node),
+        [json!({"id": "i-1", "nodeId": own, "ok": true, "payload": {"path": "/bin/sh"}})]
+    );
+}
+
+#[rstest]
+#[case::missing(json!({"id": "i"}), "Missing command")]
+#[case::too_long(json!({"id": "i", "command": "a".repeat(101)}), "Invalid command format")]
+#[case::blank_inside(json!({"id": "i", "command": "a b"}), "Invalid command format")]
+#[case::empty(json!({"id": "i", "command": ""}), "Invalid command format")]
+#[case::unknown(json!({"id": "i", "command": "no.such"}), "Command not supported: no.such")]
+fn a_bad_invoke_gets_the_documented_error(
+    #[values(true, false)] as_request: bool,
+    #[case] params: Value,
+    #[case] error: &str,
+) {
+    let (mut bench, node) = ready();
+    if as_request {
+        bench.text(
+            node,
+            &json!({"type": "req", "id": "q", "method": "node.invoke", "params": params}),
+        );
+        let answer = bench.sockets[&node].sent.last().unwrap().clone();
+        assert_eq!(
+            (&answer["id"], &answer["error"]["message"]),
+            (&json!("q"), &json!(error))
+        );
+    } else {
+        bench.event(node, "node.invoke.request", params);
+        assert_eq!(results(&bench, node)[0]["error"]["message"], error);
+    }
+}
+
+#[test]
+fn the_ninth_is_busy_the_duplicate_is_named_and_pings_pass() {
+    let (mut bench, node) = ready();
+    for n in 0..7 {
+        invoke(&mut bench, node, &format!("i-{n}"), "camera.clip");
+    }
+    invoke(&mut bench, node, "i-0", "camera.clip");
+    assert_eq!(
+        results(&bench, node)[0]["error"]["message"],
+        "duplicate active request id"
+    );
+    invoke(&mut bench, node, "i-7", "camera.clip");
+    invoke(&mut bench, node, "i-8", "camera.clip");
+    assert_eq!(
+        results(&bench, node)[1]["error"]["message"],
+        "node busy, retry"
+    );
+    bench.text(node, &json!({"type": "req", "id": "p", "method": "ping"}));
+    let answer = bench.sockets[&node].sent.last().unwrap();
+    assert_eq!(answer["payload"], json!({"pong": true}));
+    assert_eq!(bench.invokes.len(), 8);
+}
+
+#[rstest]
+fn a_cancelled_invoke_is_answered_once(
+    #[values("invokeId", "requestId")] key: &str,
+    #[values(true, false)] as_request: bool,
+) {
+    let (mut bench, node) = ready();
+    invoke(&mut bench, node, "i-1", "camera.clip");
+    let params = json!({ key: "i-1" });
+    if as_request {
+        bench.text(
+            node,
+            &json!({"type": "req", "id": "c", "method": "node.invoke.cancel", "params": params}),
+        );
+        let answer = bench.sockets[&node].sent.last().unwrap();
+        assert_eq!(answer["payload"], json!({"cancelled": true}));
+        bench.text(
+            node,
+            &json!({"type": "req", "id": "d", "method": "node.invoke.cancel", "params": params}),
+        );
+        let answer = bench.sockets[&node].sent.last().unwrap();
+        assert_eq!(answer["payload"], json!({"cancelled": false}));
+    } else {
+        bench.event(node, "node.invoke.cancel", params);
+    }
+    let key = bench.invokes[0].key;
+    bench.input(Input::InvokeDone {
+        key,
+        outcome: InvokeOutcome::Ok(Value::Null),
+    });
+    let results = results(&bench, node);
+    assert_eq!(results.len(), 1);
+    assert_eq!(results[0]["error"]["message"], "cancelled");
+}
+
+#[test]
+fn a_lost_connection_drops_running_work_in_silence() {
+    let (mut bench, node) = ready();
+    invoke(&mut bench, node, "i-1", "camera.clip");
+    bench.closed(node, 1006, "");
+    let key = bench.invokes[0].key;
+    bench.elapse(ms(1_250));
+    let (node, _) = bench.complete(Role::Node, json!({"deviceToken": "node-token"}));
+    bench.input(Input::InvokeDone {
+        key,
+        outcome: InvokeOutcome::Ok(Value::Null),
+    });
+    assert!(results(&bench, node).is_empty());
+    invoke(&mut bench, node, "i-2", "device.info");
+    assert_eq!(results(&bench, node)[0]["payload"]["platform"], "windows");
+}
+
+#[test]
+fn an_invoke_before_hello_ok_is_not_executed() {
+    let mut bench = Bench::new(
+        Policy::Hardened,
+        disk(
+            record(Some("s"), None),
+            Some(identity(Some("o"), Some("n"))),
+        ),
+    );
+    bench.intent(Intent::Connect);
+    bench.complete(Role::Operator, admin("o"));
+    let node = bench.socket(Role::Node);
+    bench.challenge(node);
+    invoke(&mut bench, node, "i-1", "device.info");
+    bench.text(node, &json!({"type": "req", "id": "p", "method": "ping"}));
+    assert!(bench.invokes.is_empty());
+    assert_eq!(bench.sockets[&node].sent.len(), 1, "only the connect frame");
+}
+
+#[test]
+fn unknown_methods_and_missing_ids_are_named() {
+    let (mut bench, node) = ready();
+    for (method, error) in [
+        ("node.nope", "Unknown method: node.nope"),
+        ("node.invoke.cancel", "Missing invokeId"),
+        ("node.invoke", "Missing params"),
+    ] {
+        bench.text(node, &json!({"type": "req", "id": "x", "method": method}));
+        assert_eq!(
+            bench.sockets[&node].sent.last().unwrap()["error"]["message"],
+            error
+        );
+    }
+}

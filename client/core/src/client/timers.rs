@@ -1,0 +1,74 @@
+//! Deadlines. Equal ones fire in the order in which they were set.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::client::connection::Slot;
+use crate::input::SocketId;
+
+/// What a deadline is for. Each names the generation it belongs to, so a late one does nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Timer {
+    /// Next attempt of a reconnect loop.
+    Attempt { slot: Slot, serial: u64 },
+    /// The companion's requests after hello-ok.
+    PostHello { socket: SocketId },
+    /// Reconnect after a bootstrap handoff or a token recovery, pinned to gateway and generation. ref: §17.3
+    DelayedReconnect { generation: u64, gateway_id: String },
+    /// Node restart after its token was cleared. ref: §17.5
+    NodeRecovery {
+        generation: u64,
+        node_generation: u64,
+    },
+    /// Node restart after its pairing was approved. ref: §20.4
+    NodeApproved {
+        generation: u64,
+        node_generation: u64,
+        request_id: String,
+    },
+    /// An answer is overdue.
+    RequestDeadline { id: String },
+    /// A shared-token validation is overdue.
+    ValidationDeadline { serial: u64 },
+    /// Look whether a live connection was heard of lately.
+    Silence { slot: Slot, socket: SocketId },
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    due: BTreeMap<(Duration, u64), Timer>,
+    next: u64,
+}
+
+impl Timers {
+    pub(crate) fn set(&mut self, at: Duration, timer: Timer) {
+        self.due.insert((at, self.next), timer);
+        self.next += 1;
+    }
+
+    pub(crate) fn next_at(&self) -> Option<Duration> {
+        self.due.keys().next().map(|(at, _)| *at)
+    }
+
+    /// The earliest deadline that has come.
+    pub(crate) fn pop_due(&mut self, now: Duration) -> Option<Timer> {
+        let (at, _) = *self.due.keys().next()?;
+        if at > now {
+            return None;
+        }
+        self.due.pop_first().map(|(_, timer)| timer)
+    }
+
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&Timer) -> bool) {
+        self.due.retain(|_, timer| keep(timer));
+    }
+
+    /// When the next attempt of a connection starts.
+    pub(crate) fn attempt_at(&self, slot: Slot, serial: u64) -> Option<Duration> {
+        let wanted = Timer::Attempt { slot, serial };
+        self.due
+            .iter()
+            .find(|(_, timer)| **timer == wanted)
+            .map(|((at, _), _)| *at)
+    }
+}
