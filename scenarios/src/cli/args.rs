@@ -1,0 +1,229 @@
+//! The command line as types. Every help text teaches with an example.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::exit::Exit;
+
+/// Examples under a help text, one per line.
+macro_rules! concat_examples {
+    ($($line:literal),+ $(,)?) => {
+        concat!("Examples:", $("\n  ", $line),+)
+    };
+}
+
+/// The top level ends with the exit codes as well.
+fn examples_and_exits(examples: &str) -> String {
+    format!("{examples}\n\n{}", Exit::table().trim_end())
+}
+
+/// End-to-end tests for clients of the OpenClaw gateway.
+///
+/// Without a command, runs the whole suite against the embedded mock gateway.
+#[derive(Parser, Debug)]
+#[command(
+    name = "clawproof",
+    version,
+    propagate_version = true,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_help = examples_and_exits(concat_examples!(
+        "clawproof                                   run the whole suite",
+        "clawproof run 'setup-connect/**'            run a shard's folder",
+        "clawproof run --world loopback --seed 7     the same over TCP, with this seed",
+        "clawproof list --needs role:node            what there is for nodes",
+        "clawproof serve --port 18789                a mock gateway to point your client at",
+        "clawproof explain PAIRING_REQUIRED          what a code means and who shows it",
+    ))
+)]
+pub struct Cli {
+    /// What to do; `run` when left out.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The options of `run`, for when no command is given.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// The commands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Run scenarios and judge them (the default)
+    Run(Box<RunArgs>),
+    /// List scenarios with their title, worlds and needs
+    List(ListArgs),
+    /// Read scenario files and report every mistake with its place
+    Check(CheckArgs),
+    /// Run the mock gateway until Ctrl-C, for a client of your own
+    Serve(Box<ServeArgs>),
+    /// Explain an error code, close code, invariant, fault, exit code or scenario
+    Explain(ExplainArgs),
+    /// Write a new scenario file from a template
+    New(NewArgs),
+}
+
+/// Where scenarios come from and which of them are meant.
+#[derive(Args, Debug, Clone, Default)]
+pub struct Selection {
+    /// Scenario ids, globs ('setup-connect/**', '*/auth/*') or shard names; everything when left out
+    #[arg(value_name = "SCENARIO")]
+    pub patterns: Vec<String>,
+    /// Only scenarios that need this capability, e.g. role:node (may be repeated)
+    #[arg(long, value_name = "CAPABILITY")]
+    pub needs: Vec<String>,
+    /// Only scenarios whose `about` contains this text, e.g. '#845'
+    #[arg(long, value_name = "TEXT")]
+    pub about: Option<String>,
+    /// Folder of scenario files; the repository's suite, or the copy inside this program
+    #[arg(long, value_name = "DIR")]
+    pub suite: Option<PathBuf>,
+}
+
+/// Options of `run`.
+#[derive(Args, Debug, Clone, Default)]
+#[command(after_help = examples_and_exits(concat_examples!(
+    "clawproof run                                      everything, each scenario in its default worlds",
+    "clawproof run setup-connect/auth/token --seed 7    one scenario, one seed, the same bytes every time",
+    "clawproof run --shard network-recovery             one named shard",
+    "clawproof run --shard 2/4                          the second of four equal parts",
+    "clawproof run --world loopback --save proof        over TCP, run folder in ./proof",
+)))]
+pub struct RunArgs {
+    /// Which scenarios.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// World to run in (may be repeated); by default each scenario's own
+    #[arg(long, value_name = "WORLD", value_enum)]
+    pub world: Vec<WorldArg>,
+    /// Seed for every id, nonce and key; printed with every run
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// One part: a shard's name, or K/N for the K-th of N equal parts
+    #[arg(long, value_name = "SHARD")]
+    pub shard: Option<String>,
+    /// Write the run folder to DIR, which must not exist [default: store/<run-id>]
+    #[arg(long, value_name = "DIR")]
+    pub save: Option<PathBuf>,
+    /// Write no run folder
+    #[arg(long, conflicts_with_all = ["save", "junit"])]
+    pub no_save: bool,
+    /// How results are printed
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub message_format: MessageFormat,
+    /// Write a JUnit report to FILE as well
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Print the SHA-256 digest of every transcript
+    #[arg(long)]
+    pub digest: bool,
+}
+
+/// Options of `list`.
+#[derive(Args, Debug, Clone)]
+#[command(after_help = concat_examples!(
+    "clawproof list                          every scenario",
+    "clawproof list 'revocation-recovery/**' one folder",
+    "clawproof list --message-format json    for a program",
+))]
+pub struct ListArgs {
+    /// Which scenarios.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// One part: a shard's name, or K/N
+    #[arg(long, value_name = "SHARD")]
+    pub shard: Option<String>,
+    /// How the list is printed
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub message_format: MessageFormat,
+}
+
+/// Options of `check`.
+#[derive(Args, Debug, Clone)]
+#[command(after_help = concat_examples!(
+    "clawproof check                          the whole suite",
+    "clawproof check my-case.toml             one file of your own",
+))]
+pub struct CheckArgs {
+    /// Scenario files or folders; the whole suite when left out
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Folder of scenario files
+    #[arg(long, value_name = "DIR")]
+    pub suite: Option<PathBuf>,
+}
+
+/// Options of `serve`.
+#[derive(Args, Debug, Clone)]
+#[command(after_help = concat_examples!(
+    "clawproof serve                                     any free port, a fresh token",
+    "clawproof serve --port 18789 --token secret         what a client of yours expects",
+    "clawproof serve --profile 2026.9.6                  behave as that gateway version",
+))]
+pub struct ServeArgs {
+    /// Port to listen on; 0 takes a free one
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub port: u16,
+    /// Shared token that clients must send; a random one when left out
+    #[arg(long, value_name = "TOKEN")]
+    pub token: Option<String>,
+    /// Gateway version to behave as
+    #[arg(long, value_name = "VERSION")]
+    pub profile: Option<String>,
+    /// Write the redacted transcript into DIR while running
+    #[arg(long, value_name = "DIR")]
+    pub save: Option<PathBuf>,
+}
+
+/// Options of `explain`.
+#[derive(Args, Debug, Clone)]
+#[command(after_help = concat_examples!(
+    "clawproof explain AUTH_TOKEN_MISMATCH     an error code",
+    "clawproof explain 1012                    a close code",
+    "clawproof explain seq_only_grows          an invariant",
+    "clawproof explain blackhole               a fault",
+    "clawproof explain 22                      an exit code",
+))]
+pub struct ExplainArgs {
+    /// A code, name or scenario id
+    #[arg(value_name = "WORD")]
+    pub word: String,
+    /// Folder of scenario files
+    #[arg(long, value_name = "DIR")]
+    pub suite: Option<PathBuf>,
+}
+
+/// Options of `new`.
+#[derive(Args, Debug, Clone)]
+#[command(after_help = concat_examples!(
+    "clawproof new setup-connect/auth/my-case   writes setup-connect/auth/my-case.toml into the suite",
+))]
+pub struct NewArgs {
+    /// Id of the scenario: its path in the suite without .toml
+    #[arg(value_name = "ID")]
+    pub id: String,
+    /// Folder of scenario files
+    #[arg(long, value_name = "DIR")]
+    pub suite: Option<PathBuf>,
+}
+
+/// Worlds that can be asked for by name.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WorldArg {
+    /// The two pure cores in one loop, virtual time, no sockets
+    Core,
+    /// The real server and client over in-memory streams, virtual time
+    Memory,
+    /// The same over TCP on 127.0.0.1, real time
+    Loopback,
+}
+
+/// How output is printed.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MessageFormat {
+    /// For people
+    #[default]
+    Human,
+    /// One JSON object per line, for programs
+    Json,
+}

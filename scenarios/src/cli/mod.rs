@@ -1,0 +1,60 @@
+//! The command `clawproof`.
+//!
+//! | module | content |
+//! |---|---|
+//! | [`args`] | the command line as types, with help texts that teach |
+//! | [`exit`] | the documented exit codes |
+//! | `run` `list` `check` `serve` `explain` `new` | one command each |
+//! | `library` | reads the suite once for all of them |
+//! | `print` `progress` | data on stdout, the rest on stderr, a bar on terminals only |
+
+pub mod args;
+mod check;
+pub mod exit;
+mod explain;
+mod library;
+mod list;
+mod new;
+mod print;
+mod progress;
+mod run;
+mod serve;
+
+use std::ffi::OsString;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use args::{Cli, Command};
+pub use exit::Exit;
+
+/// Runs one command line and says how it ended. Prints; never ends the process.
+pub fn main<I, T>(arguments: I) -> Exit
+where
+    I: IntoIterator<Item = T>,
+    T: Into<OsString> + Clone,
+{
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let asked_for = !error.use_stderr();
+            if let Err(error) = error.print() {
+                tracing::debug!(%error, "nobody reads");
+            }
+            return if asked_for { Exit::Passed } else { Exit::Usage };
+        }
+    };
+    match cli.command {
+        None => run::run(&cli.run),
+        Some(Command::Run(args)) => run::run(&args),
+        Some(Command::List(args)) => list::list(&args),
+        Some(Command::Check(args)) => check::check(&args),
+        Some(Command::Serve(args)) => serve::serve(&args),
+        Some(Command::Explain(args)) => explain::explain(&args),
+        Some(Command::New(args)) => new::new(&args),
+    }
+}
+
+/// The command line for generated documentation.
+pub fn command() -> clap::Command {
+    Cli::command()
+}

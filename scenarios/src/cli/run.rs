@@ -1,0 +1,311 @@
+//! `clawproof run`: select, run, judge, report, write the run folder.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::args::{MessageFormat, RunArgs, WorldArg};
+use super::exit::Exit;
+use super::library;
+use super::list::{nothing_selected, selection};
+use super::print::{colour, fail, out, say};
+use super::progress::Progress;
+use crate::judge::Verdict;
+use crate::report::terminal::{self, Style};
+use crate::report::{Counts, ScenarioResult, junit, lines};
+use crate::run::{
+    FolderError, Job, Outcome, RunOptions, RunSummary, git_commit, jobs, point_latest_at, result, results, run_all,
+    write_run,
+};
+use crate::scenario::WorldName;
+
+/// Seed of a run that was given none: the same command shows the same bytes.
+const DEFAULT_SEED: u64 = 1;
+
+/// Where run folders go when nobody says.
+const STORE: &str = "store";
+
+impl From<WorldArg> for WorldName {
+    fn from(world: WorldArg) -> Self {
+        match world {
+            WorldArg::Core => Self::Core,
+            WorldArg::Memory => Self::Memory,
+            WorldArg::Loopback => Self::Loopback,
+        }
+    }
+}
+
+pub(super) fn run(args: &RunArgs) -> Exit {
+    let jobs = match plan(args) {
+        Ok(jobs) => jobs,
+        Err(exit) => return exit,
+    };
+    let here = std::env::current_dir().unwrap_or_else(|_gone| PathBuf::from("."));
+    let mut options = RunOptions::new(args.seed.unwrap_or(DEFAULT_SEED));
+    options.commit = git_commit(&here);
+    let target = match target(args, options.seed) {
+        Ok(target) => target,
+        Err(error) => return not_written(&error),
+    };
+    let interrupt = Interrupt::listen(Arc::clone(&options.stop));
+    let began = Instant::now();
+    let outcomes = execute(args, &jobs, &options);
+    let summary = RunSummary {
+        id: target.as_deref().map_or_else(|| run_id(options.seed), name_of),
+        seed: options.seed,
+        command: command(args, options.seed),
+        commit: options.commit.clone(),
+        took: began.elapsed(),
+        interrupted: interrupt.came(),
+    };
+    let written = write(args, target.as_deref(), &summary, &outcomes);
+    tell(args, &summary, &outcomes, &jobs);
+    let exit = exit_of(&outcomes, summary.interrupted);
+    match written {
+        Ok(Some(folder)) => {
+            say(format_args!("run folder: {}", folder.display()));
+            closing(args, &outcomes);
+            exit
+        }
+        Ok(None) => {
+            closing(args, &outcomes);
+            exit
+        }
+        Err(error) => {
+            closing(args, &outcomes);
+            not_written(&error)
+        }
+    }
+}
+
+fn plan(args: &RunArgs) -> Result<Vec<Job>, Exit> {
+    let scenarios = library::scenarios(args.selection.suite.as_deref())?;
+    let chosen = selection(&args.selection, args.shard.as_deref())?.choose(&scenarios);
+    let worlds: Vec<WorldName> = args.world.iter().copied().map(WorldName::from).collect();
+    let jobs = jobs(&chosen, &worlds);
+    if jobs.is_empty() {
+        if !chosen.is_empty() {
+            say(format_args!("{} scenarios were selected, but none claims this world", chosen.len()));
+        }
+        return Err(nothing_selected(scenarios.len()));
+    }
+    Ok(jobs)
+}
+
+/// The run folder to write, checked before anything runs: a long run must not end in an avoidable error.
+fn target(args: &RunArgs, seed: u64) -> Result<Option<PathBuf>, FolderError> {
+    if args.no_save {
+        return Ok(None);
+    }
+    if let Some(folder) = &args.save {
+        return if folder.symlink_metadata().is_ok() {
+            Err(FolderError::Exists { path: folder.clone() })
+        } else {
+            Ok(Some(folder.clone()))
+        };
+    }
+    let id = run_id(seed);
+    let store = Path::new(STORE);
+    let free = (1..).map(|n| if n == 1 { store.join(&id) } else { store.join(format!("{id}-{n}")) });
+    Ok(free.into_iter().find(|folder| folder.symlink_metadata().is_err()))
+}
+
+/// `20261122-174020-seed-1`.
+fn run_id(seed: u64) -> String {
+    format!("{}-seed-{seed}", jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S"))
+}
+
+fn name_of(folder: &Path) -> String {
+    folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned()
+}
+
+fn execute(args: &RunArgs, jobs: &[Job], options: &RunOptions) -> Vec<Outcome> {
+    let human = args.message_format == MessageFormat::Human;
+    if human {
+        say(format_args!("running {} scenarios, seed {}", jobs.len(), options.seed));
+    } else {
+        out(lines::started(jobs.len(), options.seed));
+    }
+    let progress = Progress::new(jobs.len(), human);
+    let outcomes = run_all(jobs, options, |outcome| {
+        progress.done(&outcome.name());
+        if !human {
+            let mut line = lines::result(&result(outcome));
+            if args.digest
+                && let Some(fields) = line.as_object_mut()
+            {
+                fields.insert("digest".to_owned(), outcome.digest.as_str().into());
+            }
+            out(line);
+        }
+    });
+    progress.finish();
+    outcomes
+}
+
+fn write(
+    args: &RunArgs,
+    target: Option<&Path>,
+    summary: &RunSummary,
+    outcomes: &[Outcome],
+) -> Result<Option<PathBuf>, FolderError> {
+    if let Some(file) = &args.junit {
+        let xml = junit::xml(&results(outcomes), summary.took).unwrap_or_default();
+        write_file(file, &xml)?;
+    }
+    let Some(target) = target else { return Ok(None) };
+    let folder = write_run(target, summary, outcomes)?;
+    if args.save.is_none() {
+        point_latest_at(&folder)?;
+    }
+    Ok(Some(folder))
+}
+
+/// Replaces a file as a whole.
+fn write_file(file: &Path, text: &str) -> Result<(), FolderError> {
+    use std::io::Write as _;
+    let failed = |source| FolderError::Write { path: file.to_path_buf(), source };
+    let folder = file.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    let mut scratch = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    scratch.write_all(text.as_bytes()).map_err(failed)?;
+    scratch.persist(file).map_err(|error| failed(error.error))?;
+    Ok(())
+}
+
+fn tell(args: &RunArgs, summary: &RunSummary, outcomes: &[Outcome], jobs: &[Job]) {
+    let results = results(outcomes);
+    if args.message_format == MessageFormat::Json {
+        out(lines::finished(&results, summary.took));
+        return;
+    }
+    let style = Style { colour: colour() };
+    for (result, outcome) in results.iter().zip(outcomes) {
+        let line = terminal::line(result, style);
+        if args.digest {
+            out(format_args!("{line}  {}", outcome.digest));
+        } else {
+            out(line);
+        }
+    }
+    for result in results.iter().filter(|result| !matches!(result.verdict, Verdict::Passed | Verdict::Skipped { .. })) {
+        out("");
+        out(terminal::explanation(result, style));
+    }
+    if summary.interrupted {
+        say(format_args!("interrupted: {} of {} finished", outcomes.len(), jobs.len()));
+    }
+    say(format_args!("{}; {}", speed(&results, summary.took), summary.command));
+}
+
+/// How long it took, and how much time of the protocol it covered.
+fn speed(results: &[ScenarioResult], took: Duration) -> String {
+    let covered: Duration = results.iter().map(|result| result.virtual_time).sum();
+    format!("{} runs in {}, covering {} of protocol time", results.len(), terminal::short(took), terminal::short(covered))
+}
+
+/// The last line, always, on standard output: what CI and people look for.
+fn closing(args: &RunArgs, outcomes: &[Outcome]) {
+    if args.message_format == MessageFormat::Human {
+        let counts = Counts::of(&results(outcomes));
+        let failed = counts.failed + counts.inconclusive + counts.broken;
+        out(format_args!("{} passed, {failed} failed, {} skipped", counts.passed, counts.skipped));
+    }
+}
+
+fn exit_of(outcomes: &[Outcome], interrupted: bool) -> Exit {
+    let counts = Counts::of(&results(outcomes));
+    if counts.broken > 0 {
+        Exit::HarnessBroke
+    } else if interrupted {
+        Exit::Interrupted
+    } else if counts.failed > 0 {
+        Exit::Failed
+    } else if counts.inconclusive > 0 {
+        Exit::Inconclusive
+    } else if counts.passed > 0 {
+        Exit::Passed
+    } else if counts.skipped > 0 {
+        Exit::WorldUnavailable
+    } else {
+        Exit::NothingSelected
+    }
+}
+
+fn not_written(error: &FolderError) -> Exit {
+    fail(error, Some(error.hint()));
+    Exit::ArtifactsNotWritten
+}
+
+/// The command that repeats this run.
+fn command(args: &RunArgs, seed: u64) -> String {
+    let mut words = vec!["clawproof run".to_owned()];
+    words.extend(args.selection.patterns.iter().map(|pattern| quoted(pattern)));
+    words.extend(args.selection.needs.iter().map(|need| format!("--needs {}", quoted(need))));
+    words.extend(args.selection.about.iter().map(|about| format!("--about {}", quoted(about))));
+    words.extend(args.selection.suite.iter().map(|suite| format!("--suite {}", quoted(&suite.display().to_string()))));
+    words.extend(args.world.iter().map(|world| format!("--world {}", WorldName::from(*world).name())));
+    words.extend(args.shard.iter().map(|shard| format!("--shard {}", quoted(shard))));
+    words.push(format!("--seed {seed}"));
+    words.join(" ")
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '.' | ':');
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+/// Ctrl-C: what runs is finished, nothing else begins.
+struct Interrupt {
+    came: Arc<AtomicBool>,
+}
+
+impl Interrupt {
+    fn listen(stop: Arc<AtomicBool>) -> Self {
+        let came = Arc::clone(&stop);
+        let waiting = std::thread::Builder::new().name("interrupt".to_owned()).spawn(move || wait_for_interrupt(&stop));
+        if let Err(error) = waiting {
+            tracing::debug!(%error, "Ctrl-C ends the program at once");
+        }
+        Self { came }
+    }
+
+    fn came(&self) -> bool {
+        self.came.load(Ordering::Relaxed)
+    }
+}
+
+fn wait_for_interrupt(stop: &AtomicBool) {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else { return };
+    if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
+        stop.store(true, Ordering::Relaxed);
+        say("interrupted: finishing what runs");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_repeats_the_selection() {
+        let mut args = RunArgs::default();
+        args.selection.patterns = vec!["setup-connect/**".to_owned(), "a/b".to_owned()];
+        args.world = vec![WorldArg::Memory];
+        args.shard = Some("2/4".to_owned());
+        assert_eq!(
+            command(&args, 7),
+            "clawproof run 'setup-connect/**' a/b --world memory --shard 2/4 --seed 7"
+        );
+    }
+
+    #[test]
+    fn nothing_that_ran_is_never_green() {
+        assert_eq!(exit_of(&[], false), Exit::NothingSelected);
+        assert_eq!(exit_of(&[], true), Exit::Interrupted);
+    }
+}

@@ -1,0 +1,65 @@
+//! `clawproof serve`: the mock gateway, for a client of your own.
+
+use std::io::IsTerminal as _;
+
+use gateway_protocol::SharedToken;
+use mock_gateway::{ServeError, ServeOptions};
+use tracing_subscriber::EnvFilter;
+
+use super::args::ServeArgs;
+use super::exit::Exit;
+use super::print::fail;
+
+pub(super) fn serve(args: &ServeArgs) -> Exit {
+    log();
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            fail(&error, None);
+            return Exit::HarnessBroke;
+        }
+    };
+    let mut options = ServeOptions::new(Box::new(std::io::stdout()));
+    options.port = args.port;
+    options.token = args.token.clone().map(SharedToken::new);
+    options.save.clone_from(&args.save);
+    if let Some(profile) = &args.profile {
+        options.profile.clone_from(profile);
+    }
+    match runtime.block_on(mock_gateway::serve(options)) {
+        Ok(()) => Exit::Passed,
+        Err(error) => {
+            fail(&error, error.hint().as_deref());
+            exit_of(&error)
+        }
+    }
+}
+
+const fn exit_of(error: &ServeError) -> Exit {
+    match error {
+        ServeError::UnknownProfile { .. } => Exit::Usage,
+        ServeError::PortInUse { .. } | ServeError::Bind { .. } => Exit::WorldUnavailable,
+        ServeError::TranscriptExists { .. } | ServeError::CreateTranscript { .. } | ServeError::Save(_) => {
+            Exit::ArtifactsNotWritten
+        }
+        ServeError::Random(_) | ServeError::SetupCode(_) | ServeError::Print(_) | ServeError::Signals(_) => {
+            Exit::HarnessBroke
+        }
+    }
+}
+
+/// The live log on stderr: what happens on the wire, in words.
+fn log() {
+    let filter = EnvFilter::try_from_env("CLAWPROOF_LOG").unwrap_or_else(|_unset| EnvFilter::new("gateway=info,warn"));
+    let colour = std::env::var_os("NO_COLOR").is_none() && std::io::stderr().is_terminal();
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(colour)
+        .compact()
+        .finish();
+    if tracing::subscriber::set_global_default(subscriber).is_err() {
+        tracing::debug!("somebody logs already");
+    }
+}

@@ -1,0 +1,315 @@
+//! Turns the steps of a scenario into commands of a world, and waits for what it expects.
+//!
+//! The conductor knows time, names and captures; it knows nothing of sockets. What it sees of the wire is
+//! the recorder's raw feed, in order; what it leaves behind is a [`RunRecord`].
+
+mod actions;
+mod waits;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use transcript::{Draft, Kind};
+
+use crate::judge::expectations::{Watch, ends};
+use crate::judge::record::{FinalViews, RunEnd, RunRecord, StepOutcome, StepResult, Unclaimed};
+use crate::judge::durable;
+use crate::scenario::captures::Captured;
+use crate::scenario::{Actor, Scenario, Step};
+use crate::world::{Draw, World};
+
+/// A run that records more than this talks to itself.
+const MAX_ENTRIES: u64 = 200_000;
+
+/// A run that takes longer than this, beyond the time it asks to pass in a real-time world, hangs.
+const MAX_WALL: Duration = Duration::from_secs(60);
+
+/// What a run is given besides its world.
+pub(super) struct Brief<'a> {
+    pub(super) scenario: &'a Scenario,
+    pub(super) seed: u64,
+    pub(super) world: &'static str,
+    /// Captures that are known from the beginning.
+    pub(super) captured: Captured,
+}
+
+/// Conducts one run.
+pub(super) struct Conductor<'a, W> {
+    scenario: &'a Scenario,
+    world: W,
+    seed: u64,
+    world_name: &'static str,
+    draw: Draw,
+    watch: Watch,
+    captured: Captured,
+    outcomes: Vec<StepOutcome>,
+    /// Reports of each client at the last action, and those that expectations have taken.
+    reports_marked: BTreeMap<String, usize>,
+    reports_taken: BTreeMap<String, Vec<usize>>,
+    /// Requests that raw actors have numbered.
+    requests: u64,
+    /// How far the gateway's clock is ahead, for jumps.
+    gateway_offset_ms: i64,
+    actor_offset_ms: BTreeMap<String, i64>,
+    rotations: u64,
+    began: Instant,
+}
+
+/// How a step ended early.
+pub(super) enum Broken {
+    /// The step's own result.
+    Step(StepResult),
+    /// The whole run.
+    Budget(String),
+}
+
+impl<'a, W: World> Conductor<'a, W> {
+    pub(super) fn new(brief: Brief<'a>, world: W) -> Self {
+        let Brief { scenario, seed, world: world_name, captured } = brief;
+        let actor_offset_ms = scenario
+            .actor
+            .iter()
+            .map(|(name, actor)| {
+                let clock = match actor {
+                    Actor::Client(client) => client.clock,
+                    Actor::Raw(raw) => raw.clock,
+                };
+                (name.clone(), clock.unwrap_or_default().millis)
+            })
+            .collect();
+        Self {
+            scenario,
+            world,
+            seed,
+            world_name,
+            draw: Draw::new(seed),
+            watch: Watch::default(),
+            captured,
+            outcomes: Vec::new(),
+            reports_marked: BTreeMap::new(),
+            reports_taken: BTreeMap::new(),
+            requests: 0,
+            gateway_offset_ms: scenario.gateway.clock.unwrap_or_default().millis,
+            actor_offset_ms,
+            rotations: 0,
+            began: Instant::now(),
+        }
+    }
+
+    /// Runs the script and puts down what is left of it.
+    pub(super) async fn run(mut self) -> RunRecord {
+        let mut end = RunEnd::Completed;
+        for (index, step) in self.scenario.steps.iter().enumerate() {
+            match self.step(index, &step.value).await {
+                Ok(()) => {}
+                Err(Broken::Step(result)) => {
+                    if let Some(outcome) = self.outcomes.last_mut() {
+                        outcome.result = result;
+                    }
+                    end = RunEnd::Stopped { step: index };
+                    break;
+                }
+                Err(Broken::Budget(what)) => {
+                    end = RunEnd::OutOfBudget { what };
+                    break;
+                }
+            }
+        }
+        self.record(end).await
+    }
+
+    async fn step(&mut self, index: usize, step: &Step) -> Result<(), Broken> {
+        if step.acts() {
+            self.world.settle().await;
+        }
+        self.observe()?;
+        self.bind();
+        if step.acts() || matches!(step, Step::Note(_)) {
+            let text = format!("{} {}", index + 1, headline(step));
+            self.world.recorder().record(Draft::new(self.now_us(), Kind::Step).text(text));
+            self.observe()?;
+        }
+        if step.acts() {
+            let now = self.now_us();
+            self.watch.mark(now);
+            for name in self.scenario.actor.keys() {
+                let reports = self.world.reports(name).len();
+                self.reports_marked.insert(name.clone(), reports);
+            }
+        }
+        let began_us = self.now_us();
+        self.outcomes.push(StepOutcome {
+            index,
+            began_us,
+            ended_us: began_us,
+            first_entry: self.watch.last() + 1,
+            result: StepResult::Done,
+        });
+        let result = self.take(step).await;
+        let ended_us = self.now_us();
+        let result = match result {
+            Ok(result) => {
+                if let Some(outcome) = self.outcomes.last_mut() {
+                    outcome.result = result;
+                }
+                Ok(())
+            }
+            Err(broken) => Err(broken),
+        };
+        if let Some(outcome) = self.outcomes.last_mut() {
+            outcome.ended_us = ended_us;
+        }
+        result
+    }
+
+    async fn take(&mut self, step: &Step) -> Result<StepResult, Broken> {
+        match step {
+            Step::Expect(expect) => self.expect(expect).await,
+            Step::Quiet(quiet) => self.quiet(quiet).await,
+            Step::Elapse(lapse) => self.elapse(lapse.0).await,
+            Step::Note(text) => {
+                self.watch.note(text);
+                Ok(StepResult::Done)
+            }
+            Step::Start(_)
+            | Step::Stop(_)
+            | Step::Do(_)
+            | Step::Send(_)
+            | Step::Fault(_)
+            | Step::Heal(_)
+            | Step::Close(_)
+            | Step::Control(_)
+            | Step::Clock(_) => self.act(step).await,
+        }
+    }
+
+    /// Takes in what was recorded, and keeps the run inside its budget.
+    fn observe(&mut self) -> Result<(), Broken> {
+        let fresh = self.world.recorder().raw_since(self.watch.last());
+        self.watch.feed(fresh);
+        if self.watch.last() > MAX_ENTRIES {
+            return Err(Broken::Budget(format!("more than {MAX_ENTRIES} transcript entries")));
+        }
+        let wall = MAX_WALL + if self.world_name == "loopback" { self.world.now() } else { Duration::ZERO };
+        if self.began.elapsed() > wall {
+            return Err(Broken::Budget(format!("more than {} s of wall time", MAX_WALL.as_secs())));
+        }
+        Ok(())
+    }
+
+    /// Binds what the runner itself knows.
+    fn bind(&mut self) {
+        let url = self.world.url();
+        self.captured.insert("gateway.url".to_owned(), url.into());
+        for (name, actor) in &self.scenario.actor {
+            if actor.client().is_none() {
+                continue;
+            }
+            let device = self.world.durable(name).and_then(|state| {
+                let active = state.registry.active()?.id.clone();
+                state.identities.get(&active).map(|identity| identity.device_id.clone())
+            });
+            if let Some(device) = device {
+                self.captured.insert(format!("{name}.device"), device.into());
+            }
+        }
+    }
+
+    fn now_us(&self) -> u64 {
+        micros(self.world.now())
+    }
+
+    async fn record(mut self, end: RunEnd) -> RunRecord {
+        let observed = self.observe();
+        let end = match (end, observed) {
+            (RunEnd::Completed, Err(Broken::Budget(what))) => RunEnd::OutOfBudget { what },
+            (end, _) => end,
+        };
+        self.bind();
+        let reached = self.outcomes.len();
+        for index in reached..self.scenario.steps.len() {
+            let now = self.now_us();
+            self.outcomes.push(StepOutcome {
+                index,
+                began_us: now,
+                ended_us: now,
+                first_entry: self.watch.last() + 1,
+                result: StepResult::NotReached,
+            });
+        }
+        let views = self.views().await;
+        let outcomes = ends(self.scenario, &self.watch, &views, &self.captured);
+        let transcript = self.world.recorder().transcript();
+        let unclaimed = unclaimed(&self.watch);
+        let stores = self.world.stores();
+        let ending = self.world.finish().await;
+        RunRecord {
+            transcript,
+            steps: self.outcomes,
+            views,
+            ends: outcomes,
+            end,
+            leftovers: ending.leftovers,
+            leaks: Vec::new(),
+            unclaimed,
+            stores,
+            errors_logged: Vec::new(),
+            seed: self.seed,
+            world: self.world_name.to_owned(),
+            took: self.began.elapsed(),
+        }
+    }
+
+    async fn views(&mut self) -> FinalViews {
+        let mut views = FinalViews { gateway: self.world.view().await, ..FinalViews::default() };
+        for name in self.scenario.actor.keys() {
+            if let Some(snapshot) = self.world.snapshot(name) {
+                views.snapshots.insert(name.clone(), snapshot);
+            }
+            if let Some(state) = self.world.durable(name) {
+                views.durable.insert(name.clone(), durable::view(&state));
+            }
+        }
+        views
+    }
+}
+
+/// Requests to which the gateway answered that it knows no such method.
+fn unclaimed(watch: &Watch) -> Vec<Unclaimed> {
+    let mut unclaimed = Vec::new();
+    for entry in watch.entries() {
+        let sent = entry.stage == Some(transcript::Stage::Sent);
+        let error = entry.frame().and_then(|frame| frame.pointer("/error/message")?.as_str());
+        let Some(method) = error.and_then(|text| text.strip_prefix("unknown method: ")) else { continue };
+        if sent && let Some(conn) = entry.conn {
+            unclaimed.push(Unclaimed { conn, method: method.to_owned(), entry: entry.n });
+        }
+    }
+    unclaimed
+}
+
+/// A step in a few words, without values that may be secret.
+fn headline(step: &Step) -> String {
+    let verb = step.verb();
+    match step {
+        Step::Start(actor) | Step::Stop(actor) => format!("{verb} {actor}"),
+        Step::Do(wish) => format!("{verb} {} {}", wish.actor, wish.intent.name()),
+        Step::Send(send) => {
+            let what = if send.connect.is_some() { "connect" } else { send.request.as_deref().unwrap_or("message") };
+            format!("{verb} {} {what}", send.from)
+        }
+        Step::Fault(fault) => format!("{verb} {}", fault.name.name()),
+        Step::Heal(name) | Step::Note(name) => format!("{verb} {name}"),
+        Step::Elapse(lapse) => format!("{verb} {lapse}"),
+        Step::Quiet(quiet) => format!("{verb} {}", quiet.lasting),
+        Step::Close(close) => format!("{verb} {}", close.actor),
+        Step::Control(control) => format!("{verb} {}", control.verbs().join(" ")),
+        Step::Clock(clock) => format!("{verb} {}", clock.of),
+        Step::Expect(_) => verb.to_owned(),
+    }
+}
+
+/// Microseconds of a duration, saturating.
+pub(super) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,355 @@
+//! Steps that act: on actors, on the wire, on the gateway, on clocks.
+
+use std::time::Duration;
+
+use client_core::{ApprovalKind, ClientEvent, Intent};
+use gateway_core::Control as Order;
+use gateway_protocol::time::VIRTUAL_EPOCH;
+use gateway_protocol::{CloseFrame, Frame, Keypair, Request, Role, SharedToken};
+use link::{ConnSelector, FaultSpec};
+use serde_json::Value;
+use transcript::Direction;
+
+use super::waits::refused;
+use super::{Broken, Conductor};
+use crate::judge::record::StepResult;
+use crate::scenario::captures::resolve;
+use crate::scenario::{
+    Actor, Clock, Close, Control, DevicePlan, Do, End, Fault, How, IntentName, PairingKind, RoleName, Send, Step, Way,
+    lower,
+};
+use crate::world::{Ink, RawMessage, RawPhase, Severing, World, connect_params};
+
+/// An upgrade that takes longer is left alone: a fault may hold it for ever, and that may be the point.
+const OPENING: Duration = Duration::from_secs(2);
+
+/// How long a raw actor waits for the challenge that its `connect` must sign.
+const CHALLENGE: Duration = Duration::from_secs(10);
+
+/// How long a captured report of an intent is waited for.
+const INTENT: Duration = Duration::from_secs(60);
+
+impl<W: World> Conductor<'_, W> {
+    pub(super) async fn act(&mut self, step: &Step) -> Result<StepResult, Broken> {
+        match step {
+            Step::Start(actor) => self.start(actor).await?,
+            Step::Stop(actor) => self.world.stop(actor).await.map_err(refused)?,
+            Step::Do(wish) => self.wish(wish).await?,
+            Step::Send(send) => self.send(send).await?,
+            Step::Fault(fault) => self.fault(fault).await?,
+            Step::Heal(name) => {
+                let fault = serde_json::from_value(Value::from(name.as_str())).map_err(refused)?;
+                if !self.world.heal(fault).await {
+                    return Err(refused(format!("no fault called {name} is active")));
+                }
+            }
+            Step::Close(close) => self.close(close).await?,
+            Step::Control(control) => self.control(control).await?,
+            Step::Clock(clock) => self.clock(clock).await?,
+            Step::Expect(_) | Step::Quiet(_) | Step::Elapse(_) | Step::Note(_) => {}
+        }
+        self.observe()?;
+        Ok(StepResult::Done)
+    }
+
+    async fn start(&mut self, actor: &str) -> Result<(), Broken> {
+        self.world.start(actor).await.map_err(refused)?;
+        if matches!(self.scenario.actor.get(actor), Some(Actor::Raw(_))) {
+            self.until_raw(actor, None, OPENING, |phase, _nonce| *phase != RawPhase::Opening).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until a raw connection is as wanted, or for `patience`.
+    async fn until_raw(
+        &mut self,
+        actor: &str,
+        nth: Option<u32>,
+        patience: Duration,
+        wanted: fn(&RawPhase, Option<&str>) -> bool,
+    ) -> Result<(RawPhase, Option<String>), Broken> {
+        let deadline = self.world.now().saturating_add(patience);
+        loop {
+            let seen = self.world.pulse();
+            let (phase, nonce) = self.world.raw(actor, nth);
+            self.observe()?;
+            if wanted(&phase, nonce.as_deref()) || self.world.now() >= deadline {
+                return Ok((phase, nonce));
+            }
+            self.world.wait(seen, deadline).await;
+        }
+    }
+
+    async fn wish(&mut self, wish: &Do) -> Result<(), Broken> {
+        let wish = resolve(wish, &self.captured).map_err(refused)?;
+        let intent = self.intent(&wish);
+        let name = intent.name();
+        let first = self.world.reports(&wish.actor).len();
+        self.world.intend(&wish.actor, intent).await.map_err(refused)?;
+        if wish.capture.is_empty() {
+            return Ok(());
+        }
+        let deadline = self.world.now().saturating_add(INTENT);
+        loop {
+            let seen = self.world.pulse();
+            self.observe()?;
+            let reports = self.world.reports(&wish.actor);
+            let done = reports.iter().skip(first).find(
+                |event| matches!(event, ClientEvent::IntentDone { intent, .. } if intent == name),
+            );
+            if let Some(event) = done {
+                let report = serde_json::to_value(event).unwrap_or_default();
+                self.capture(&wish.capture, &report);
+                return Ok(());
+            }
+            if self.world.now() >= deadline {
+                return Err(refused(format!("{name} was not finished within {} s", INTENT.as_secs())));
+            }
+            self.world.wait(seen, deadline).await;
+        }
+    }
+
+    fn intent(&self, wish: &Do) -> Intent {
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        let kind = match wish.kind {
+            Some(PairingKind::Node) => ApprovalKind::Node,
+            Some(PairingKind::Device) | None => ApprovalKind::Device,
+        };
+        match wish.intent {
+            IntentName::Connect => Intent::Connect,
+            IntentName::Disconnect => Intent::Disconnect,
+            IntentName::Reconnect => Intent::Reconnect,
+            IntentName::ReconnectNode => Intent::ReconnectNode,
+            IntentName::ApplySetupCode => Intent::ApplySetupCode { code: text(&wish.code) },
+            IntentName::ConnectSharedToken => Intent::ConnectSharedToken {
+                url: wish.url.clone().unwrap_or_else(|| self.world.url()),
+                token: text(&wish.token),
+            },
+            IntentName::SwitchGateway => Intent::SwitchGateway { id: text(&wish.gateway) },
+            IntentName::Approve => Intent::Approve { kind, request_id: text(&wish.request_id) },
+            IntentName::Reject => Intent::Reject { kind, request_id: text(&wish.request_id) },
+            IntentName::Request => Intent::Request {
+                role: wish.role.map_or(Role::Operator, lower::role),
+                method: text(&wish.method),
+                params: wish.params.clone(),
+                tag: None,
+            },
+            IntentName::NodeEvent => {
+                Intent::NodeEvent { event: text(&wish.method), payload: wish.params.clone().unwrap_or_default() }
+            }
+        }
+    }
+
+    async fn send(&mut self, send: &Send) -> Result<(), Broken> {
+        let send = resolve(send, &self.captured).map_err(refused)?;
+        let open = |phase: &RawPhase, _: Option<&str>| *phase != RawPhase::Opening;
+        let (phase, _) = self.until_raw(&send.from, send.nth_connection, CHALLENGE, open).await?;
+        if phase != RawPhase::Open {
+            return Err(refused(format!("{} has no open connection", send.from)));
+        }
+        for _ in 0..send.times.unwrap_or(1) {
+            let message = self.message(&send).await?;
+            self.world.send(&send.from, send.nth_connection, message).await.map_err(refused)?;
+        }
+        Ok(())
+    }
+
+    async fn message(&mut self, send: &Send) -> Result<RawMessage, Broken> {
+        let text = if let Some(plan) = &send.connect {
+            let nonce = if plan.device == DevicePlan::None {
+                None
+            } else {
+                let came = |phase: &RawPhase, nonce: Option<&str>| *phase == RawPhase::Ended || nonce.is_some();
+                self.until_raw(&send.from, send.nth_connection, CHALLENGE, came).await?.1
+            };
+            let key = self.raw_key(&send.from);
+            let offset = self.actor_offset_ms.get(&send.from).copied().unwrap_or_default();
+            let now = VIRTUAL_EPOCH.plus(self.world.now()).shifted(offset);
+            let params = connect_params(plan, Ink { key: &key, nonce: nonce.as_deref(), now });
+            self.request(send, "connect", Some(params))
+        } else if let Some(method) = &send.request {
+            self.request(send, method, send.params.clone())
+        } else if let Some(frame) = &send.frame {
+            frame.to_string()
+        } else if let Some(text) = &send.text {
+            text.clone()
+        } else if let Some(text) = &send.binary {
+            return Ok(RawMessage::Binary(padded(text.clone(), send.padded_to).into_bytes()));
+        } else {
+            return Ok(RawMessage::Ping);
+        };
+        Ok(RawMessage::Text(padded(text, send.padded_to)))
+    }
+
+    fn request(&mut self, send: &Send, method: &str, params: Option<Value>) -> String {
+        let id = send.id.clone().unwrap_or_else(|| {
+            self.requests += 1;
+            format!("{}-{}", send.from, self.requests)
+        });
+        Frame::Request(Request::new(id, method, params)).to_text()
+    }
+
+    fn raw_key(&self, actor: &str) -> Keypair {
+        let owner = match self.scenario.actor.get(actor) {
+            Some(Actor::Raw(raw)) => raw.identity_of.as_deref().unwrap_or(actor),
+            Some(Actor::Client(_)) | None => actor,
+        };
+        self.draw.key(&format!("device-key {owner}"))
+    }
+
+    async fn fault(&mut self, fault: &Fault) -> Result<(), Broken> {
+        let name = serde_json::from_value(Value::from(fault.name.name())).map_err(refused)?;
+        let mut spec = FaultSpec::new(name);
+        spec.dir = fault.way.map(|way| match way {
+            Way::ToGateway => Direction::ClientToGateway,
+            Way::ToClient => Direction::GatewayToClient,
+        });
+        spec.after = fault.after_messages.map_or(0, u64::from);
+        spec.count = fault.times.map(u64::from);
+        spec.delay_ms = fault.delay.map(|delay| u64::try_from(delay.0.as_millis()).unwrap_or(u64::MAX));
+        spec.code = fault.code;
+        spec.reason.clone_from(&fault.reason);
+        if let Some(next) = fault.next {
+            spec.connections = ConnSelector::Next(next);
+        } else if !fault.connections.is_empty() {
+            spec.connections = ConnSelector::Numbers(fault.connections.iter().copied().collect());
+        } else if fault.actor.is_some() || fault.role.is_some() {
+            let open = self.open_connections(fault.actor.as_deref(), fault.role).await;
+            if open.is_empty() {
+                return Err(refused(format!("no connection is open that {} could disturb", fault.name.name())));
+            }
+            spec.connections = ConnSelector::Numbers(open.into_iter().collect());
+        }
+        spec.check().map_err(refused)?;
+        self.world.install(spec).await;
+        Ok(())
+    }
+
+    /// Open connections of an actor, or of everybody, in the gateway's order.
+    async fn open_connections(&mut self, actor: Option<&str>, role: Option<RoleName>) -> Vec<u32> {
+        let role = role.map(RoleName::name);
+        let view = self.world.view().await;
+        let open: Vec<u64> = view
+            .get("connections")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter(|connection| connection.get("phase").is_some_and(|phase| phase != "closing"))
+            .filter_map(|connection| connection.get("conn")?.as_u64())
+            .collect();
+        self.watch
+            .wire()
+            .connections()
+            .filter(|(conn, _)| open.contains(&u64::from(*conn)))
+            .filter(|(_, known)| actor.is_none() || known.actor.as_deref() == actor)
+            .filter(|(_, known)| role.is_none() || known.role.as_deref() == role)
+            .map(|(conn, _)| conn)
+            .collect()
+    }
+
+    async fn close(&mut self, close: &Close) -> Result<(), Broken> {
+        let code = close.code.unwrap_or(1000);
+        let reason = close.reason.clone().unwrap_or_default();
+        match (close.by, close.how) {
+            (End::Actor, How::Fin) => self.world.sever(&close.actor, Severing::Fin).map_err(refused),
+            (End::Actor, How::Reset) => self.world.sever(&close.actor, Severing::Reset).map_err(refused),
+            (End::Actor, How::Close) => {
+                let farewell = RawMessage::Close { code, reason };
+                self.world.send(&close.actor, None, farewell).await.map_err(refused)
+            }
+            (End::Gateway, How::Close) => {
+                for conn in self.to_close(close).await? {
+                    let frame = CloseFrame::new(code, reason.clone());
+                    let order = Order::CloseConnections { conn: Some(conn), role: None, close: Some(frame) };
+                    self.world.control(order).await.map_err(refused)?;
+                }
+                Ok(())
+            }
+            (End::Gateway, How::Fin | How::Reset) => {
+                let name = if close.how == How::Fin { link::FaultName::FinWithoutClose } else { link::FaultName::Reset };
+                let numbers = self.to_close(close).await?.into_iter().collect();
+                self.world.install(FaultSpec::new(name).connections(ConnSelector::Numbers(numbers))).await;
+                Ok(())
+            }
+        }
+    }
+
+    async fn to_close(&mut self, close: &Close) -> Result<Vec<u32>, Broken> {
+        let open = self.open_connections(Some(&close.actor), close.role).await;
+        if open.is_empty() {
+            return Err(refused(format!("{} has no open connection", close.actor)));
+        }
+        Ok(open)
+    }
+
+    async fn control(&mut self, control: &Control) -> Result<(), Broken> {
+        let control = resolve(control, &self.captured).map_err(refused)?;
+        let answer = match self.order(&control).await? {
+            Some(order) => self.world.control(order).await,
+            None if control.stop => self.world.stop_gateway().await.map(|()| Value::Null),
+            None => self.world.start_gateway().await.map(|()| Value::Null),
+        };
+        match (answer, &control.fails) {
+            (Ok(answer), None) => {
+                self.capture(&control.capture, &answer);
+                Ok(())
+            }
+            (Err(refusal), Some(part)) if refusal.to_string().contains(part) => Ok(()),
+            (Err(refusal), _) => Err(refused(refusal)),
+            (Ok(_), Some(part)) => Err(refused(format!("expected a refusal with '{part}', but it was done"))),
+        }
+    }
+
+    /// The gateway's order for a control; none for the ones that the world carries out.
+    async fn order(&mut self, control: &Control) -> Result<Option<Order>, Broken> {
+        if control.rotate_shared_token {
+            self.rotations += 1;
+            let token = self.draw.token(&format!("shared-token {}", self.rotations));
+            self.world.recorder().register_secret("shared-token", &token);
+            self.captured.insert("gateway.token".to_owned(), token.clone().into());
+            return Ok(Some(Order::SetSharedToken { token: SharedToken::new(token), at_restart: false }));
+        }
+        let mut order = lower::control(control).map_err(refused)?;
+        if let Some(Order::MintSetupCode { url: url @ None, .. }) = &mut order {
+            *url = Some(self.world.url());
+        }
+        Ok(order)
+    }
+
+    fn capture(&mut self, pointers: &std::collections::BTreeMap<String, String>, answer: &Value) {
+        for (name, pointer) in pointers {
+            if let Some(value) = answer.pointer(pointer) {
+                self.captured.insert(name.clone(), value.clone());
+            }
+        }
+    }
+
+    async fn clock(&mut self, clock: &Clock) -> Result<(), Broken> {
+        if clock.freeze.is_some() {
+            return Err(refused("no clock of this world can be stopped"));
+        }
+        let before = if clock.of == "gateway" {
+            self.gateway_offset_ms
+        } else {
+            self.actor_offset_ms.get(&clock.of).copied().unwrap_or_default()
+        };
+        let after = match (clock.offset, clock.jump) {
+            (Some(offset), _) => offset.millis,
+            (None, Some(jump)) => before.saturating_add(jump.millis),
+            (None, None) => before,
+        };
+        if clock.of == "gateway" {
+            self.gateway_offset_ms = after;
+            return self.world.control(Order::ShiftClock { offset_ms: after }).await.map(drop).map_err(refused);
+        }
+        self.actor_offset_ms.insert(clock.of.clone(), after);
+        self.world.shift_clock(&clock.of, after.saturating_sub(before)).map_err(refused)
+    }
+}
+
+/// Blanks at the end of a text, up to `bytes` in all. JSON does not mind them.
+fn padded(mut text: String, bytes: Option<usize>) -> String {
+    let missing = bytes.unwrap_or_default().saturating_sub(text.len());
+    text.push_str(&" ".repeat(missing));
+    text
+}

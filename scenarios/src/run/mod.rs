@@ -1,0 +1,28 @@
+//! The runner: from files to judged runs to a run folder.
+//!
+//! | module | content |
+//! |---|---|
+//! | `source` | where scenario files come from |
+//! | `select` `plan` | which scenarios, in which worlds, which slice of them |
+//! | `conductor` | one script in one world |
+//! | `one` `all` | one judged run; a plan on all cores |
+//! | `folder` `artifacts` `build` | what a run leaves behind, all of it or nothing |
+
+mod all;
+mod artifacts;
+mod build;
+mod conductor;
+mod folder;
+mod one;
+mod plan;
+mod select;
+mod source;
+
+pub use all::{RunOptions, run_all};
+pub use artifacts::{RunSummary, repeat, result, results, write_run};
+pub use build::{VERSION, git_commit};
+pub use folder::{FolderError, RunFolder, point_latest_at};
+pub use one::{Outcome, run_job};
+pub use plan::{CAPABILITIES, Job, Selection, WORLDS_HERE, default_worlds, jobs};
+pub use select::{Slice, SliceError, glob_matches};
+pub use source::{Source, SourceError, SuiteFile, read_one};

@@ -1,0 +1,295 @@
+//! Runs one scenario in one world and judges it. A panic is caught and told as a bug of ours.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt as _;
+use link::{ConnSelector, FaultSpec, FaultTable};
+use sha2::{Digest as _, Sha256};
+use tracing_subscriber::layer::SubscriberExt as _;
+use transcript::{Header, Recorder, Transcript, digest};
+
+use super::conductor::{Brief, Conductor};
+use super::plan::Job;
+use crate::judge::record::{FinalViews, RunEnd, RunRecord};
+use crate::judge::{Verdict, judge};
+use crate::scenario::captures::Captured;
+use crate::scenario::{Scenario, WorldName};
+use crate::world::{Arrangement, Brains, arrange, loopback, memory};
+
+/// A judged run of one scenario in one world.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The scenario.
+    pub scenario: Arc<Scenario>,
+    /// The world.
+    pub world: WorldName,
+    /// The seed.
+    pub seed: u64,
+    /// What the judge says.
+    pub verdict: Verdict,
+    /// What the run left behind.
+    pub record: RunRecord,
+    /// SHA-256 of the redacted transcript, in hex.
+    pub digest: String,
+    /// Secrets of the run by kind and value, for the canary scan. Never written.
+    pub secrets: Vec<(String, String)>,
+}
+
+impl Outcome {
+    /// `setup-connect/auth/token::memory`, the name in every report.
+    pub fn name(&self) -> String {
+        format!("{}::{}", self.scenario.id, self.world.name())
+    }
+}
+
+/// Runs and judges one job.
+pub fn run_job(job: &Job, seed: u64, commit: Option<&str>) -> Outcome {
+    let scenario = Arc::clone(&job.scenario);
+    let (record, secrets) = match &job.missing {
+        Some(missing) => {
+            (empty(&scenario, job.world, seed, RunEnd::Unavailable { missing: missing.clone() }), Vec::new())
+        }
+        None => guarded(&scenario, job.world, seed, commit),
+    };
+    let verdict = catch_unwind(AssertUnwindSafe(|| judge(&scenario, &record)))
+        .unwrap_or_else(|panic| Verdict::Broken { what: format!("the judge: {}", words(panic.as_ref())) });
+    let digest = digest::exact(&record.transcript);
+    Outcome { scenario, world: job.world, seed, verdict, record, digest, secrets }
+}
+
+/// Runs a scenario; whatever panics on this thread meanwhile ends up in the record.
+fn guarded(
+    scenario: &Scenario,
+    world: WorldName,
+    seed: u64,
+    commit: Option<&str>,
+) -> (RunRecord, Vec<(String, String)>) {
+    listen_for_panics();
+    PANICS.with_borrow_mut(|panics| *panics = Some(Vec::new()));
+    let errors = Errors::default();
+    let subscriber = tracing_subscriber::registry().with(errors.clone());
+    let began = Instant::now();
+    let run = || tracing::subscriber::with_default(subscriber, || conduct(scenario, world, seed, commit));
+    let result = catch_unwind(AssertUnwindSafe(run));
+    let panics = PANICS.with_borrow_mut(Option::take).unwrap_or_default();
+    let (mut record, secrets) = match result {
+        Ok(done) => done,
+        Err(panic) => {
+            let what = words(panic.as_ref());
+            (empty(scenario, world, seed, RunEnd::HarnessBroke { what }), Vec::new())
+        }
+    };
+    if let Some(first) = panics.first() {
+        record.end = RunEnd::HarnessBroke { what: first.clone() };
+    }
+    record.errors_logged = errors.take();
+    record.took = began.elapsed();
+    (record, secrets)
+}
+
+fn conduct(
+    scenario: &Scenario,
+    world: WorldName,
+    seed: u64,
+    commit: Option<&str>,
+) -> (RunRecord, Vec<(String, String)>) {
+    let broke = |what: String| (empty(scenario, world, seed, RunEnd::HarnessBroke { what }), Vec::new());
+    let arrangement = match arrange(scenario, seed) {
+        Ok(arrangement) => arrangement,
+        Err(error) => return broke(format!("arrange the scenario: {error}")),
+    };
+    let recorder = Recorder::in_memory(header(scenario, world, seed, commit, &arrangement));
+    for (kind, value) in &arrangement.secrets {
+        recorder.register_secret(kind, value);
+    }
+    let faults = match planned_faults(scenario) {
+        Ok(faults) => faults,
+        Err(error) => return broke(format!("arrange faults: {error}")),
+    };
+    let brief = Brief { scenario, seed, world: world.name(), captured: captures(&arrangement) };
+    let kept = recorder.clone();
+    let record = match world {
+        WorldName::Core => in_core(brief, arrangement, recorder, faults),
+        WorldName::Memory => on_runtime(true, async move {
+            let world = memory(arrangement, recorder, faults);
+            Conductor::new(brief, world).run().await
+        }),
+        WorldName::Loopback => on_runtime(false, async move {
+            match loopback(arrangement, recorder, faults).await {
+                Ok(world) => Conductor::new(brief, world).run().await,
+                Err(error) => {
+                    let missing = format!("a TCP port on 127.0.0.1: {error}");
+                    empty(scenario, WorldName::Loopback, seed, RunEnd::Unavailable { missing })
+                }
+            }
+        }),
+        WorldName::Real | WorldName::Wsl => {
+            let missing = format!("the world {}", world.name());
+            empty(scenario, world, seed, RunEnd::Unavailable { missing })
+        }
+    };
+    let secrets = kept.secrets();
+    (record, secrets)
+}
+
+fn in_core(brief: Brief<'_>, arrangement: Arrangement, recorder: Recorder, faults: FaultTable) -> RunRecord {
+    let (scenario, seed) = (brief.scenario, brief.seed);
+    let stuck = |what: &str| empty(scenario, WorldName::Core, seed, RunEnd::HarnessBroke { what: what.to_owned() });
+    match Brains::new(arrangement, recorder, faults) {
+        // Nothing in this world waits for anything but the loop itself.
+        Some(world) => Conductor::new(brief, world).run().now_or_never().unwrap_or_else(|| stuck("the core world waited")),
+        None => stuck("the arrangement has no gateway"),
+    }
+}
+
+fn on_runtime(paused: bool, run: impl Future<Output = RunRecord>) -> RunRecord {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_time().start_paused(paused);
+    if !paused {
+        builder.enable_io();
+    }
+    match builder.build() {
+        Ok(runtime) => runtime.block_on(run),
+        Err(error) => {
+            let missing = format!("a runtime: {error}");
+            empty(&Scenario::default(), WorldName::Memory, 0, RunEnd::Unavailable { missing })
+        }
+    }
+}
+
+fn captures(arrangement: &Arrangement) -> Captured {
+    let mut captured = Captured::new();
+    if let Some(token) = &arrangement.config.auth.token {
+        captured.insert("gateway.token".to_owned(), token.expose().into());
+    }
+    if let Some(password) = &arrangement.config.auth.password {
+        captured.insert("gateway.password".to_owned(), password.expose().into());
+    }
+    for (name, raw) in &arrangement.raws {
+        captured.insert(format!("{name}.device"), raw.key.device_id().to_string().into());
+    }
+    captured
+}
+
+/// What single connections meet instead of the gateway.
+fn planned_faults(scenario: &Scenario) -> Result<FaultTable, serde_json::Error> {
+    let faults = FaultTable::new();
+    for plan in &scenario.gateway.connection {
+        let name = serde_json::from_value(plan.fault.name().into())?;
+        let selected = ConnSelector::Numbers(plan.numbers.clone());
+        // The id is not needed: nobody heals a planned fault by id.
+        let _id = faults.install(FaultSpec::new(name).connections(selected));
+    }
+    Ok(faults)
+}
+
+fn header(
+    scenario: &Scenario,
+    world: WorldName,
+    seed: u64,
+    commit: Option<&str>,
+    arrangement: &Arrangement,
+) -> Header {
+    let mut header = Header::new(seed, world.name(), format!("mock profile {}", arrangement.profile.version));
+    header.scenario = Some(scenario.id.clone());
+    header.scenario_sha256 = Some(gateway_protocol::device::hex(&Sha256::digest(&scenario.source.text)));
+    header.client = Some(format!("companion {}", env!("CARGO_PKG_VERSION")));
+    header.commit = commit.map(str::to_owned);
+    header
+}
+
+/// The record of a run that did not take place.
+fn empty(scenario: &Scenario, world: WorldName, seed: u64, end: RunEnd) -> RunRecord {
+    let mut header = Header::new(seed, world.name(), "none");
+    header.scenario = Some(scenario.id.clone());
+    RunRecord {
+        transcript: Transcript { header, entries: Vec::new() },
+        steps: Vec::new(),
+        views: FinalViews::default(),
+        ends: Vec::new(),
+        end,
+        leftovers: Vec::new(),
+        leaks: Vec::new(),
+        unclaimed: Vec::new(),
+        stores: Vec::new(),
+        errors_logged: Vec::new(),
+        seed,
+        world: world.name().to_owned(),
+        took: Duration::ZERO,
+    }
+}
+
+thread_local! {
+    /// Panics on this thread while a scenario runs; tasks of its runtime panic here too.
+    static PANICS: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+}
+
+/// Keeps panics of running scenarios for their report; others are told as always.
+fn listen_for_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            let place = panic.location().map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
+            let kept = PANICS.with_borrow_mut(|panics| match panics {
+                Some(panics) => {
+                    panics.push(format!("{}{place}", words(panic.payload())));
+                    true
+                }
+                None => false,
+            });
+            if !kept {
+                usual(panic);
+            }
+        }));
+    });
+}
+
+/// What a panic said.
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without words".to_owned())
+}
+
+/// ERROR-level log lines of one run: each of them fails it.
+#[derive(Clone, Default)]
+struct Errors {
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl Errors {
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Errors {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>, _: tracing_subscriber::layer::Context<'_, S>) -> bool {
+        *metadata.level() == tracing::Level::ERROR
+    }
+
+    fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+        let mut line = format!("{}:", event.metadata().target());
+        event.record(&mut Words(&mut line));
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+    }
+}
+
+/// Puts an event's fields into one line.
+struct Words<'a>(&'a mut String);
+
+impl tracing::field::Visit for Words<'_> {
+    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+        use std::fmt::Write as _;
+        // Writing to a string does not fail.
+        let _fine = if field.name() == "message" {
+            write!(self.0, " {value:?}")
+        } else {
+            write!(self.0, " {}={value:?}", field.name())
+        };
+    }
+}

@@ -1,0 +1,328 @@
+//! What is there before the first step: a gateway with its configuration, behaviours and paired devices,
+//! clients with their stored credentials, keys for raw actors. Pure: the same for every world.
+//!
+//! A credential that a client `holds` as valid is not made up: it is issued by the gateway's own pairing,
+//! driven to the end before time begins.
+
+use std::collections::BTreeMap;
+
+use client_core::{ClientOptions, DurableState, GatewayRecord, Identity, NodeSurface};
+use gateway_core::{Config, Control, Gateway, Profile};
+use gateway_protocol::time::VIRTUAL_EPOCH;
+use gateway_protocol::{BootstrapToken, DeviceToken, Keypair, Now, Password, Role, SetupCode, SharedToken};
+use std::time::Duration;
+use thiserror::Error;
+
+use super::draw::Draw;
+use super::pairing::{Applicant, PairingError, pair};
+use crate::scenario::lower::{LowerError, behavior, config};
+use crate::scenario::{Actor, AuthMode, ClientActor, Held, Peer, Policy, RawActor, Scenario};
+
+/// Id of the one gateway that clients know at first.
+pub(crate) const GATEWAY_ID: &str = "gateway";
+
+/// A public address out of the range for documentation: where remote clients appear to be.
+const REMOTE_ADDRESS: &str = "203.0.113.7";
+
+/// Names the actor behind a connection in the transcript; no gateway looks at it.
+pub(crate) const ACTOR_HEADER: &str = "x-clawproof-actor";
+
+/// Operator scopes that a companion asks for when it is new. ref: client-behaviour.md §8
+const OPERATOR_SCOPES: [&str; 2] = ["operator.admin", "operator.pairing"];
+
+/// Everything that is there before the first step.
+pub(crate) struct Arrangement {
+    /// The gateway, with paired devices and mounted behaviours; taken by the world.
+    pub(crate) gateway: Option<Gateway>,
+    /// Its configuration.
+    pub(crate) config: Config,
+    /// Its version.
+    pub(crate) profile: &'static Profile,
+    /// Clients by name.
+    pub(crate) clients: BTreeMap<String, ClientPlan>,
+    /// Raw actors by name.
+    pub(crate) raws: BTreeMap<String, RawPlan>,
+    /// Secrets that were made up, for the redactor: kind and value.
+    pub(crate) secrets: Vec<(&'static str, String)>,
+}
+
+/// A client before it runs.
+#[derive(Clone, Debug)]
+pub(crate) struct ClientPlan {
+    /// What it is told once.
+    pub(crate) options: ClientOptions,
+    /// What is on its disk; record URLs are filled in by the world.
+    pub(crate) state: DurableState,
+    /// How far its wall clock is ahead.
+    pub(crate) offset_ms: i64,
+    /// Extra lines of its upgrade requests.
+    pub(crate) headers: Vec<String>,
+}
+
+/// A raw actor before its first connection.
+#[derive(Clone, Debug)]
+pub(crate) struct RawPlan {
+    /// Its key pair.
+    pub(crate) key: Keypair,
+    /// `Origin` of its upgrade requests.
+    pub(crate) origin: Option<String>,
+    /// How far its wall clock is ahead.
+    pub(crate) offset_ms: i64,
+    /// Extra lines of its upgrade requests.
+    pub(crate) headers: Vec<String>,
+}
+
+/// A scenario that can't be arranged.
+#[derive(Debug, Error)]
+pub(crate) enum ArrangeError {
+    /// The gateway does not know the version.
+    #[error("arrange the gateway: unknown profile '{0}'")]
+    Profile(String),
+    /// The gateway does not understand a part.
+    #[error(transparent)]
+    Lower(#[from] LowerError),
+    /// A behaviour was not accepted.
+    #[error("mount a behaviour: {0}")]
+    Mount(gateway_core::ControlError),
+    /// A credential could not be issued.
+    #[error("issue what {actor} holds: {source}")]
+    Holds {
+        /// The client.
+        actor: String,
+        /// What stood in the way.
+        source: PairingError,
+    },
+    /// The client knows no such mistake.
+    #[error("switch on the mutation '{0}': the client has no such mistake")]
+    Mutation(String),
+}
+
+/// The first reading of every virtual clock.
+pub(crate) fn beginning() -> Now {
+    Now::at(Duration::ZERO, VIRTUAL_EPOCH)
+}
+
+/// Arranges a scenario.
+pub(crate) fn arrange(scenario: &Scenario, seed: u64) -> Result<Arrangement, ArrangeError> {
+    let draw = Draw::new(seed);
+    let version = scenario.profile.as_deref().unwrap_or(gateway_core::DEFAULT_PROFILE);
+    let profile =
+        gateway_core::profile(version).ok_or_else(|| ArrangeError::Profile(version.to_owned()))?;
+    let config = gateway_config(scenario, draw)?;
+    let mut gateway = Gateway::new(config.clone(), profile, draw.seed("gateway"), beginning());
+    let mut arrangement = Arranger { draw, scenario, config: &config, gateway: &mut gateway, secrets: Vec::new() };
+    let mut clients = BTreeMap::new();
+    let mut raws = BTreeMap::new();
+    for (name, actor) in &scenario.actor {
+        match actor {
+            Actor::Client(client) => {
+                clients.insert(name.clone(), arrangement.client(name, client)?);
+            }
+            Actor::Raw(raw) => {
+                raws.insert(name.clone(), raw_plan(draw, name, raw));
+            }
+        }
+    }
+    let mut secrets = arrangement.secrets;
+    secrets.extend(config.auth.token.iter().map(|token| ("shared-token", token.expose().to_owned())));
+    secrets.extend(config.auth.password.iter().map(|password| ("password", password.expose().to_owned())));
+    mount(&mut gateway, scenario)?;
+    Ok(Arrangement { gateway: Some(gateway), config, profile, clients, raws, secrets })
+}
+
+fn gateway_config(scenario: &Scenario, draw: Draw) -> Result<Config, ArrangeError> {
+    let mut config = config(&scenario.gateway)?;
+    match scenario.gateway.auth.unwrap_or_default() {
+        AuthMode::Token => {
+            config.auth.token.get_or_insert_with(|| SharedToken::new(draw.token("shared-token")));
+        }
+        AuthMode::Password => {
+            config.auth.password.get_or_insert_with(|| Password::new(draw.token("password")));
+        }
+        AuthMode::None => {}
+    }
+    let somebody_is_remote = scenario.actor.values().any(|actor| actor.peer() == Peer::Remote);
+    if somebody_is_remote && config.trusted_proxies.is_empty() {
+        config.trusted_proxies.push(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    Ok(config)
+}
+
+fn mount(gateway: &mut Gateway, scenario: &Scenario) -> Result<(), ArrangeError> {
+    for (index, on) in scenario.gateway.on.iter().enumerate() {
+        let behavior = Box::new(behavior(on, &format!("on-{}", index + 1))?);
+        gateway.control(beginning(), Control::Mount { behavior }).map_err(ArrangeError::Mount)?;
+    }
+    if let Some(offset) = scenario.gateway.clock {
+        let shift = Control::ShiftClock { offset_ms: offset.millis };
+        gateway.control(beginning(), shift).map_err(ArrangeError::Mount)?;
+    }
+    while gateway.poll().is_some() {}
+    Ok(())
+}
+
+fn raw_plan(draw: Draw, name: &str, raw: &RawActor) -> RawPlan {
+    let owner = raw.identity_of.as_deref().unwrap_or(name);
+    RawPlan {
+        key: draw.key(&format!("device-key {owner}")),
+        origin: raw.origin.clone(),
+        offset_ms: raw.clock.unwrap_or_default().millis,
+        headers: headers(name, raw.peer),
+    }
+}
+
+fn headers(name: &str, peer: Peer) -> Vec<String> {
+    let mut lines = vec![format!("{ACTOR_HEADER}: {name}")];
+    if peer == Peer::Remote {
+        lines.push(format!("x-forwarded-for: {REMOTE_ADDRESS}"));
+    }
+    lines
+}
+
+struct Arranger<'a> {
+    draw: Draw,
+    scenario: &'a Scenario,
+    config: &'a Config,
+    gateway: &'a mut Gateway,
+    secrets: Vec<(&'static str, String)>,
+}
+
+impl Arranger<'_> {
+    fn client(&mut self, name: &str, actor: &ClientActor) -> Result<ClientPlan, ArrangeError> {
+        let options = self.options(name, actor)?;
+        let state = self.state(name, actor, &options)?;
+        Ok(ClientPlan {
+            options,
+            state,
+            offset_ms: actor.clock.unwrap_or_default().millis,
+            headers: headers(name, actor.peer),
+        })
+    }
+
+    fn options(&self, name: &str, actor: &ClientActor) -> Result<ClientOptions, ArrangeError> {
+        let policy = match actor.policy.or(self.scenario.policy).unwrap_or_default() {
+            Policy::Pr741 => client_core::Policy::Pr741,
+            Policy::Hardened => client_core::Policy::Hardened,
+        };
+        let mut options = ClientOptions {
+            policy,
+            seed: self.draw.seed(&format!("client {name}")),
+            node_enabled: actor.node,
+            node: surface(actor),
+            ..ClientOptions::default()
+        };
+        if let Some(platform) = &actor.platform {
+            options.platform.clone_from(platform);
+        }
+        if let Some(mutation) = &actor.mutation {
+            let known = serde_json::from_value(serde_json::Value::from(mutation.as_str()));
+            options.mutations.push(known.map_err(|_unknown| ArrangeError::Mutation(mutation.clone()))?);
+        }
+        Ok(options)
+    }
+
+    fn state(&mut self, name: &str, actor: &ClientActor, options: &ClientOptions) -> Result<DurableState, ArrangeError> {
+        let holds = &actor.holds;
+        let mut state = DurableState::default();
+        if holds.no_record && holds.nothing() {
+            return Ok(state);
+        }
+        let mut record = GatewayRecord::new(GATEWAY_ID, "ws://localhost:18789");
+        record.requires_v2_signature = holds.requires_v2;
+        record.shared_gateway_token = self.shared_token(name, holds.shared_token).map(SharedToken::new);
+        let bootstrap = self.bootstrap_token(name, holds.bootstrap_token)?;
+        record.bootstrap_token = bootstrap.map(BootstrapToken::new);
+        state.registry.upsert(record);
+        state.registry.active_id = Some(GATEWAY_ID.to_owned());
+
+        let key_name = format!("device-key {name}");
+        let mut identity = Identity::from_seed(self.draw.bytes(&key_name), beginning().wall);
+        let operator_scopes =
+            holds.operator_scopes.clone().unwrap_or_else(|| OPERATOR_SCOPES.map(str::to_owned).to_vec());
+        for (role, held) in [(Role::Operator, holds.operator_token), (Role::Node, holds.node_token)] {
+            let scopes = if role == Role::Operator { operator_scopes.clone() } else { Vec::new() };
+            if let Some(token) = self.device_token(name, options, role, held, &scopes)? {
+                identity.set_token(role, Some(DeviceToken::new(token)), (!scopes.is_empty()).then(|| scopes.clone()));
+            }
+        }
+        state.identities.insert(GATEWAY_ID.to_owned(), identity);
+        Ok(state)
+    }
+
+    fn shared_token(&mut self, name: &str, held: Held) -> Option<String> {
+        match held {
+            Held::Absent => None,
+            Held::Blank => Some("  ".to_owned()),
+            Held::Stale => Some(self.forgotten("shared-token", name)),
+            Held::Valid => self.config.auth.token.as_ref().map(|token| token.expose().to_owned()),
+        }
+    }
+
+    fn bootstrap_token(&mut self, name: &str, held: Held) -> Result<Option<String>, ArrangeError> {
+        match held {
+            Held::Absent => Ok(None),
+            Held::Blank => Ok(Some("  ".to_owned())),
+            Held::Stale => Ok(Some(self.forgotten("bootstrap-token", name))),
+            Held::Valid => {
+                let mint =
+                    Control::MintSetupCode { url: Some("ws://localhost:18789".to_owned()), ttl_ms: None, limited: false };
+                let minted = self.gateway.control(beginning(), mint).map_err(ArrangeError::Mount)?;
+                while self.gateway.poll().is_some() {}
+                let code = minted.get("setupCode").and_then(serde_json::Value::as_str).unwrap_or_default();
+                let token = SetupCode::decode(code).ok().and_then(|code| code.bootstrap_token);
+                Ok(token.map(|token| {
+                    self.secrets.push(("bootstrap-token", token.expose().to_owned()));
+                    token.expose().to_owned()
+                }))
+            }
+        }
+    }
+
+    fn device_token(
+        &mut self,
+        name: &str,
+        options: &ClientOptions,
+        role: Role,
+        held: Held,
+        scopes: &[String],
+    ) -> Result<Option<String>, ArrangeError> {
+        match held {
+            Held::Absent => Ok(None),
+            Held::Blank => Ok(Some("  ".to_owned())),
+            Held::Stale => Ok(Some(self.forgotten("device-token", &format!("{name} {role}")))),
+            Held::Valid => {
+                let applicant = Applicant {
+                    key: self.draw.key(&format!("device-key {name}")),
+                    options,
+                    role,
+                    scopes,
+                    auth: &self.config.auth,
+                };
+                let token = pair(self.gateway, &applicant)
+                    .map_err(|source| ArrangeError::Holds { actor: name.to_owned(), source })?;
+                self.secrets.push(("device-token", token.clone()));
+                Ok(Some(token))
+            }
+        }
+    }
+
+    /// A well-formed secret that no gateway ever issued.
+    fn forgotten(&mut self, kind: &'static str, name: &str) -> String {
+        let value = self.draw.token(&format!("forgotten {kind} {name}"));
+        self.secrets.push((kind, value.clone()));
+        value
+    }
+}
+
+/// What the node offers: what the scenario says, else a small set that every machine has.
+fn surface(actor: &ClientActor) -> NodeSurface {
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    NodeSurface {
+        caps: actor.caps.clone().unwrap_or_else(|| owned(&["system", "device"])),
+        commands: actor
+            .commands
+            .clone()
+            .unwrap_or_else(|| owned(&["system.notify", "system.which", "device.info", "device.status"])),
+        ..NodeSurface::default()
+    }
+}

@@ -1,0 +1,574 @@
+//! The world `core`: the two pure cores in one loop, with [`link::Wire`]s between them. No runtime, no sockets.
+//!
+//! Time is a number that jumps to the next deadline. The loop takes one thing at a time, in a fixed order:
+//! what the gateway wants done, what each client wants done (by name), what leaves each wire (by number),
+//! then deadlines. Equal seeds therefore give equal transcripts.
+
+mod client;
+mod line;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use client_core::{ClientEvent, Input as ClientInput, Intent};
+use gateway_core::{Control, Gateway, Input, Lifecycle, Output};
+use gateway_protocol::time::VIRTUAL_EPOCH;
+use gateway_protocol::{Now, Outgoing};
+use link::{Departure, FaultName, FaultSpec, FaultTable, WireMessage};
+use serde_json::Value;
+use transcript::{Direction, Recorder};
+
+use self::client::{CoreClient, Wish};
+use self::line::{Far, Line};
+use super::arrange::Arrangement;
+use super::raw::{RawMessage, challenge_nonce};
+use super::tether::Severing;
+use super::witness::Ledger;
+use super::{Ending, RawBook, RawPhase, Refusal, World};
+use crate::judge::record::StoreNote;
+
+/// Things done at one moment before it is called a storm: a loop without time would never end.
+const MAX_TURNS_AT_ONCE: u32 = 100_000;
+
+/// Both brains and everything between them.
+pub(crate) struct Brains {
+    now: Duration,
+    gateway: Gateway,
+    recorder: Recorder,
+    faults: FaultTable,
+    lines: BTreeMap<u32, Line>,
+    last_conn: u32,
+    clients: BTreeMap<String, CoreClient>,
+    raws: BTreeMap<String, Vec<CoreRaw>>,
+    book: RawBook,
+    ledger: Ledger,
+    pulse: u64,
+    turns_at_once: u32,
+}
+
+/// A raw actor's connection.
+#[derive(Debug)]
+struct CoreRaw {
+    conn: u32,
+    phase: RawPhase,
+    nonce: Option<String>,
+}
+
+impl Brains {
+    /// The world at its beginning.
+    pub(crate) fn new(mut arrangement: Arrangement, recorder: Recorder, faults: FaultTable) -> Option<Self> {
+        let gateway = arrangement.gateway.take()?;
+        let book = RawBook::new(&arrangement);
+        let ledger = Ledger::default();
+        let clients = arrangement
+            .clients
+            .into_iter()
+            .map(|(name, plan)| {
+                let client = CoreClient::new(&name, plan, &ledger);
+                (name, client)
+            })
+            .collect();
+        Some(Self {
+            now: Duration::ZERO,
+            gateway,
+            recorder,
+            faults,
+            lines: BTreeMap::new(),
+            last_conn: 0,
+            clients,
+            raws: BTreeMap::new(),
+            book,
+            ledger,
+            pulse: 0,
+            turns_at_once: 0,
+        })
+    }
+
+    fn clock(&self) -> Now {
+        Now::at(self.now, VIRTUAL_EPOCH)
+    }
+
+    /// Does the next thing that is due now; false when there is none.
+    fn turn(&mut self) -> bool {
+        let done = self.gateway_turn() || self.client_turn() || self.wire_turn() || self.deadline_turn();
+        if done {
+            self.pulse += 1;
+            self.turns_at_once += 1;
+        }
+        done && self.turns_at_once < MAX_TURNS_AT_ONCE
+    }
+
+    fn gateway_turn(&mut self) -> bool {
+        let Some(output) = self.gateway.poll() else { return false };
+        let now = self.clock();
+        match output {
+            Output::Send { conn, message } => self.say(conn, wire_message(message)),
+            Output::Ping { conn } => self.say(conn, WireMessage::Ping(Vec::new())),
+            Output::Close { conn, frame } => {
+                if let Some(line) = self.lines.get_mut(&conn) {
+                    line.gateway_closes(now, Some(frame));
+                }
+            }
+            Output::Abort { conn } => self.end_from_gateway(conn, "connection closed without a close frame"),
+            Output::Limit { conn, max_message } => {
+                if let Some(line) = self.lines.get_mut(&conn) {
+                    line.max_message = max_message;
+                }
+            }
+            Output::Lifecycle(Lifecycle::Restarting { .. } | Lifecycle::Stopping) => self.faults.set_down(true),
+            Output::Lifecycle(Lifecycle::Ready) => self.faults.set_down(false),
+            Output::Log(_) => {}
+        }
+        true
+    }
+
+    /// The gateway says something on a connection; nothing follows its close frame.
+    fn say(&mut self, conn: u32, message: WireMessage) {
+        let now = self.clock();
+        if let Some(line) = self.lines.get_mut(&conn) {
+            line.gateway_says(now, message);
+        }
+    }
+
+    fn client_turn(&mut self) -> bool {
+        let now = self.now;
+        let next = self.clients.iter_mut().find_map(|(name, client)| Some((name.clone(), client.next(now)?)));
+        let Some((name, wish)) = next else { return false };
+        match wish {
+            Wish::Nothing => {}
+            Wish::Open { socket, origin } => self.open_client(&name, socket, origin),
+            Wish::Send { socket, message } => {
+                if let Some(conn) = self.conn_of(&name, socket) {
+                    self.hear(conn, message);
+                }
+            }
+            Wish::Close { socket, message } => {
+                if let Some(conn) = self.conn_of(&name, socket) {
+                    let now = self.clock();
+                    if let Some(line) = self.lines.get_mut(&conn) {
+                        line.client_closes(now, message);
+                    }
+                }
+            }
+            Wish::Abort { socket } => {
+                if let Some(conn) = self.conn_of(&name, socket) {
+                    self.end_from_client(conn, Severing::Fin);
+                }
+            }
+        }
+        true
+    }
+
+    fn open_client(&mut self, name: &str, socket: client_core::SocketId, origin: String) {
+        let Some(client) = self.clients.get(name) else { return };
+        let peer = line::peer(&client.headers, Some(origin));
+        let opened = self.open(name, Far::Client { actor: name.to_owned(), socket }, peer);
+        if let Some(client) = self.clients.get_mut(name) {
+            client.take(match opened {
+                Ok(_conn) => ClientInput::Opened { socket },
+                Err(error) => ClientInput::OpenFailed { socket, error },
+            });
+        }
+        self.greet();
+    }
+
+    /// Opens a connection; the error is what the system would say.
+    fn open(&mut self, actor: &str, far: Far, peer: gateway_core::Peer) -> Result<u32, String> {
+        let refused = || "connect to localhost:18789: connection refused".to_owned();
+        let conn = self.last_conn + 1;
+        if self.faults.is_refusing() {
+            return Err(refused());
+        }
+        if self.faults.admit(conn) == link::Admission::Refuse {
+            self.last_conn = conn;
+            return Err(refused());
+        }
+        if self.gateway.admission(&peer) != gateway_core::Admission::Accept {
+            return Err("upgrade at localhost:18789: expected status 101, got another".to_owned());
+        }
+        self.last_conn = conn;
+        let line = Line::open(self.clock(), conn, actor, far, peer, &self.faults, &self.recorder);
+        self.lines.insert(conn, line);
+        Ok(conn)
+    }
+
+    /// Tells the gateway of connections that it has not met: the client hears of the upgrade first.
+    fn greet(&mut self) {
+        let now = self.clock();
+        for (conn, line) in &mut self.lines {
+            if let Some(peer) = line.stranger.take() {
+                self.gateway.handle(now, Input::Opened { conn: *conn, peer });
+            }
+        }
+    }
+
+    fn conn_of(&self, actor: &str, socket: client_core::SocketId) -> Option<u32> {
+        self.lines.iter().find(|(_, line)| line.far.is_client(actor, socket)).map(|(conn, _)| *conn)
+    }
+
+    /// A client says something on a connection.
+    fn hear(&mut self, conn: u32, message: WireMessage) {
+        let now = self.clock();
+        let Some(line) = self.lines.get_mut(&conn) else { return };
+        let size = match &message {
+            WireMessage::Text(text) => text.len(),
+            WireMessage::Binary(bytes) => bytes.len(),
+            WireMessage::Ping(_) | WireMessage::Pong(_) | WireMessage::Close(_) => 0,
+        };
+        if size > line.max_message {
+            self.gateway.handle(now, Input::TooLarge { conn });
+        } else {
+            line.client_says(now, message);
+        }
+    }
+
+    fn wire_turn(&mut self) -> bool {
+        let now = self.clock();
+        let next = self.lines.iter_mut().find_map(|(conn, line)| Some((*conn, line.wire.poll(now)?)));
+        let Some((conn, leaving)) = next else { return false };
+        match (leaving.what, leaving.dir) {
+            (Departure::Deliver(message), Direction::ClientToGateway) => self.reach_gateway(conn, message),
+            (Departure::Deliver(message), Direction::GatewayToClient) => self.reach_client(conn, message),
+            (Departure::Cut(cut), _) => self.cut(conn, &cut),
+        }
+        true
+    }
+
+    fn reach_gateway(&mut self, conn: u32, message: WireMessage) {
+        let now = self.clock();
+        let Some(line) = self.lines.get_mut(&conn) else { return };
+        match message {
+            WireMessage::Text(text) if !line.gateway_closed => {
+                self.gateway.handle(now, Input::Text { conn, text });
+            }
+            WireMessage::Binary(bytes) if !line.gateway_closed => {
+                self.gateway.handle(now, Input::Binary { conn, bytes });
+            }
+            WireMessage::Ping(body) => line.gateway_says(now, WireMessage::Pong(body)),
+            WireMessage::Text(_) | WireMessage::Binary(_) | WireMessage::Pong(_) => {}
+            WireMessage::Close(frame) => {
+                let code = frame.as_ref().map(|frame| frame.code);
+                line.client_done = true;
+                line.gateway_closes(now, frame);
+                self.gateway.handle(now, Input::Closed { conn, code });
+                self.bury(conn);
+            }
+        }
+    }
+
+    fn reach_client(&mut self, conn: u32, message: WireMessage) {
+        let now = self.clock();
+        let Some(line) = self.lines.get_mut(&conn) else { return };
+        let closes = matches!(message, WireMessage::Close(_));
+        match &message {
+            WireMessage::Ping(body) => line.client_says(now, WireMessage::Pong(body.clone())),
+            WireMessage::Close(frame) => {
+                line.gateway_done = true;
+                line.client_closes(now, frame.clone());
+            }
+            WireMessage::Text(_) | WireMessage::Binary(_) | WireMessage::Pong(_) => {}
+        }
+        match &line.far {
+            Far::Client { actor, socket } => {
+                if let (Some(client), Some(input)) =
+                    (self.clients.get_mut(actor), client::input(*socket, message))
+                {
+                    client.take(input);
+                }
+            }
+            Far::Raw { actor } => {
+                let raw = self.raws.get_mut(actor).and_then(|raws| raws.iter_mut().find(|raw| raw.conn == conn));
+                if let Some(raw) = raw {
+                    if let WireMessage::Text(text) = &message
+                        && let Some(nonce) = challenge_nonce(text)
+                    {
+                        raw.nonce = Some(nonce);
+                    }
+                    if closes {
+                        raw.phase = RawPhase::Ended;
+                    }
+                }
+            }
+        }
+        self.bury(conn);
+    }
+
+    fn cut(&mut self, conn: u32, cut: &link::Cut) {
+        match cut {
+            link::Cut::Reset | link::Cut::CloseThenReset(_) => {
+                self.end_from_gateway(conn, "network error: connection reset");
+            }
+            link::Cut::FinWithoutClose | link::Cut::CloseWithoutReply | link::Cut::ReplyWithoutClose => {
+                self.end_from_gateway(conn, "connection closed without a close frame");
+            }
+        }
+    }
+
+    /// Takes away a connection on which both ends have said goodbye.
+    fn bury(&mut self, conn: u32) {
+        if self.lines.get(&conn).is_some_and(|line| line.client_done && line.gateway_done) {
+            self.lines.remove(&conn);
+        }
+    }
+
+    /// The gateway's end goes away without a close frame.
+    fn end_from_gateway(&mut self, conn: u32, reason: &str) {
+        let Some(line) = self.lines.remove(&conn) else { return };
+        self.gateway.handle(self.clock(), Input::Closed { conn, code: None });
+        match line.far {
+            Far::Client { actor, socket } => {
+                if let Some(client) = self.clients.get_mut(&actor) {
+                    client.take(ClientInput::Closed { socket, code: None, reason: reason.to_owned() });
+                }
+            }
+            Far::Raw { actor } => self.end_raw(&actor, conn),
+        }
+    }
+
+    /// The client's end goes away without a close frame.
+    fn end_from_client(&mut self, conn: u32, severing: Severing) {
+        let Some(line) = self.lines.remove(&conn) else { return };
+        match severing {
+            Severing::Fin => line.wire.eof(self.clock(), Direction::ClientToGateway),
+            Severing::Reset => line.wire.reset(self.clock(), Direction::ClientToGateway),
+        }
+        self.gateway.handle(self.clock(), Input::Closed { conn, code: None });
+        if let Far::Raw { actor } = &line.far {
+            self.end_raw(actor, conn);
+        }
+    }
+
+    fn end_raw(&mut self, actor: &str, conn: u32) {
+        for raw in self.raws.get_mut(actor).into_iter().flatten() {
+            if raw.conn == conn {
+                raw.phase = RawPhase::Ended;
+            }
+        }
+    }
+
+    fn deadline_turn(&mut self) -> bool {
+        let now = self.clock();
+        if self.gateway.wake_at().is_some_and(|at| at <= self.now) {
+            self.gateway.handle(now, Input::Woke);
+            return true;
+        }
+        self.clients.values_mut().any(|client| client.wake(self.now))
+    }
+
+    fn next_deadline(&self) -> Option<Duration> {
+        let lines = self.lines.values().filter_map(|line| line.wire.next_deadline());
+        let clients = self.clients.values().filter_map(CoreClient::next_deadline);
+        lines.chain(clients).chain(self.gateway.wake_at()).min()
+    }
+
+    /// Does one thing, or lets time pass to the next deadline; false when `until` has come.
+    fn advance(&mut self, until: Duration) -> bool {
+        if self.turn() {
+            return true;
+        }
+        let next = self.next_deadline().filter(|at| *at <= until && *at > self.now);
+        self.turns_at_once = 0;
+        self.now = next.unwrap_or(until.max(self.now));
+        next.is_some()
+    }
+
+    fn raw_connection(&self, actor: &str, nth: Option<u32>) -> Option<&CoreRaw> {
+        let raws = self.raws.get(actor)?;
+        match nth {
+            None => raws.last(),
+            Some(nth) => raws.get(usize::try_from(nth.checked_sub(1)?).ok()?),
+        }
+    }
+}
+
+fn wire_message(message: Outgoing) -> WireMessage {
+    match message {
+        Outgoing::Frame(frame) => WireMessage::Text(frame.to_text()),
+        Outgoing::Text(text) => WireMessage::Text(text),
+        Outgoing::Binary(bytes) => WireMessage::Binary(bytes),
+    }
+}
+
+impl World for Brains {
+    fn now(&self) -> Duration {
+        self.now
+    }
+
+    fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    fn url(&self) -> String {
+        "ws://localhost:18789".to_owned()
+    }
+
+    fn pulse(&self) -> u64 {
+        self.pulse
+    }
+
+    async fn settle(&mut self) {
+        // As in the worlds of streams: a millisecond in which nothing happens.
+        let until = self.now + Duration::from_millis(1);
+        while self.advance(until) {}
+    }
+
+    async fn wait(&mut self, seen: u64, deadline: Duration) {
+        while self.pulse <= seen && self.advance(deadline) {}
+    }
+
+    async fn pass(&mut self, until: Duration) {
+        while self.advance(until) {}
+    }
+
+    async fn start(&mut self, actor: &str) -> Result<(), Refusal> {
+        if let Some(client) = self.clients.get_mut(actor) {
+            return client.start(self.now, &self.ledger);
+        }
+        let plan = self.book.plan(actor).ok_or_else(|| Refusal::new(format!("there is no actor called {actor}")))?;
+        let peer = line::peer(&plan.headers, plan.origin.clone());
+        let opened = self.open(actor, Far::Raw { actor: actor.to_owned() }, peer);
+        let raw = match opened {
+            Ok(conn) => CoreRaw { conn, phase: RawPhase::Open, nonce: None },
+            Err(_refused) => CoreRaw { conn: 0, phase: RawPhase::Ended, nonce: None },
+        };
+        self.raws.entry(actor.to_owned()).or_default().push(raw);
+        self.greet();
+        self.pulse += 1;
+        Ok(())
+    }
+
+    async fn stop(&mut self, actor: &str) -> Result<(), Refusal> {
+        if let Some(client) = self.clients.get_mut(actor) {
+            client.intend(Intent::Stop)?;
+            while self.turn() {}
+            if let Some(client) = self.clients.get_mut(actor) {
+                client.stop();
+            }
+            return Ok(());
+        }
+        let open = self.lines.iter().filter(|(_, line)| line.far.is_raw(actor)).map(|(conn, _)| *conn);
+        for conn in open.collect::<Vec<_>>() {
+            let farewell = gateway_protocol::CloseFrame::new(1000, "");
+            let now = self.clock();
+            if let Some(line) = self.lines.get_mut(&conn) {
+                line.client_closes(now, Some(farewell));
+            }
+        }
+        Ok(())
+    }
+
+    async fn intend(&mut self, actor: &str, intent: Intent) -> Result<(), Refusal> {
+        let client = self.clients.get_mut(actor);
+        let client = client.ok_or_else(|| Refusal::new(format!("there is no client called {actor}")))?;
+        client.intend(intent)
+    }
+
+    async fn send(&mut self, actor: &str, nth: Option<u32>, message: RawMessage) -> Result<(), Refusal> {
+        let conn = match self.raw_connection(actor, nth) {
+            Some(raw) if raw.phase == RawPhase::Open => raw.conn,
+            Some(_) => return Err(Refusal::new(format!("the connection of {actor} is over"))),
+            None => return Err(Refusal::new(format!("{actor} has no connection"))),
+        };
+        match message {
+            RawMessage::Text(text) => self.hear(conn, WireMessage::Text(text)),
+            RawMessage::Binary(bytes) => self.hear(conn, WireMessage::Binary(bytes)),
+            RawMessage::Ping => self.hear(conn, WireMessage::Ping(Vec::new())),
+            RawMessage::Close { code, reason } => {
+                let now = self.clock();
+                if let Some(line) = self.lines.get_mut(&conn) {
+                    line.client_closes(now, Some(gateway_protocol::CloseFrame { code, reason }));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn raw(&self, actor: &str, nth: Option<u32>) -> (RawPhase, Option<String>) {
+        match self.raw_connection(actor, nth) {
+            Some(raw) => (raw.phase.clone(), raw.nonce.clone()),
+            None => (RawPhase::None, None),
+        }
+    }
+
+    fn sever(&mut self, actor: &str, severing: Severing) -> Result<(), Refusal> {
+        let owned = self.lines.iter().filter(|(_, line)| line.far.actor() == actor).map(|(conn, _)| *conn);
+        let owned: Vec<u32> = owned.collect();
+        if owned.is_empty() {
+            return Err(Refusal::new(format!("{actor} has no connection")));
+        }
+        for conn in owned {
+            let far = self.lines.get(&conn).map(|line| line.far.clone());
+            self.end_from_client(conn, severing);
+            if let Some(Far::Client { actor, socket }) = far
+                && let Some(client) = self.clients.get_mut(&actor)
+            {
+                let reason = match severing {
+                    Severing::Fin => "connection closed without a close frame",
+                    Severing::Reset => "network error: connection reset",
+                };
+                client.take(ClientInput::Closed { socket, code: None, reason: reason.to_owned() });
+            }
+        }
+        Ok(())
+    }
+
+    async fn control(&mut self, control: Control) -> Result<Value, Refusal> {
+        let result = self.gateway.control(self.clock(), control).map_err(|error| Refusal::new(error.to_string()));
+        for (kind, value) in self.gateway.secrets() {
+            self.recorder.register_secret(kind.as_str(), &value);
+        }
+        self.pulse += 1;
+        result
+    }
+
+    async fn install(&mut self, fault: FaultSpec) {
+        // The id is not needed: a script heals by name.
+        let _id = self.faults.install(fault);
+        self.pulse += 1;
+    }
+
+    async fn heal(&mut self, name: FaultName) -> bool {
+        self.pulse += 1;
+        self.faults.heal(name) > 0
+    }
+
+    async fn start_gateway(&mut self) -> Result<(), Refusal> {
+        self.control(Control::Start).await.map(drop)
+    }
+
+    async fn stop_gateway(&mut self) -> Result<(), Refusal> {
+        self.control(Control::Halt).await.map(drop)
+    }
+
+    fn shift_clock(&mut self, actor: &str, by_ms: i64) -> Result<(), Refusal> {
+        match self.clients.get_mut(actor) {
+            Some(client) => client.offset_ms = client.offset_ms.saturating_add(by_ms),
+            None => self.book.shift(actor, by_ms),
+        }
+        Ok(())
+    }
+
+    async fn view(&mut self) -> Value {
+        serde_json::to_value(self.gateway.view()).unwrap_or_default()
+    }
+
+    fn snapshot(&self, actor: &str) -> Option<Value> {
+        self.clients.get(actor)?.snapshot()
+    }
+
+    fn durable(&self, actor: &str) -> Option<client_core::DurableState> {
+        Some(self.clients.get(actor)?.state.read())
+    }
+
+    fn reports(&self, actor: &str) -> Vec<ClientEvent> {
+        self.clients.get(actor).map(|client| client.reports.all()).unwrap_or_default()
+    }
+
+    fn stores(&self) -> Vec<StoreNote> {
+        self.ledger.notes()
+    }
+
+    async fn finish(self) -> Ending {
+        Ending::default()
+    }
+}

@@ -1,0 +1,191 @@
+//! A client without its shell: inbox, store, node commands, and the core between them.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use client_core::{Client, Inbound, Input, Intent, InvokeKey, Output, SocketId};
+use gateway_client::Store as _;
+use gateway_client::store::MemoryState;
+use gateway_protocol::time::VIRTUAL_EPOCH;
+use gateway_protocol::{CloseFrame, Now};
+use link::WireMessage;
+use serde_json::Value;
+
+use super::super::Refusal;
+use super::super::arrange::ClientPlan;
+use super::super::bell::Bell;
+use super::super::puppet;
+use super::super::witness::{Ledger, Reports, Watchglass, Witness};
+use super::wire_message;
+use crate::judge::durable::StoreNotes;
+
+/// What a client wants of the world.
+pub(super) enum Wish {
+    /// It was busy with itself.
+    Nothing,
+    Open { socket: SocketId, origin: String },
+    Send { socket: SocketId, message: WireMessage },
+    Close { socket: SocketId, message: Option<CloseFrame> },
+    Abort { socket: SocketId },
+}
+
+/// One client.
+pub(super) struct CoreClient {
+    plan: ClientPlan,
+    pub(super) headers: Vec<String>,
+    pub(super) offset_ms: i64,
+    pub(super) state: MemoryState,
+    notes: Arc<Mutex<StoreNotes>>,
+    pub(super) reports: Reports,
+    running: Option<Running>,
+    /// The time of the loop, for the store's notes.
+    time: Arc<Mutex<Duration>>,
+}
+
+struct Running {
+    core: Client,
+    store: Witness,
+    inbox: VecDeque<Input>,
+    /// Commands that are being carried out, and when they are done.
+    busy: Vec<(Duration, InvokeKey, Input)>,
+}
+
+impl CoreClient {
+    pub(super) fn new(name: &str, plan: ClientPlan, ledger: &Ledger) -> Self {
+        let notes = StoreNotes::new(name, &plan.state);
+        ledger.begin(&notes);
+        Self {
+            headers: plan.headers.clone(),
+            offset_ms: plan.offset_ms,
+            state: MemoryState::new(plan.state.clone()),
+            notes: Arc::new(Mutex::new(notes)),
+            reports: Reports::default(),
+            running: None,
+            time: Arc::default(),
+            plan,
+        }
+    }
+
+    /// Starts it and tells it to connect.
+    pub(super) fn start(&mut self, now: Duration, ledger: &Ledger) -> Result<(), Refusal> {
+        if self.running.is_some() {
+            return Err(Refusal::new("the client is running already"));
+        }
+        let time = Arc::clone(&self.time);
+        let read: Watchglass = Arc::new(move || *time.lock().unwrap_or_else(PoisonError::into_inner));
+        let store =
+            Witness::new(self.state.clone(), Arc::clone(&self.notes), ledger.clone(), read, Bell::default());
+        let core = Client::new(self.plan.options.clone(), self.state.read(), self.clock(now));
+        self.running = Some(Running { core, store, inbox: VecDeque::new(), busy: Vec::new() });
+        self.intend(Intent::Connect)
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.running = None;
+    }
+
+    pub(super) fn intend(&mut self, intent: Intent) -> Result<(), Refusal> {
+        match &mut self.running {
+            Some(running) => {
+                running.inbox.push_back(Input::User(intent));
+                Ok(())
+            }
+            None => Err(Refusal::new("the client is not running")),
+        }
+    }
+
+    /// Something happened to it.
+    pub(super) fn take(&mut self, input: Input) {
+        if let Some(running) = &mut self.running {
+            running.inbox.push_back(input);
+        }
+    }
+
+    pub(super) fn snapshot(&self) -> Option<Value> {
+        serde_json::to_value(self.running.as_ref()?.core.snapshot()).ok()
+    }
+
+    fn clock(&self, now: Duration) -> Now {
+        let mut clock = Now::at(now, VIRTUAL_EPOCH);
+        clock.wall = clock.wall.shifted(self.offset_ms);
+        clock
+    }
+
+    /// The next thing it wants done, after feeding it what waits; none when it is idle.
+    pub(super) fn next(&mut self, now: Duration) -> Option<Wish> {
+        let clock = self.clock(now);
+        *self.time.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        let running = self.running.as_mut()?;
+        if let Some(output) = running.core.poll() {
+            return Some(running.wish(output, now, &self.reports));
+        }
+        let input = running.inbox.pop_front()?;
+        running.core.handle(clock, input);
+        Some(Wish::Nothing)
+    }
+
+    /// Hands over a deadline that has come.
+    pub(super) fn wake(&mut self, now: Duration) -> bool {
+        let clock = self.clock(now);
+        let Some(running) = self.running.as_mut() else { return false };
+        if let Some(done) = running.busy.iter().position(|(at, _, _)| *at <= now) {
+            let (_, _, input) = running.busy.remove(done);
+            running.core.handle(clock, input);
+            return true;
+        }
+        if running.core.wake_at().is_some_and(|at| at <= now) {
+            running.core.handle(clock, Input::Woke);
+            return true;
+        }
+        false
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Duration> {
+        let running = self.running.as_ref()?;
+        let busy = running.busy.iter().map(|(at, _, _)| *at);
+        busy.chain(running.core.wake_at()).min()
+    }
+}
+
+impl Running {
+    fn wish(&mut self, output: Output, now: Duration, reports: &Reports) -> Wish {
+        match output {
+            Output::Open { socket, origin, .. } => return Wish::Open { socket, origin },
+            Output::Send { socket, message } => {
+                return Wish::Send { socket, message: wire_message(message) };
+            }
+            Output::Close { socket, code, reason } => {
+                return Wish::Close { socket, message: Some(CloseFrame { code, reason }) };
+            }
+            Output::Abort { socket } => return Wish::Abort { socket },
+            Output::Store { op } => {
+                let result = self.store.apply(&op);
+                self.inbox.push_back(Input::Stored { op, result });
+            }
+            Output::Event(event) => reports.push(event),
+            Output::Invoke(request) => {
+                let (delay, result) = puppet::answer(&request.command, &request.args);
+                let outcome = puppet::outcome(result);
+                let done = Input::InvokeDone { key: request.key, outcome };
+                self.busy.push((now.saturating_add(delay), request.key, done));
+            }
+            Output::InvokeCancel { key } => self.busy.retain(|(_, busy, _)| *busy != key),
+        }
+        Wish::Nothing
+    }
+}
+
+/// A message as the client's shell hands it up; none for what the codec keeps to itself.
+pub(super) fn input(socket: SocketId, message: WireMessage) -> Option<Input> {
+    match message {
+        WireMessage::Text(text) => Some(Input::Message { socket, message: Inbound::Text(text) }),
+        WireMessage::Binary(bytes) => Some(Input::Message { socket, message: Inbound::Binary(bytes) }),
+        WireMessage::Close(frame) => {
+            let (code, reason) =
+                frame.map_or((Some(1005), String::new()), |frame| (Some(frame.code), frame.reason));
+            Some(Input::Closed { socket, code, reason })
+        }
+        WireMessage::Ping(_) | WireMessage::Pong(_) => None,
+    }
+}

@@ -1,0 +1,119 @@
+//! One connection between a client and the gateway, without a socket.
+
+use client_core::SocketId;
+use gateway_core::Peer;
+use gateway_protocol::{CloseFrame, Now, limits};
+use link::{FaultTable, Wire, WireMessage};
+use serde_json::json;
+use transcript::{Direction, Recorder};
+
+use super::super::arrange::ACTOR_HEADER;
+
+/// Who is at the client's end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Far {
+    Client { actor: String, socket: SocketId },
+    Raw { actor: String },
+}
+
+impl Far {
+    pub(super) fn is_client(&self, name: &str, wanted: SocketId) -> bool {
+        matches!(self, Self::Client { actor, socket } if actor == name && *socket == wanted)
+    }
+
+    pub(super) fn is_raw(&self, name: &str) -> bool {
+        matches!(self, Self::Raw { actor } if actor == name)
+    }
+
+    pub(super) fn actor(&self) -> &str {
+        match self {
+            Self::Client { actor, .. } | Self::Raw { actor } => actor,
+        }
+    }
+}
+
+/// One connection.
+pub(super) struct Line {
+    pub(super) wire: Wire,
+    pub(super) far: Far,
+    /// The gateway has not been told of it yet.
+    pub(super) stranger: Option<Peer>,
+    /// Largest message that the gateway reads.
+    pub(super) max_message: usize,
+    /// The gateway has said its last word.
+    pub(super) gateway_closed: bool,
+    /// The client has said its last word.
+    client_closed: bool,
+    /// The gateway's close frame has arrived.
+    pub(super) gateway_done: bool,
+    /// The client's close frame has arrived.
+    pub(super) client_done: bool,
+}
+
+impl Line {
+    pub(super) fn open(
+        now: Now,
+        conn: u32,
+        actor: &str,
+        far: Far,
+        peer: Peer,
+        faults: &FaultTable,
+        recorder: &Recorder,
+    ) -> Self {
+        let wire = Wire::new(conn, faults.clone(), recorder.clone());
+        let data = json!({
+            "remoteIp": peer.remote_ip, "origin": peer.origin, "host": peer.host, "path": "/", "actor": actor,
+        });
+        wire.opened(now, data);
+        Self {
+            wire,
+            far,
+            stranger: Some(peer),
+            max_message: limits::PRE_HELLO_MESSAGE_BYTES,
+            gateway_closed: false,
+            client_closed: false,
+            gateway_done: false,
+            client_done: false,
+        }
+    }
+
+    /// The gateway says something; nothing follows its close frame.
+    pub(super) fn gateway_says(&mut self, now: Now, message: WireMessage) {
+        if !self.gateway_closed {
+            self.wire.enter(now, Direction::GatewayToClient, message);
+        }
+    }
+
+    /// The gateway says its last word.
+    pub(super) fn gateway_closes(&mut self, now: Now, frame: Option<CloseFrame>) {
+        self.gateway_says(now, WireMessage::Close(frame));
+        self.gateway_closed = true;
+    }
+
+    /// The client says something; nothing follows its close frame.
+    pub(super) fn client_says(&mut self, now: Now, message: WireMessage) {
+        if !self.client_closed {
+            self.wire.enter(now, Direction::ClientToGateway, message);
+        }
+    }
+
+    /// The client says its last word.
+    pub(super) fn client_closes(&mut self, now: Now, frame: Option<CloseFrame>) {
+        self.client_says(now, WireMessage::Close(frame));
+        self.client_closed = true;
+    }
+}
+
+/// The peer that upgrade requests with these header lines show.
+pub(super) fn peer(headers: &[String], origin: Option<String>) -> Peer {
+    let mut peer = Peer::loopback();
+    peer.origin = origin;
+    peer.host = Some("localhost:18789".to_owned());
+    peer.headers = headers
+        .iter()
+        .filter_map(|line| line.split_once(": "))
+        .filter(|(name, _)| *name != ACTOR_HEADER)
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    peer
+}

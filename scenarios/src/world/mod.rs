@@ -1,0 +1,180 @@
+//! The grounds that a scenario runs on: one trait, and one file per world.
+//!
+//! | module | content |
+//! |---|---|
+//! | `arrange` `pairing` `draw` | what is there before the first step, the same for every world; pure |
+//! | `sockets` | the real gateway shell and the real client shell over streams |
+//! | `memory` `loopback` | the streams: in memory with virtual time, TCP with real time |
+//! | `brains` | the two pure cores in one loop, virtual time, no runtime |
+//! | `raw` `connect_frame` | WebSockets that a script drives, and the signed `connect` they send |
+//! | `tether` `bell` `witness` | headers and cuts on a client's stream; the signal of change; what clients report and store |
+//!
+//! A world is driven by one conductor, which never looks behind the trait.
+
+mod arrange;
+mod bell;
+mod brains;
+mod connect_frame;
+mod draw;
+mod loopback;
+mod memory;
+mod pairing;
+mod puppet;
+mod raw;
+mod sockets;
+mod tether;
+mod witness;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use client_core::{ClientEvent, Intent};
+use gateway_core::Control;
+use link::{FaultName, FaultSpec};
+use serde_json::Value;
+use thiserror::Error;
+use transcript::Recorder;
+
+use crate::judge::record::StoreNote;
+
+pub(crate) use arrange::{Arrangement, arrange};
+pub(crate) use brains::Brains;
+pub(crate) use connect_frame::{Ink, connect_params};
+pub(crate) use draw::Draw;
+pub(crate) use loopback::loopback;
+pub(crate) use memory::memory;
+pub(crate) use raw::RawMessage;
+pub(crate) use tether::Severing;
+
+/// Something a script asked for that could not be done; the words go into the report.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub(crate) struct Refusal(pub(crate) String);
+
+impl Refusal {
+    pub(crate) fn new(why: impl Into<String>) -> Self {
+        Self(why.into())
+    }
+}
+
+/// How far the newest (or n-th) connection of a raw actor is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum RawPhase {
+    /// There is none.
+    None,
+    /// Before the end of the upgrade.
+    Opening,
+    /// Messages can be sent.
+    Open,
+    /// Over.
+    Ended,
+}
+
+/// What is left when the script is over.
+#[derive(Debug, Default)]
+pub(crate) struct Ending {
+    /// What outlived the run, in words.
+    pub(crate) leftovers: Vec<String>,
+}
+
+/// The ground of one run.
+///
+/// Every future is polled by one conductor on one thread. In worlds without a runtime none of them ever waits.
+pub(crate) trait World {
+    /// Time since the run began.
+    fn now(&self) -> Duration;
+
+    /// The record of the wire.
+    fn recorder(&self) -> &Recorder;
+
+    /// Address of the gateway, `ws://localhost:PORT`.
+    fn url(&self) -> String;
+
+    /// A count that grows when anything may have changed.
+    fn pulse(&self) -> u64;
+
+    /// Lets everything happen that can happen at this moment.
+    async fn settle(&mut self);
+
+    /// Waits until the pulse is greater than `seen`, or until `deadline` (time since the run began).
+    async fn wait(&mut self, seen: u64, deadline: Duration);
+
+    /// Lets time pass.
+    async fn pass(&mut self, until: Duration);
+
+    /// Starts an actor, or opens one more connection of a raw one.
+    async fn start(&mut self, actor: &str) -> Result<(), Refusal>;
+
+    /// Stops an actor.
+    async fn stop(&mut self, actor: &str) -> Result<(), Refusal>;
+
+    /// Tells a client what its user wants.
+    async fn intend(&mut self, actor: &str, intent: Intent) -> Result<(), Refusal>;
+
+    /// Sends on the newest connection of a raw actor, or on its n-th from 1.
+    async fn send(&mut self, actor: &str, nth: Option<u32>, message: RawMessage) -> Result<(), Refusal>;
+
+    /// How far a raw connection is, and the nonce of its challenge.
+    fn raw(&self, actor: &str, nth: Option<u32>) -> (RawPhase, Option<String>);
+
+    /// Ends streams of an actor from its own side.
+    fn sever(&mut self, actor: &str, severing: Severing) -> Result<(), Refusal>;
+
+    /// Gives the gateway an order.
+    async fn control(&mut self, control: Control) -> Result<Value, Refusal>;
+
+    /// Installs a fault.
+    async fn install(&mut self, fault: FaultSpec);
+
+    /// Ends the faults of this name; false when there is none.
+    async fn heal(&mut self, name: FaultName) -> bool;
+
+    /// Starts the gateway's service again after it was stopped.
+    async fn start_gateway(&mut self) -> Result<(), Refusal>;
+
+    /// Stops the gateway's service.
+    async fn stop_gateway(&mut self) -> Result<(), Refusal>;
+
+    /// Moves the wall clock of an actor.
+    fn shift_clock(&mut self, actor: &str, by_ms: i64) -> Result<(), Refusal>;
+
+    /// The gateway's view, as JSON.
+    async fn view(&mut self) -> Value;
+
+    /// A client's snapshot as JSON.
+    fn snapshot(&self, actor: &str) -> Option<Value>;
+
+    /// A client's durable state.
+    fn durable(&self, actor: &str) -> Option<client_core::DurableState>;
+
+    /// What a client has reported so far, oldest first.
+    fn reports(&self, actor: &str) -> Vec<ClientEvent>;
+
+    /// Every change of durable state, oldest first.
+    fn stores(&self) -> Vec<StoreNote>;
+
+    /// Ends everything.
+    async fn finish(self) -> Ending;
+}
+
+/// What raw actors need of an arrangement, shared by every world.
+#[derive(Debug)]
+pub(crate) struct RawBook {
+    plans: BTreeMap<String, arrange::RawPlan>,
+}
+
+impl RawBook {
+    pub(crate) fn new(arrangement: &Arrangement) -> Self {
+        Self { plans: arrangement.raws.clone() }
+    }
+
+    pub(crate) fn plan(&self, actor: &str) -> Option<&arrange::RawPlan> {
+        self.plans.get(actor)
+    }
+
+    pub(crate) fn shift(&mut self, actor: &str, by_ms: i64) {
+        if let Some(plan) = self.plans.get_mut(actor) {
+            plan.offset_ms = plan.offset_ms.saturating_add(by_ms);
+        }
+    }
+}

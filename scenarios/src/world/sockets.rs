@@ -1,0 +1,406 @@
+//! The real shells over streams: what the memory world and the loopback world have in common.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use client_core::{ClientEvent, Intent};
+use gateway_client::{ClientHandle, Clock, Connector, MemoryState, Setup};
+use gateway_core::Control;
+use gateway_protocol::time::VIRTUAL_EPOCH;
+use link::{Carrier, FaultName, FaultSpec, FaultTable};
+use mock_gateway::Running;
+use serde_json::Value;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout_at};
+use transcript::Recorder;
+
+use super::arrange::{Arrangement, ClientPlan};
+use super::bell::Bell;
+use super::puppet::Puppet;
+use super::raw::{Phase, RawConnection, RawMessage};
+use super::tether::{Knife, Severing, Tether};
+use super::witness::{Ledger, Reports, Watchglass, Witness};
+use super::{Ending, RawBook, RawPhase, Refusal, World};
+use crate::judge::durable::StoreNotes;
+use crate::judge::record::StoreNote;
+
+/// Opens the streams of one kind of world.
+pub(crate) trait Road: Clone + Send + Sync + 'static {
+    /// What carries the WebSocket.
+    type Stream: Carrier;
+
+    /// Opens a stream to the gateway's port.
+    fn open(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+/// Time that runs by itself needs a moment in which nothing happens to be called settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// Paused: a millisecond passes only when every task waits.
+    Virtual,
+    /// The wall clock's.
+    Real,
+}
+
+/// A silence this long counts as settled.
+const SETTLED: Duration = Duration::from_millis(1);
+
+/// A real-time run waits for settling at most this long: traffic may never end.
+const SETTLING: Duration = Duration::from_millis(50);
+
+/// A world of streams.
+pub(crate) struct Sockets<C: Road> {
+    road: C,
+    pace: Pace,
+    port: u16,
+    begin: Instant,
+    running: Running,
+    recorder: Recorder,
+    faults: FaultTable,
+    bell: Bell,
+    ledger: Ledger,
+    clients: BTreeMap<String, ClientActor>,
+    raws: BTreeMap<String, Vec<RawConnection>>,
+    raw_knives: BTreeMap<String, Vec<Knife>>,
+    book: RawBook,
+    tasks: JoinSet<()>,
+}
+
+struct ClientActor {
+    plan: ClientPlan,
+    state: MemoryState,
+    notes: Arc<Mutex<StoreNotes>>,
+    clock: Clock,
+    knives: Knives,
+    reports: Reports,
+    handle: Option<ClientHandle>,
+}
+
+/// The knives of a client's streams, newest last.
+type Knives = Arc<Mutex<Vec<Knife>>>;
+
+/// What a world of streams is made of.
+pub(crate) struct Parts<C> {
+    pub(crate) road: C,
+    pub(crate) pace: Pace,
+    pub(crate) port: u16,
+    pub(crate) running: Running,
+    pub(crate) recorder: Recorder,
+    pub(crate) faults: FaultTable,
+    pub(crate) arrangement: Arrangement,
+}
+
+impl<C: Road> Sockets<C> {
+    /// The world at its beginning; must be called inside a runtime.
+    pub(crate) fn new(parts: Parts<C>) -> Self {
+        let Parts { road, pace, port, running, recorder, faults, arrangement } = parts;
+        let bell = Bell::default();
+        let ring = bell.clone();
+        recorder.on_raw(Box::new(move |_entry| ring.ring()));
+        let book = RawBook::new(&arrangement);
+        let ledger = Ledger::default();
+        let clients = arrangement
+            .clients
+            .into_iter()
+            .map(|(name, plan)| {
+                let actor = ClientActor::new(&name, plan, port);
+                ledger.begin(&actor.notes.lock().unwrap_or_else(PoisonError::into_inner));
+                (name, actor)
+            })
+            .collect();
+        Self {
+            road,
+            pace,
+            port,
+            begin: Instant::now(),
+            running,
+            recorder,
+            faults,
+            bell,
+            ledger,
+            clients,
+            raws: BTreeMap::new(),
+            raw_knives: BTreeMap::new(),
+            book,
+            tasks: JoinSet::new(),
+        }
+    }
+
+    fn client(&self, actor: &str) -> Result<&ClientActor, Refusal> {
+        self.clients.get(actor).ok_or_else(|| Refusal::new(format!("there is no client called {actor}")))
+    }
+
+    fn raw_connection(&self, actor: &str, nth: Option<u32>) -> Option<&RawConnection> {
+        let connections = self.raws.get(actor)?;
+        match nth {
+            None => connections.last(),
+            Some(nth) => connections.get(usize::try_from(nth.checked_sub(1)?).ok()?),
+        }
+    }
+
+    fn start_client(&mut self, name: &str) -> Result<(), Refusal> {
+        let begin = self.begin;
+        let time: Watchglass = Arc::new(move || begin.elapsed());
+        let (bell, ledger, road, port) = (self.bell.clone(), self.ledger.clone(), self.road.clone(), self.port);
+        let Some(actor) = self.clients.get_mut(name) else {
+            return Err(Refusal::new(format!("there is no client called {name}")));
+        };
+        if actor.handle.is_some() {
+            return Err(Refusal::new(format!("{name} is running already")));
+        }
+        let store = Witness::new(actor.state.clone(), Arc::clone(&actor.notes), ledger, time, bell.clone());
+        let connector =
+            Dialer { road, port, headers: actor.plan.headers.clone(), knives: Arc::clone(&actor.knives) };
+        let setup = Setup::new(actor.plan.options.clone(), store, connector, actor.clock.clone()).invoke_handler(Puppet);
+        let mut handle = setup.spawn().map_err(|error| Refusal::new(format!("{name} did not start: {error}")))?;
+        if let Some(events) = handle.events() {
+            self.tasks.spawn(listen(events, actor.reports.clone(), bell.clone()));
+        }
+        self.tasks.spawn(watch(handle.snapshot(), bell));
+        actor.handle = Some(handle);
+        Ok(())
+    }
+
+    fn open_raw(&mut self, name: &str) -> Result<(), Refusal> {
+        let plan = self.book.plan(name).ok_or_else(|| Refusal::new(format!("there is no actor called {name}")))?;
+        let knife = Knife::default();
+        let (road, headers, cut) = (self.road.clone(), plan.headers.clone(), knife.clone());
+        let connect = async move {
+            let stream = road.open().await?;
+            Ok(Tether::new(stream, &headers, cut))
+        };
+        let origin = plan.origin.clone();
+        let url = format!("ws://localhost:{}", self.port);
+        let connection = RawConnection::open(&mut self.tasks, connect, &url, origin, self.bell.clone());
+        self.raws.entry(name.to_owned()).or_default().push(connection);
+        self.raw_knives.entry(name.to_owned()).or_default().push(knife);
+        Ok(())
+    }
+}
+
+impl ClientActor {
+    fn new(name: &str, mut plan: ClientPlan, port: u16) -> Self {
+        for record in &mut plan.state.registry.gateways {
+            record.url = format!("ws://localhost:{port}");
+        }
+        let clock = Clock::starting_at(VIRTUAL_EPOCH);
+        clock.shift_wall(plan.offset_ms);
+        Self {
+            state: MemoryState::new(plan.state.clone()),
+            notes: Arc::new(Mutex::new(StoreNotes::new(name, &plan.state))),
+            clock,
+            knives: Knives::default(),
+            reports: Reports::default(),
+            handle: None,
+            plan,
+        }
+    }
+}
+
+async fn listen(mut events: tokio::sync::mpsc::Receiver<ClientEvent>, reports: Reports, bell: Bell) {
+    while let Some(event) = events.recv().await {
+        reports.push(event);
+        bell.ring();
+    }
+}
+
+async fn watch(mut snapshot: tokio::sync::watch::Receiver<client_core::Snapshot>, bell: Bell) {
+    while snapshot.changed().await.is_ok() {
+        bell.ring();
+    }
+}
+
+/// Opens streams for one client.
+struct Dialer<C> {
+    road: C,
+    port: u16,
+    headers: Vec<String>,
+    knives: Knives,
+}
+
+impl<C: Road> Connector for Dialer<C> {
+    type Stream = Tether<C::Stream>;
+
+    async fn connect(&self, url: &str) -> io::Result<Self::Stream> {
+        // Nobody but the gateway listens in a world: any other port refuses, any host is this machine.
+        if !url.contains(&format!(":{}", self.port)) {
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
+        let stream = self.road.open().await?;
+        let knife = Knife::default();
+        self.knives.lock().unwrap_or_else(PoisonError::into_inner).push(knife.clone());
+        Ok(Tether::new(stream, &self.headers, knife))
+    }
+}
+
+impl<C: Road> World for Sockets<C> {
+    fn now(&self) -> Duration {
+        self.begin.elapsed()
+    }
+
+    fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    fn url(&self) -> String {
+        format!("ws://localhost:{}", self.port)
+    }
+
+    fn pulse(&self) -> u64 {
+        self.bell.strokes()
+    }
+
+    async fn settle(&mut self) {
+        let patience = Instant::now() + SETTLING;
+        loop {
+            let heard = self.bell.strokes();
+            let quiet = timeout_at(Instant::now() + SETTLED, self.bell.after(heard)).await.is_err();
+            let over = self.pace == Pace::Real && Instant::now() >= patience;
+            if quiet || over {
+                return;
+            }
+        }
+    }
+
+    async fn wait(&mut self, seen: u64, deadline: Duration) {
+        // Coming too late is what the caller asks for.
+        drop(timeout_at(self.begin + deadline, self.bell.after(seen)).await);
+    }
+
+    async fn pass(&mut self, until: Duration) {
+        sleep_until(self.begin + until).await;
+    }
+
+    async fn start(&mut self, actor: &str) -> Result<(), Refusal> {
+        if self.clients.contains_key(actor) {
+            self.start_client(actor)?;
+            return self.intend(actor, Intent::Connect).await;
+        }
+        self.open_raw(actor)
+    }
+
+    async fn stop(&mut self, actor: &str) -> Result<(), Refusal> {
+        if let Some(client) = self.clients.get_mut(actor) {
+            let Some(handle) = client.handle.take() else {
+                return Err(Refusal::new(format!("{actor} is not running")));
+            };
+            handle.shutdown().await;
+            return Ok(());
+        }
+        for connection in self.raws.entry(actor.to_owned()).or_default() {
+            let farewell = RawMessage::Close { code: 1000, reason: String::new() };
+            if connection.phase() == Phase::Open && !connection.send(farewell).await {
+                tracing::debug!("a raw connection ended before its farewell");
+            }
+        }
+        Ok(())
+    }
+
+    async fn intend(&mut self, actor: &str, intent: Intent) -> Result<(), Refusal> {
+        let client = self.client(actor)?;
+        let Some(handle) = &client.handle else { return Err(Refusal::new(format!("{actor} is not running"))) };
+        handle.intent(intent).await.map_err(|error| Refusal::new(error.to_string()))
+    }
+
+    async fn send(&mut self, actor: &str, nth: Option<u32>, message: RawMessage) -> Result<(), Refusal> {
+        let Some(connection) = self.raw_connection(actor, nth) else {
+            return Err(Refusal::new(format!("{actor} has no connection")));
+        };
+        if connection.send(message).await {
+            Ok(())
+        } else {
+            Err(Refusal::new(format!("the connection of {actor} is over")))
+        }
+    }
+
+    fn raw(&self, actor: &str, nth: Option<u32>) -> (RawPhase, Option<String>) {
+        match self.raw_connection(actor, nth) {
+            None => (RawPhase::None, None),
+            Some(connection) => {
+                let phase = match connection.phase() {
+                    Phase::Opening => RawPhase::Opening,
+                    Phase::Open => RawPhase::Open,
+                    Phase::Ended => RawPhase::Ended,
+                };
+                (phase, connection.nonce())
+            }
+        }
+    }
+
+    fn sever(&mut self, actor: &str, severing: Severing) -> Result<(), Refusal> {
+        let knives = match self.clients.get(actor) {
+            Some(client) => std::mem::take(&mut *client.knives.lock().unwrap_or_else(PoisonError::into_inner)),
+            None => self.raw_knives.remove(actor).unwrap_or_default(),
+        };
+        if knives.is_empty() {
+            return Err(Refusal::new(format!("{actor} has no connection")));
+        }
+        knives.iter().for_each(|knife| knife.cut(severing));
+        Ok(())
+    }
+
+    async fn control(&mut self, control: Control) -> Result<Value, Refusal> {
+        self.running.control(control).await.map_err(|error| Refusal::new(error.to_string()))
+    }
+
+    async fn install(&mut self, fault: FaultSpec) {
+        // The id is not needed: a script heals by name.
+        let _id = self.faults.install(fault);
+    }
+
+    async fn heal(&mut self, name: FaultName) -> bool {
+        self.faults.heal(name) > 0
+    }
+
+    async fn start_gateway(&mut self) -> Result<(), Refusal> {
+        self.control(Control::Start).await.map(drop)
+    }
+
+    async fn stop_gateway(&mut self) -> Result<(), Refusal> {
+        self.control(Control::Halt).await.map(drop)
+    }
+
+    fn shift_clock(&mut self, actor: &str, by_ms: i64) -> Result<(), Refusal> {
+        match self.clients.get(actor) {
+            Some(client) => client.clock.shift_wall(by_ms),
+            None => self.book.shift(actor, by_ms),
+        }
+        Ok(())
+    }
+
+    async fn view(&mut self) -> Value {
+        let view = self.running.view().await;
+        view.and_then(|view| serde_json::to_value(view).ok()).unwrap_or_default()
+    }
+
+    fn snapshot(&self, actor: &str) -> Option<Value> {
+        let handle = self.clients.get(actor)?.handle.as_ref()?;
+        serde_json::to_value(&*handle.snapshot().borrow()).ok()
+    }
+
+    fn durable(&self, actor: &str) -> Option<client_core::DurableState> {
+        Some(self.clients.get(actor)?.state.read())
+    }
+
+    fn reports(&self, actor: &str) -> Vec<ClientEvent> {
+        self.clients.get(actor).map(|client| client.reports.all()).unwrap_or_default()
+    }
+
+    fn stores(&self) -> Vec<StoreNote> {
+        self.ledger.notes()
+    }
+
+    async fn finish(mut self) -> Ending {
+        for client in self.clients.values_mut() {
+            if let Some(handle) = client.handle.take() {
+                handle.shutdown().await;
+            }
+        }
+        self.raws.clear();
+        self.tasks.shutdown().await;
+        self.running.stop().await;
+        Ending::default()
+    }
+}

@@ -1,0 +1,93 @@
+//! What clients report and store, seen from outside.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use client_core::{ClientEvent, DurableState, StoreError, StoreOp};
+use gateway_client::{LoadError, MemoryState, MemoryStore, Store};
+
+use super::bell::Bell;
+use crate::judge::durable::StoreNotes;
+use crate::judge::record::StoreNote;
+
+/// Reads the time of the run.
+pub(crate) type Watchglass = Arc<dyn Fn() -> Duration + Send + Sync>;
+
+/// Shared by every client of a run.
+#[derive(Clone, Default)]
+pub(crate) struct Ledger {
+    notes: Arc<Mutex<Vec<StoreNote>>>,
+}
+
+impl Ledger {
+    fn lock(&self) -> MutexGuard<'_, Vec<StoreNote>> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Every note so far.
+    pub(crate) fn notes(&self) -> Vec<StoreNote> {
+        self.lock().clone()
+    }
+
+    /// Where a client begins.
+    pub(crate) fn begin(&self, notes: &StoreNotes) {
+        self.lock().extend(notes.beginning());
+    }
+}
+
+/// A memory store that notes what comes and goes.
+pub(crate) struct Witness {
+    store: MemoryStore,
+    notes: Arc<Mutex<StoreNotes>>,
+    ledger: Ledger,
+    time: Watchglass,
+    bell: Bell,
+}
+
+impl Witness {
+    /// A store over `state`.
+    pub(crate) fn new(
+        state: MemoryState,
+        notes: Arc<Mutex<StoreNotes>>,
+        ledger: Ledger,
+        time: Watchglass,
+        bell: Bell,
+    ) -> Self {
+        Self { store: MemoryStore::over(state), notes, ledger, time, bell }
+    }
+}
+
+impl Store for Witness {
+    fn apply(&mut self, op: &StoreOp) -> Result<(), StoreError> {
+        let result = self.store.apply(op);
+        if result.is_ok() {
+            let t_us = u64::try_from((self.time)().as_micros()).unwrap_or(u64::MAX);
+            let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner).of(t_us, op);
+            self.ledger.lock().extend(notes);
+            self.bell.ring();
+        }
+        result
+    }
+
+    fn load(&self) -> Result<DurableState, LoadError> {
+        self.store.load()
+    }
+}
+
+/// What one client has said, oldest first.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reports {
+    events: Arc<Mutex<Vec<ClientEvent>>>,
+}
+
+impl Reports {
+    /// One more.
+    pub(crate) fn push(&self, event: ClientEvent) {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> Vec<ClientEvent> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
