@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
@@ -22,6 +22,10 @@ const BACKLOG: usize = 128;
 
 /// The port in addresses of this net. Nothing listens on it outside.
 const PORT: u16 = 18_789;
+
+/// The range from which a system takes the ports of clients.
+const FIRST_EPHEMERAL_PORT: u16 = 49_152;
+const EPHEMERAL_PORTS: u16 = 16_384;
 
 /// A net with one gateway. Cloning shares it.
 ///
@@ -120,7 +124,7 @@ impl MemoryNet {
         }
         let (client, gateway) = MemoryStream::pair();
         state.connected = state.connected.wrapping_add(1);
-        let port = 49_152 | (state.connected & 0x3fff);
+        let port = FIRST_EPHEMERAL_PORT + state.connected % EPHEMERAL_PORTS;
         state
             .waiting
             .push_back((gateway, SocketAddr::new(ip, port)));
@@ -146,18 +150,16 @@ pub struct MemoryListener {
 }
 
 impl MemoryListener {
-    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<(MemoryStream, SocketAddr)> {
+    fn poll_accept(&self, cx: &Context<'_>) -> Poll<(MemoryStream, SocketAddr)> {
         let mut state = self.queue.lock();
         if state.listener != Some(self.id) {
             return Poll::Pending;
         }
-        match state.waiting.pop_front() {
-            Some(accepted) => Poll::Ready(accepted),
-            None => {
-                state.acceptor = Some(cx.waker().clone());
-                Poll::Pending
-            }
+        if let Some(accepted) = state.waiting.pop_front() {
+            return Poll::Ready(accepted);
         }
+        state.acceptor = Some(cx.waker().clone());
+        Poll::Pending
     }
 }
 
@@ -232,16 +234,12 @@ impl AsyncRead for MemoryStream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        let poll = Pin::new(&mut self.inner).poll_read(cx, buf);
-        match poll {
-            Poll::Ready(Ok(())) if buf.filled().len() == before && buf.remaining() > 0 => {
-                if self.was_reset() {
-                    return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
-                }
-                Poll::Ready(Ok(()))
-            }
-            other => other,
+        ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+        let is_end = buf.filled().len() == before && buf.remaining() > 0;
+        if is_end && self.was_reset() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::message::WireMessage;
 use crate::spec::FaultSpec;
 
 /// Decides the fate of messages of one connection. Of several rules the first fate other than `Pass` wins.
-pub trait Rule: Send {
+pub trait Rule: Send + Sync {
     /// Called for each message that enters the link.
     fn on_message(&mut self, now: Now, message: &InFlight<'_>) -> Fate;
 

@@ -119,6 +119,14 @@ impl StreamControl {
         }
     }
 
+    /// Drops a stream, but not before the stall is over.
+    fn end<S: Carrier>(&self, stream: S) {
+        let mut state = self.lock();
+        if state.effect.stall_write {
+            state.buried = Some(Box::new(stream));
+        }
+    }
+
     fn is_active(&self) -> bool {
         self.0.is_active.load(Ordering::Acquire)
     }
@@ -164,15 +172,22 @@ impl<S: Carrier> FaultStream<S> {
         self.inner.as_ref()
     }
 
-    /// Applies a cut. Returns the error that reads and writes give after a reset.
-    fn apply_cut(&mut self, cx: &mut Context<'_>, cut: Option<StreamCut>) -> io::Result<()> {
+    /// Applies a cut. Returns the error that reads and writes give after a reset. During a stall the peer sees
+    /// nothing of it.
+    fn apply_cut(
+        &mut self,
+        cx: &mut Context<'_>,
+        cut: Option<StreamCut>,
+        is_muffled: bool,
+    ) -> io::Result<()> {
         match cut {
             Some(StreamCut::Reset) => {
                 if let Some(mut inner) = self.inner.take() {
                     inner.abort();
+                    self.control.end(inner);
                 }
             }
-            Some(StreamCut::Fin) if !self.has_finished => {
+            Some(StreamCut::Fin) if !self.has_finished && !is_muffled => {
                 if let Some(inner) = &mut self.inner {
                     self.has_finished = Pin::new(inner).poll_shutdown(cx).is_ready();
                 }
@@ -206,7 +221,7 @@ impl<S: Carrier> AsyncRead for FaultStream<S> {
             let (cut, effect) = (state.cut, state.effect);
             state.reader = Some(cx.waker().clone());
             drop(state);
-            this.apply_cut(cx, cut)?;
+            this.apply_cut(cx, cut, effect.stall_write)?;
             if effect.stall_read {
                 return Poll::Pending;
             }
@@ -260,7 +275,7 @@ impl<S: Carrier> AsyncWrite for FaultStream<S> {
             let (cut, effect, is_muted) = (state.cut, state.effect, state.is_muted);
             state.writer = Some(cx.waker().clone());
             drop(state);
-            this.apply_cut(cx, cut)?;
+            this.apply_cut(cx, cut, effect.stall_write)?;
             if cut == Some(StreamCut::Fin) {
                 return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
             }
@@ -301,7 +316,7 @@ impl<S: Carrier> AsyncWrite for FaultStream<S> {
             let (cut, effect, is_muted) = (state.cut, state.effect, state.is_muted);
             state.writer = Some(cx.waker().clone());
             drop(state);
-            this.apply_cut(cx, cut)?;
+            this.apply_cut(cx, cut, effect.stall_write)?;
             if is_muted || this.has_finished {
                 return Poll::Ready(Ok(()));
             }
@@ -321,13 +336,10 @@ impl<S: Carrier> Drop for FaultStream<S> {
         let Some(mut inner) = self.inner.take() else {
             return;
         };
-        let mut state = self.control.lock();
-        if state.cut == Some(StreamCut::Reset) {
+        if self.control.lock().cut == Some(StreamCut::Reset) {
             inner.abort();
         }
-        if state.effect.stall_write {
-            state.buried = Some(Box::new(inner));
-        }
+        self.control.end(inner);
     }
 }
 

@@ -141,9 +141,14 @@ impl Wire {
         self.is_cut
     }
 
-    /// Records that the connection was accepted and upgraded.
+    /// Records that the connection was accepted and upgraded. A text `actor` in `data` names the party behind it.
     pub fn opened(&self, now: Now, data: Value) {
-        self.record(Draft::new(micros(now), Kind::Open).data(data));
+        let draft = Draft::new(micros(now), Kind::Open);
+        let draft = match data.get("actor").and_then(Value::as_str) {
+            Some(actor) => draft.actor(actor),
+            None => draft,
+        };
+        self.record(draft.data(data));
     }
 
     /// Records that the stream ended in order; `dir` is the half that ended.
