@@ -33,6 +33,18 @@ pub enum ErrorKind {
     Unknown,
 }
 
+impl ErrorKind {
+    /// A socket that could not be opened failed on the network, unless its text says something better.
+    #[must_use]
+    pub fn or_network(self) -> Self {
+        if self == Self::Unknown {
+            Self::Network
+        } else {
+            self
+        }
+    }
+}
+
 /// Classifies by text alone; the first row that matches wins.
 ///
 /// ```

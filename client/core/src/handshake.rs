@@ -156,7 +156,7 @@ impl ConnectParts<'_> {
         let mut auth = AuthParams::default();
         match self.source {
             CredentialSource::OperatorToken | CredentialSource::NodeToken => {
-                auth.device_token = secret
+                auth.device_token = secret;
             }
             CredentialSource::BootstrapToken => auth.bootstrap_token = secret,
             CredentialSource::SharedToken => auth.token = secret,

@@ -74,6 +74,10 @@ const COMPANION: &[(&str, &[&str])] = &[
 /// Everything a client is told once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches of a configuration, independent of each other"
+)]
 pub struct ClientOptions {
     /// Which generation of the client this is.
     pub policy: Policy,

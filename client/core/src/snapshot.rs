@@ -112,6 +112,10 @@ pub struct CredentialSnapshot {
 /// The gateway in use.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "presence flags of a JSON report"
+)]
 pub struct GatewaySnapshot {
     /// Record id.
     pub id: String,

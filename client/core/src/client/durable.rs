@@ -208,9 +208,9 @@ impl Client {
             }
             StoreOp::ClearAllTokens { gateway_id } => {
                 if let Some(identity) = identities.get_mut(gateway_id) {
-                    Role::ALL
-                        .into_iter()
-                        .for_each(|role| identity.set_token(role, None, None));
+                    for role in Role::ALL {
+                        identity.set_token(role, None, None);
+                    }
                 }
             }
         }

@@ -7,12 +7,12 @@ use gateway_protocol::{Role, SignatureVersion};
 
 use crate::backoff::Backoff;
 use crate::classify::ErrorKind;
-use crate::client::Client;
 use crate::client::connection::{Connection, Phase, Retry, Slot};
 use crate::client::durable::{After, RegistryAfter, RegistryChange};
 use crate::client::report::{NodeRole, OperatorRole};
 use crate::client::socket::DEFAULT_SILENCE;
 use crate::client::timers::Timers;
+use crate::client::{Bootstrap, Client};
 use crate::credential::{Credential, CredentialSource, Resolution};
 use crate::event::{ClientEvent, DiagnosticCategory as Category, PairingStatus};
 use crate::identity::IDENTITY_RECOVERY;
@@ -328,7 +328,7 @@ impl Client {
                     .state
                     .identities
                     .get(&gateway_id)
-                    .is_some_and(|it| it.has_any_token());
+                    .is_some_and(crate::identity::Identity::has_any_token);
                 self.disconnect();
                 if *clear_tokens && has_tokens {
                     self.wait_for(Step::Clearing(then));
@@ -417,7 +417,11 @@ impl Client {
                 found.status, found.fallback_used
             )),
         );
-        self.used_bootstrap = bootstrap;
+        self.bootstrap = if bootstrap {
+            Bootstrap::Redeeming
+        } else {
+            Bootstrap::NotUsed
+        };
         let v2 = record.starts_with_v2() || bootstrap || self.options.force_v2_signature;
         self.operator =
             Some(self.new_connection(Slot::Operator, &record.id, target, credential, v2));
@@ -525,8 +529,7 @@ impl Client {
             ..NodeRole::new(self.node_role.enabled)
         };
         self.auto_approval.reset();
-        self.used_bootstrap = false;
-        self.post_bootstrap_scheduled = false;
+        self.bootstrap = Bootstrap::NotUsed;
         self.gateway_id = None;
         debug_assert_eq!(self.node_role.pairing, PairingStatus::Unknown);
     }

@@ -78,9 +78,7 @@ pub struct Client {
     node_role: NodeRole,
     /// Gateway of the current lifecycle.
     gateway_id: Option<String>,
-    /// The operator attempt of this lifecycle redeems a bootstrap token.
-    used_bootstrap: bool,
-    post_bootstrap_scheduled: bool,
+    bootstrap: Bootstrap,
     /// Use the bootstrap token of this record for exactly one connect. ref: §15
     force_bootstrap: Option<String>,
     user_disconnected: bool,
@@ -99,6 +97,17 @@ pub struct Client {
     /// Memory of the mutants that repeat something.
     first_nonce: Option<String>,
     first_request_id: Option<String>,
+}
+
+/// Whether the operator attempt of this lifecycle redeems a bootstrap token. ref: client-behaviour.md §17.3
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bootstrap {
+    /// It does not.
+    NotUsed,
+    /// It does, and nothing durable came of it yet.
+    Redeeming,
+    /// The reconnect with what is durable has been scheduled.
+    HandedOver,
 }
 
 impl Client {
@@ -122,8 +131,7 @@ impl Client {
             operator_role: OperatorRole::default(),
             node_role,
             gateway_id: None,
-            used_bootstrap: false,
-            post_bootstrap_scheduled: false,
+            bootstrap: Bootstrap::NotUsed,
             force_bootstrap: None,
             user_disconnected: false,
             recovered: BTreeSet::new(),

@@ -120,10 +120,7 @@ impl Client {
         if self.node_role.state == NodeState::PairingRequired {
             return;
         }
-        let kind = match classify_text(error) {
-            ErrorKind::Unknown => ErrorKind::Network,
-            kind => kind,
-        };
+        let kind = classify_text(error).or_network();
         self.node_failed(error, kind);
         self.node_trigger(NodeTrigger::Error);
     }

@@ -33,10 +33,7 @@ impl Client {
         if self.operator_is_pairing() {
             return;
         }
-        let kind = match classify_text(error) {
-            ErrorKind::Unknown => ErrorKind::Network,
-            kind => kind,
-        };
+        let kind = classify_text(error).or_network();
         self.operator_failed(error, kind);
         self.operator_trigger(OperatorTrigger::WebSocketError);
     }
@@ -115,7 +112,7 @@ impl Client {
             Verdict::Terminal | Verdict::SignatureInvalid => self.operator_terminal(refusal),
             Verdict::PairingRejected => self.operator_rejected(refusal),
             Verdict::Other if self.options.has(Mutation::StartingIsFatal) => {
-                self.operator_terminal(refusal)
+                self.operator_terminal(refusal);
             }
             Verdict::Other => {
                 // The socket's fate decides; the text is kept so that a watcher sees why nothing connects.

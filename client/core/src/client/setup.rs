@@ -125,7 +125,7 @@ impl Client {
             .state
             .identities
             .get(&record.id)
-            .is_some_and(|it| it.has_any_token());
+            .is_some_and(crate::identity::Identity::has_any_token);
         if paired {
             return self.validate_first(record, url, token);
         }

@@ -20,7 +20,7 @@ use crate::refusal::Refusal;
 use crate::state::{NodeTrigger, OperatorTrigger};
 
 /// Silence limit while a hello-ok has not told the tick interval.
-pub(super) const DEFAULT_SILENCE: Duration = Duration::from_secs(60);
+pub(super) const DEFAULT_SILENCE: Duration = Duration::from_mins(1);
 
 impl Client {
     /// Opens the next socket of a connection.
@@ -44,7 +44,7 @@ impl Client {
             role: slot.role(),
             url: target.socket_url(),
             origin: target.origin(),
-            basic: target.userinfo.clone().map(|text| {
+            basic: target.userinfo.map(|text| {
                 if text.contains(':') {
                     text
                 } else {
@@ -209,7 +209,7 @@ impl Client {
         let payload = frame.get("payload").unwrap_or(&Value::Null);
         match name("type") {
             "event" if name("event") == "connect.challenge" => {
-                self.on_challenge(slot, socket, payload)
+                self.on_challenge(slot, socket, payload);
             }
             "event" => self.on_event(slot, socket, name("event"), payload),
             "res" => self.on_response(slot, socket, &frame),
@@ -330,7 +330,7 @@ impl Client {
         let payload = frame.get("payload").unwrap_or(&Value::Null);
         let phase = self.connection(slot).map(|it| &it.phase);
         let correlated = matches!(phase, Some(Phase::Asked { request_id, .. }) if request_id == id);
-        let handshaking = matches!(phase, Some(Phase::Asked { .. } | Phase::Open { .. }));
+        let handshaking = matches!(phase, Some(Phase::Asked { .. }));
         let lenient = handshaking && !self.options.policy.correlates_hello();
         if ok && is_hello(payload) {
             if correlated || lenient {

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use gateway_protocol::{DeviceToken, Role};
 
-use crate::client::Client;
 use crate::client::connection::Slot;
 use crate::client::durable::{After, RegistryAfter, RegistryChange};
 use crate::client::timers::Timer;
+use crate::client::{Bootstrap, Client};
 use crate::event::{ClientEvent, DiagnosticCategory as Category};
 use crate::hello::Issued;
 use crate::identity::normalize_scopes;
@@ -131,7 +131,7 @@ impl Client {
 
     /// The bootstrap connect has done its work: reconnect with what is durable now. ref: §17.3
     fn reconnect_after_bootstrap(&mut self, role: Role) {
-        if !self.used_bootstrap || self.post_bootstrap_scheduled {
+        if self.bootstrap != Bootstrap::Redeeming {
             return;
         }
         let has_operator = self
@@ -145,7 +145,7 @@ impl Client {
             Role::Node => !has_operator && has_shared,
         };
         if due && let Some(gateway_id) = self.gateway_id.clone() {
-            self.post_bootstrap_scheduled = true;
+            self.bootstrap = Bootstrap::HandedOver;
             self.remember_v2(&gateway_id);
             self.diagnose(
                 Category::Credential,
@@ -218,7 +218,7 @@ impl Client {
     pub(super) fn recover_operator_token(&mut self) {
         match self.recovery_fallback(Role::Operator, Slot::Operator) {
             Ok((gateway_id, fallback)) => {
-                self.clear_token_to_recover(gateway_id, Role::Operator, fallback)
+                self.clear_token_to_recover(gateway_id, Role::Operator, fallback);
             }
             Err(why) => self.diagnose(
                 Category::Credential,
@@ -239,7 +239,7 @@ impl Client {
         };
         match outcome {
             Ok((gateway_id, fallback)) => {
-                self.clear_token_to_recover(gateway_id, Role::Node, fallback)
+                self.clear_token_to_recover(gateway_id, Role::Node, fallback);
             }
             Err(why) => self.diagnose(
                 Category::Credential,

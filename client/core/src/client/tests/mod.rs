@@ -1,5 +1,11 @@
 //! A bench for the client: its shell, its disk and its gateway, all scripted, all in one thread.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    clippy::wildcard_enum_match_arm,
+    reason = "a scripted gateway reads best with json!() as arguments, and a test looks for one event"
+)]
+
 mod bootstrap;
 mod connect;
 mod invokes;
@@ -349,7 +355,7 @@ pub(super) fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// NOT_PAIRED as both roles understand it.
+/// `NOT_PAIRED` as both roles understand it.
 pub(super) fn not_paired(request_id: &str) -> Value {
     json!({"code": "NOT_PAIRED", "message": "pairing required: device is not approved yet",
         "details": {"code": "PAIRING_REQUIRED", "reason": "not-paired", "requestId": request_id}})

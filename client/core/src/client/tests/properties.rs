@@ -63,76 +63,65 @@ fn user(n: u8) -> Intent {
 }
 
 fn touch(bench: &mut Bench, socket: SocketId, what: u8) {
-    let answer = |bench: &Bench, outcome: Value| {
-        let last = bench.sockets[&socket]
-            .sent
-            .iter()
-            .rev()
-            .find(|frame| frame["type"] == "req");
-        let id = last.map_or(json!("none"), |frame| frame["id"].clone());
-        let mut frame = json!({"type": "res", "id": id});
-        for (key, value) in outcome.as_object().unwrap() {
-            frame[key] = value.clone();
-        }
-        frame
-    };
-    let hello = |auth: Value| json!({"ok": true, "payload": {"type": "hello-ok", "auth": auth}});
-    let refusal = |error: Value| json!({"ok": false, "error": error});
-    let frame = match what {
-        0 | 1 => return bench.input(Input::Opened { socket }),
-        2 | 3 => return bench.event(socket, "connect.challenge", json!({"nonce": "n", "ts": 5})),
-        4 => answer(bench, hello(admin("op"))),
-        5 => answer(bench, hello(json!({"deviceToken": "nd"}))),
-        6 => answer(
-            bench,
-            hello(
-                json!({"deviceTokens": [{"role": "operator", "deviceToken": "o2"}, {"role": "node", "deviceToken": "n2"}]}),
-            ),
-        ),
-        7 => answer(bench, refusal(not_paired("r-1"))),
-        8 => answer(
-            bench,
-            refusal(unauthorized(
-                "AUTH_DEVICE_TOKEN_MISMATCH",
-                "device token mismatch",
-            )),
-        ),
-        9 => answer(
-            bench,
-            refusal(unauthorized(
-                "DEVICE_AUTH_SIGNATURE_INVALID",
-                "device signature invalid",
-            )),
-        ),
-        10 => answer(bench, json!({"ok": true, "payload": {}})),
-        11 | 12 => {
-            bench.end(socket, "gateway".into());
-            return bench.input(Input::Closed {
-                socket,
-                code: Some(1012),
-                reason: "service restart".into(),
-            });
-        }
+    let own = identity(None, None).device_id;
+    match what {
+        0 | 1 => bench.input(Input::Opened { socket }),
+        2 | 3 => bench.event(socket, "connect.challenge", json!({"nonce": "n", "ts": 5})),
+        4..=10 => answer(bench, socket, &answers()[usize::from(what) - 4]),
+        11 | 12 => bench.closed(socket, 1012, "service restart"),
         13 => {
             bench.end(socket, "failed".into());
-            return bench.input(Input::OpenFailed {
+            bench.input(Input::OpenFailed {
                 socket,
                 error: "refused".into(),
             });
         }
         14 => {
-            let own = identity(None, None).device_id;
             let payload = json!({"deviceId": own, "requestId": "r-1", "decision": "approved"});
-            return bench.event(socket, "device.pair.resolved", payload);
+            bench.event(socket, "device.pair.resolved", payload);
         }
-        _ => {
-            return bench.event(
-                socket,
-                "node.invoke.request",
-                json!({"id": "i-1", "command": "camera.clip"}),
-            );
-        }
-    };
+        _ => bench.event(
+            socket,
+            "node.invoke.request",
+            json!({"id": "i-1", "command": "camera.clip"}),
+        ),
+    }
+}
+
+fn answers() -> [Value; 7] {
+    let hello = |auth: Value| json!({"ok": true, "payload": {"type": "hello-ok", "auth": auth}});
+    let refusal = |error: Value| json!({"ok": false, "error": error});
+    let both =
+        json!([{"role": "operator", "deviceToken": "o2"}, {"role": "node", "deviceToken": "n2"}]);
+    [
+        hello(admin("op")),
+        hello(json!({"deviceToken": "nd"})),
+        hello(json!({ "deviceTokens": both })),
+        refusal(not_paired("r-1")),
+        refusal(unauthorized(
+            "AUTH_DEVICE_TOKEN_MISMATCH",
+            "device token mismatch",
+        )),
+        refusal(unauthorized(
+            "DEVICE_AUTH_SIGNATURE_INVALID",
+            "device signature invalid",
+        )),
+        json!({"ok": true, "payload": {}}),
+    ]
+}
+
+/// Answers the last request of this socket, or one that never was.
+fn answer(bench: &mut Bench, socket: SocketId, outcome: &Value) {
+    let last = bench.sockets[&socket]
+        .sent
+        .iter()
+        .rev()
+        .find(|frame| frame["type"] == "req");
+    let id = last.map_or_else(|| json!("none"), |frame| frame["id"].clone());
+    let mut frame = json!({"type": "res", "id": id});
+    for (key, value) in outcome.as_object().unwrap() {
+        frame[key] = value.clone();
+    }
     bench.text(socket, &frame);
 }
 

@@ -103,11 +103,10 @@ fn only_a_safe_endpoint_gets_the_fallback(
 }
 
 #[rstest]
-#[case(Policy::Hardened, None, true)]
-#[case(Policy::Pr741, Some("only shared"), false)]
+#[case(Policy::Hardened, true)]
+#[case(Policy::Pr741, false)]
 fn the_older_client_needs_a_bootstrap_token_to_recover(
     #[case] policy: Policy,
-    #[case] _why: Option<&str>,
     #[case] recovers: bool,
 ) {
     let mut bench = Bench::new(policy, local(Some("s"), None));
