@@ -58,7 +58,7 @@ impl Gateway {
     fn device_approve(&mut self, now: UnixMillis, call: &Call) -> Result<Value, ErrorShape> {
         let id = call.text("requestId");
         let Some(pending) = self.pending_devices.find(id) else { return Err(invalid("unknown requestId")) };
-        check_may_approve(call, pending)?;
+        check_may_approve(call, pending, self.devices.find(&pending.device_id))?;
         self.approve_request(now, id, ApprovedVia::Owner).ok_or_else(|| invalid("unknown requestId"))
     }
 
@@ -301,13 +301,16 @@ impl Gateway {
     }
 }
 
-/// ref: gateway-behaviour.md §6.4
-fn check_may_approve(call: &Call, pending: &PendingDevice) -> Result<(), ErrorShape> {
+/// The approver must hold every operator scope that the new token will have: those asked for and those that the
+/// device has already. ref: gateway-behaviour.md §6.4; the second half seen with `openclaw devices approve` 2026.6.34.
+fn check_may_approve(call: &Call, pending: &PendingDevice, known: Option<&Device>) -> Result<(), ErrorShape> {
     let denied = || invalid("device pairing approval denied");
     if call.is_foreign(&pending.device_id) {
         return Err(denied());
     }
-    let missing = pending.scopes.iter().find(|scope| scope.starts_with("operator.") && !call.allows(scope));
+    let held = known.filter(|_| pending.roles.contains(&Role::Operator)).map(|device| device.token_scopes(Role::Operator));
+    let mut needed = pending.scopes.iter().chain(held.iter().flatten());
+    let missing = needed.find(|scope| scope.starts_with("operator.") && !call.allows(scope));
     if let Some(scope) = missing {
         return Err(invalid(&format!("missing scope: {scope}")));
     }
