@@ -85,8 +85,11 @@ impl Gateway {
     /// Decides which credential lets a client in. ref: gateway-behaviour.md §4.2
     pub(crate) fn authorize(&mut self, now: UnixMillis, attempt: &Attempt) -> Result<Granted, Refusal> {
         let offer = Offer::of(attempt.params.auth.as_ref());
-        // Without device and shared credential there is nothing to compare.
-        let nothing_shared = offer.token.is_none() && offer.password.is_none();
+        // Without device and shared credential there is nothing to compare. A blank one counts here (recording 201).
+        let auth = attempt.params.auth.as_ref();
+        let offered = |text: Option<&String>| text.is_some_and(|text| !text.is_empty());
+        let shared = auth.is_some_and(|auth| offered(auth.token.as_ref()) || offered(auth.password.as_ref()));
+        let nothing_shared = !shared;
         if attempt.device.is_none() && nothing_shared && self.config.auth.mode != AuthMode::None {
             return Err(handshake::device_required());
         }

@@ -58,6 +58,8 @@ mod platform;
 mod presence;
 mod profile;
 mod rate_limit;
+#[cfg(test)]
+mod replay;
 mod scripted;
 mod timers;
 mod view;
