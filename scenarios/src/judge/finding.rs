@@ -27,6 +27,25 @@ pub struct Finding {
     pub repeat: String,
 }
 
+impl Finding {
+    /// Passes every text that quotes something through `change`.
+    #[must_use]
+    pub(super) fn with_text(mut self, change: &mut impl FnMut(&str) -> String) -> Self {
+        self.summary = change(&self.summary);
+        let tails = self.last_frames.iter_mut().flat_map(|tail| tail.frames.iter_mut());
+        let lines = self.excerpt.iter_mut().chain(&mut self.evidence).chain(&mut self.believed);
+        for line in lines.chain(tails) {
+            *line = change(line);
+        }
+        if let Some(difference) = &mut self.difference {
+            difference.nearest = change(&difference.nearest);
+            difference.expected = change(&difference.expected);
+            difference.got = change(&difference.got);
+        }
+        self
+    }
+}
+
 /// A path at which two things differ.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Difference {

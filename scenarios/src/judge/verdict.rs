@@ -49,6 +49,23 @@ impl Verdict {
         }
     }
 
+    /// Passes every text through `change`: findings quote frames and scenario files, which may hold secrets.
+    #[must_use]
+    pub fn with_text(self, mut change: impl FnMut(&str) -> String) -> Self {
+        match self {
+            Self::Passed => Self::Passed,
+            Self::Failed(findings) => Self::Failed(
+                findings
+                    .into_iter()
+                    .map(|finding| finding.with_text(&mut change))
+                    .collect(),
+            ),
+            Self::Inconclusive { why } => Self::Inconclusive { why: change(&why) },
+            Self::Skipped { missing } => Self::Skipped { missing },
+            Self::Broken { what } => Self::Broken { what: change(&what) },
+        }
+    }
+
     /// Whether it passed.
     pub const fn is_passed(&self) -> bool {
         matches!(self, Self::Passed)
