@@ -9,7 +9,7 @@ use super::finding::{ConnectionTail, Difference, Finding};
 use super::invariant::{self, Evidence};
 use super::record::{EndOutcome, EndSection, Missed, Nearest, RunRecord, StepResult};
 use super::wire::{Wire, line, summary};
-use crate::scenario::{Scenario, Step};
+use crate::scenario::{Lapse, Scenario, Step};
 
 /// How many frames of each connection a finding shows.
 const TAIL: usize = 6;
@@ -59,7 +59,7 @@ impl<'a> Explainer<'a> {
             "expectation"
         };
         let mut finding = self.finding(rule, step.at.as_ref());
-        let waited = crate::scenario::Lapse(missed.waited);
+        let waited = rounded(missed.waited);
         finding.summary = match &step.value {
             Step::Expect(expect) => format!("{} did not come within {waited}", wanted(expect)),
             Step::Quiet(quiet) => format!(
@@ -333,6 +333,13 @@ impl<'a> Explainer<'a> {
         }
         lines
     }
+}
+
+/// A lapse without more digits than a person reads.
+fn rounded(waited: std::time::Duration) -> Lapse {
+    let millis = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
+    let step = if millis > 1_000 { 100 } else { 1 };
+    Lapse::millis(millis / step * step)
 }
 
 fn times(count: usize) -> String {
