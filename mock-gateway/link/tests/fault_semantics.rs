@@ -5,7 +5,6 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::unreachable,
-    clippy::expect_used,
     clippy::wildcard_enum_match_arm,
     reason = "a test fails by panicking, and this client knows a few frames only"
 )]

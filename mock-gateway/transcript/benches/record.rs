@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use transcript::{Direction, Draft, Header, Kind, Payload, Recorder, Redactor, Stage};
 
 fn frame(bytes: usize) -> String {
@@ -24,17 +24,43 @@ fn message(recorder: &Recorder, text: &str) {
     }
 }
 
+/// Messages per recorder: a run's worth, so that memory is used as in a run.
+const MESSAGES: u64 = 1000;
+
 fn record(c: &mut Criterion) {
     let text = frame(600);
-    let recorder = Recorder::in_memory(Header::new(1, "bench", "none"));
-    c.bench_function("record a 600-byte message, sent and delivered", |b| {
-        b.iter(|| message(&recorder, black_box(&text)));
+    let header = || Header::new(1, "bench", "none");
+    let mut group = c.benchmark_group("1000 messages of 600 bytes, sent and delivered");
+    group.throughput(Throughput::Elements(MESSAGES));
+    group.bench_function("recorded", |b| {
+        b.iter_batched(
+            || Recorder::in_memory(header()),
+            |recorder| fill(recorder, &text),
+            BatchSize::PerIteration,
+        );
     });
-    let recorder = Recorder::to_writer(Header::new(1, "bench", "none"), Box::new(std::io::sink()));
-    recorder.register_secret("shared-token", "a-shared-token-of-the-bench");
-    c.bench_function("stream a 600-byte message, sent and delivered", |b| {
-        b.iter(|| message(&recorder, black_box(&text)));
+    group.bench_function("streamed", |b| {
+        b.iter_batched(
+            || Recorder::to_writer(header(), Box::new(std::io::sink())),
+            |recorder| fill(recorder, &text),
+            BatchSize::PerIteration,
+        );
     });
+    group.bench_function("recorded, then redacted", |b| {
+        b.iter_batched(
+            || fill(Recorder::in_memory(header()), &text),
+            |recorder| recorder.transcript(),
+            BatchSize::PerIteration,
+        );
+    });
+    group.finish();
+}
+
+fn fill(recorder: Recorder, text: &str) -> Recorder {
+    for _ in 0..MESSAGES {
+        message(&recorder, black_box(text));
+    }
+    recorder
 }
 
 fn redact(c: &mut Criterion) {

@@ -50,6 +50,8 @@ pub struct Redactor {
     secrets: IndexMap<String, Secret>,
     counters: BTreeMap<String, u32>,
     needles: Needles,
+    /// The message of the last entry: its next entry, delivered after sent, shows it too.
+    last: Option<(Payload, Message)>,
 }
 
 impl Default for Redactor {
@@ -65,6 +67,7 @@ impl Redactor {
             secrets: IndexMap::new(),
             counters: BTreeMap::new(),
             needles: Needles::new(),
+            last: None,
         }
     }
 
@@ -112,8 +115,7 @@ impl Redactor {
     /// The redacted form of one entry.
     pub fn entry(&mut self, raw: &RawEntry) -> Entry {
         self.learn_entry(raw);
-        let message = raw.payload().map(|payload| self.message(payload));
-        self.assemble(raw, message)
+        self.known_entry(raw)
     }
 
     /// The redacted form of a whole run, with every secret learned before the first entry is made.
@@ -121,25 +123,28 @@ impl Redactor {
         for entry in raw {
             self.learn_entry(entry);
         }
-        let mut entries = Vec::with_capacity(raw.len());
-        let mut last: Option<(Payload, Message)> = None;
-        for entry in raw {
-            let message = entry.payload().map(|payload| match &last {
-                Some((known, message)) if known.is(payload) => message.clone(),
-                _ => {
-                    let message = self.message(payload);
-                    last = Some((payload.clone(), message.clone()));
-                    message
-                }
-            });
-            entries.push(self.assemble(entry, message));
-        }
-        entries
+        raw.iter().map(|entry| self.known_entry(entry)).collect()
+    }
+
+    fn known_entry(&mut self, raw: &RawEntry) -> Entry {
+        let message = raw.payload().map(|payload| match &self.last {
+            Some((known, message)) if known.is(payload) => message.clone(),
+            Some(_) | None => {
+                let message = self.message(payload);
+                self.last = Some((payload.clone(), message.clone()));
+                message
+            }
+        });
+        self.assemble(raw, message)
     }
 
     /// Learns the secrets of an entry without replacing anything.
     pub fn learn_entry(&mut self, raw: &RawEntry) {
-        if let Some(payload) = raw.payload() {
+        let is_known = |payload: &Payload| {
+            let last = self.last.as_ref();
+            last.is_some_and(|(known, _)| known.is(payload))
+        };
+        if let Some(payload) = raw.payload().filter(|payload| !is_known(payload)) {
             match payload.frame() {
                 Some(frame) => self.learn(frame),
                 None => {
@@ -272,6 +277,7 @@ impl Redactor {
             },
         );
         self.add_needles(index, kind, value);
+        self.last = None;
         if let Some(token) = text::inner_token(value) {
             self.learn_value("bootstrap-token", false, &token);
         }
