@@ -2,7 +2,9 @@
 //!
 //! ref: gateway-behaviour.md §2.3 (precedence), §4.3, §5, §6.2, §6.5
 
-use gateway_protocol::{CloseFrame, DetailCode, ErrorCode, ErrorShape, Now, Role, SecretKind, UnixMillis};
+use gateway_protocol::{
+    CloseFrame, DetailCode, ErrorCode, ErrorShape, Now, Role, SecretKind, UnixMillis,
+};
 use serde_json::Value;
 
 use crate::auth::Attempt;
@@ -42,7 +44,12 @@ struct Approved {
 
 impl Gateway {
     /// All checks of `connect`; the first that fails ends it.
-    pub(crate) fn admit(&mut self, now: Now, conn: u32, params: Option<&Value>) -> Result<Admitted, Refusal> {
+    pub(crate) fn admit(
+        &mut self,
+        now: Now,
+        conn: u32,
+        params: Option<&Value>,
+    ) -> Result<Admitted, Refusal> {
         let params = handshake::check_schema(self.profile, params)?;
         if self.is_starting(now) {
             return Err(handshake::starting());
@@ -52,10 +59,14 @@ impl Gateway {
         }
         handshake::check_protocol(self.profile, &params)?;
         let role = handshake::check_role(&params)?;
-        let Some(connection) = self.connections.get(&conn) else { return Err(handshake::not_connect()) };
+        let Some(connection) = self.connections.get(&conn) else {
+            return Err(handshake::not_connect());
+        };
         handshake::check_origin(&self.config, connection, &params)?;
         handshake::check_client_has_device(&params)?;
-        let nonce = connection.handshake().map_or("", |handshake| handshake.nonce.as_str());
+        let nonce = connection
+            .handshake()
+            .map_or("", |handshake| handshake.nonce.as_str());
         let device = identity::check(&params, nonce, now.wall)?;
         let attempt = Attempt {
             role,
@@ -72,7 +83,11 @@ impl Gateway {
     }
 
     /// ref: gateway-behaviour.md §4.3
-    fn admit_without_device(&self, attempt: Attempt, granted: Granted) -> Result<Admitted, Refusal> {
+    fn admit_without_device(
+        &self,
+        attempt: Attempt,
+        granted: Granted,
+    ) -> Result<Admitted, Refusal> {
         let backend = attempt.is_client("gateway-client", "backend");
         if attempt.role == Role::Node || (self.config.auth.mode == AuthMode::None && !backend) {
             return Err(handshake::device_required());
@@ -80,7 +95,14 @@ impl Gateway {
         let cli = attempt.is_client("cli", "cli") && self.profile.rules.cli_keeps_scopes;
         let keeps = attempt.locality.local && !attempt.browser() && (backend || cli);
         let scopes = if keeps { attempt.scopes() } else { Vec::new() };
-        Ok(Admitted { attempt, granted, scopes, recorded: false, fresh: false, handoff: None })
+        Ok(Admitted {
+            attempt,
+            granted,
+            scopes,
+            recorded: false,
+            fresh: false,
+            handoff: None,
+        })
     }
 
     fn admit_device(
@@ -101,14 +123,33 @@ impl Gateway {
         } else if granted == Granted::BootstrapToken {
             handoff = Some(self.pair_by_setup_code(now, &attempt, device)?);
         } else if is_local_backend(&attempt, granted) {
-            return Ok(Admitted { attempt, granted, scopes, recorded: false, fresh: false, handoff: None });
+            return Ok(Admitted {
+                attempt,
+                granted,
+                scopes,
+                recorded: false,
+                fresh: false,
+                handoff: None,
+            });
         } else {
             self.pair_fresh(now, &attempt, device, granted)?;
         }
         if let Some(record) = self.devices.find_mut(&device.id) {
-            record.seen(&attempt.params.client, attempt.locality.remote_ip, now, "connect");
+            record.seen(
+                &attempt.params.client,
+                attempt.locality.remote_ip,
+                now,
+                "connect",
+            );
         }
-        Ok(Admitted { attempt, granted, scopes, recorded: true, fresh: !known, handoff })
+        Ok(Admitted {
+            attempt,
+            granted,
+            scopes,
+            recorded: true,
+            fresh: !known,
+            handoff,
+        })
     }
 
     /// A device nobody knows, with a shared credential. ref: gateway-behaviour.md §6.2
@@ -120,7 +161,9 @@ impl Gateway {
         granted: Granted,
     ) -> Result<(), Refusal> {
         let scopes = attempt.scopes();
-        let fitting = scopes.iter().all(|scope| scope_belongs_to(scope, attempt.role));
+        let fitting = scopes
+            .iter()
+            .all(|scope| scope_belongs_to(scope, attempt.role));
         let local = self.approves_locally(attempt, granted);
         if local && fitting {
             self.approve_silently(now, attempt, device, scopes, ApprovedVia::Silent);
@@ -134,12 +177,20 @@ impl Gateway {
             self.approve_silently(now, attempt, device, scopes, ApprovedVia::TrustedCidr);
             return Ok(());
         }
-        Err(self.ask(now, attempt, device, PairingReason::NotPaired, local, &Approved::default()))
+        Err(self.ask(
+            now,
+            attempt,
+            device,
+            PairingReason::NotPaired,
+            local,
+            &Approved::default(),
+        ))
     }
 
     /// Whether a local client needs nobody's approval.
     fn approves_locally(&self, attempt: &Attempt, granted: Granted) -> bool {
-        let web = ["openclaw-control-ui", "openclaw-tui", "webchat-ui"].contains(&attempt.params.client.id.as_str());
+        let web = ["openclaw-control-ui", "openclaw-tui", "webchat-ui"]
+            .contains(&attempt.params.client.id.as_str());
         attempt.locality.local
             && granted.is_shared()
             && (!attempt.browser() || web)
@@ -156,7 +207,8 @@ impl Gateway {
         let offered = setup_token_of(attempt);
         if metadata::is_official_mobile_node(&attempt.params) {
             if let Some(setup) = self.setup_tokens.consume(&offered) {
-                let mut pending = self.request_of(now, attempt, device, setup.scopes.clone(), false);
+                let mut pending =
+                    self.request_of(now, attempt, device, setup.scopes.clone(), false);
                 pending.roles = vec![Role::Node, Role::Operator];
                 self.approve(now, &pending, ApprovedVia::Bootstrap);
                 return Ok(setup);
@@ -165,14 +217,25 @@ impl Gateway {
         if let Some(setup) = self.setup_tokens.find_mut(&offered) {
             setup.wait_for(attempt.role);
         }
-        Err(self.ask(now, attempt, device, PairingReason::NotPaired, false, &Approved::default()))
+        Err(self.ask(
+            now,
+            attempt,
+            device,
+            PairingReason::NotPaired,
+            false,
+            &Approved::default(),
+        ))
     }
 
     /// A known device came in with its setup code; gives the code when that used it up.
     fn redeem(&mut self, attempt: &Attempt) -> Option<SetupToken> {
         let offered = setup_token_of(attempt);
         let complete = self.setup_tokens.find_mut(&offered)?.redeem(attempt.role);
-        if complete && self.profile.rules.setup_rpc { self.setup_tokens.consume(&offered) } else { None }
+        if complete && self.profile.rules.setup_rpc {
+            self.setup_tokens.consume(&offered)
+        } else {
+            None
+        }
     }
 
     /// A known device: metadata, then role, then scopes. ref: gateway-behaviour.md §6.5
@@ -183,30 +246,59 @@ impl Gateway {
         device: &VerifiedDevice,
         granted: Granted,
     ) -> Result<(), Refusal> {
-        let Some(record) = self.devices.find(&device.id) else { return Ok(()) };
-        let approved = Approved { roles: record.active_roles(), scopes: record.scopes.clone() };
-        let change = metadata::change(record, &attempt.params.client, self.profile.rules.lenient_local);
+        let Some(record) = self.devices.find(&device.id) else {
+            return Ok(());
+        };
+        let approved = Approved {
+            roles: record.roles.clone(),
+            scopes: record.scopes.clone(),
+        };
+        let active = record.active_roles();
+        let change = metadata::change(
+            record,
+            &attempt.params.client,
+            self.profile.rules.lenient_local,
+        );
         let local = self.approves_locally(attempt, granted);
         match change {
             Change::None => {}
             Change::Refresh => self.refresh_metadata(attempt, device),
-            Change::Different if local && attempt.is_client("openclaw-macos", "ui") => {
+            Change::Different
+                if attempt.locality.local && attempt.is_client("openclaw-macos", "ui") =>
+            {
                 self.approve_silently(now, attempt, device, Vec::new(), ApprovedVia::Silent);
             }
             Change::Different => {
-                return Err(self.ask(now, attempt, device, PairingReason::MetadataUpgrade, false, &approved));
+                return Err(self.ask(
+                    now,
+                    attempt,
+                    device,
+                    PairingReason::MetadataUpgrade,
+                    false,
+                    &approved,
+                ));
             }
         }
-        if !approved.roles.contains(&attempt.role) {
-            let node_becomes_operator = attempt.role == Role::Operator && approved.roles == [Role::Node];
+        if !active.contains(&attempt.role) {
+            let node_becomes_operator = attempt.role == Role::Operator && active == [Role::Node];
             if !(local && node_becomes_operator && !self.was_revoked(device, attempt.role)) {
-                return Err(self.ask(now, attempt, device, PairingReason::RoleUpgrade, false, &approved));
+                return Err(self.ask(
+                    now,
+                    attempt,
+                    device,
+                    PairingReason::RoleUpgrade,
+                    false,
+                    &approved,
+                ));
             }
             self.approve_silently(now, attempt, device, Vec::new(), ApprovedVia::Silent);
         }
         // A device token's own scopes have been compared already.
         let scopes = attempt.scopes();
-        let covered = self.devices.find(&device.id).is_some_and(|record| record.covers(&scopes));
+        let covered = self
+            .devices
+            .find(&device.id)
+            .is_some_and(|record| record.covers(&scopes));
         if granted == Granted::DeviceToken || covered {
             return Ok(());
         }
@@ -214,17 +306,28 @@ impl Gateway {
             self.approve_silently(now, attempt, device, scopes, ApprovedVia::Silent);
             return Ok(());
         }
-        Err(self.ask(now, attempt, device, PairingReason::ScopeUpgrade, false, &approved))
+        Err(self.ask(
+            now,
+            attempt,
+            device,
+            PairingReason::ScopeUpgrade,
+            false,
+            &approved,
+        ))
     }
 
     fn was_revoked(&self, device: &VerifiedDevice, role: Role) -> bool {
-        self.devices.find(&device.id).is_some_and(|record| record.tokens.contains_key(&role))
+        self.devices
+            .find(&device.id)
+            .is_some_and(|record| record.tokens.contains_key(&role))
     }
 
     fn refresh_metadata(&mut self, attempt: &Attempt, device: &VerifiedDevice) {
         if let Some(record) = self.devices.find_mut(&device.id) {
             record.platform.clone_from(&attempt.params.client.platform);
-            record.device_family.clone_from(&attempt.params.client.device_family);
+            record
+                .device_family
+                .clone_from(&attempt.params.client.device_family);
         }
     }
 
@@ -281,14 +384,28 @@ impl Gateway {
     ) -> Refusal {
         self.pending_devices.prune(now);
         let incoming = self.request_of(now, attempt, device, attempt.scopes(), silent);
-        let pending = match self.pending_devices.ask(incoming, self.profile.rules.lenient_local) {
+        let pending = match self
+            .pending_devices
+            .ask(incoming, self.profile.rules.lenient_local)
+        {
             Asked::Again(pending) => pending,
-            Asked::New { pending, superseded } => {
+            Asked::New {
+                pending,
+                superseded,
+            } => {
                 if let Some(older) = superseded.filter(|_| self.profile.rules.lenient_local) {
                     self.tell_pairing("device.pair.resolved", &older.resolved("rejected", now));
                 }
                 self.tell_pairing("device.pair.requested", &pending.to_json());
-                self.log(None, format!("pairing request {} of {} ({})", pending.request_id, device.id, reason.as_str()));
+                self.log(
+                    None,
+                    format!(
+                        "pairing request {} of {} ({})",
+                        pending.request_id,
+                        device.id,
+                        reason.as_str()
+                    ),
+                );
                 pending
             }
         };
@@ -304,11 +421,14 @@ impl Gateway {
         approved: &Approved,
     ) -> Refusal {
         let auth = attempt.params.auth.as_ref();
-        let by_setup_code = auth.and_then(|auth| auth.bootstrap_token.as_deref()).is_some_and(|token| !token.trim().is_empty());
+        let by_setup_code = auth
+            .and_then(|auth| auth.bootstrap_token.as_deref())
+            .is_some_and(|token| !token.trim().is_empty());
         let web = self.profile.rules.lenient_local
             && attempt.params.client.id == "openclaw-control-ui"
             && attempt.role == Role::Operator;
-        let wait = web || (by_setup_code && attempt.role == Role::Node && reason == PairingReason::NotPaired);
+        let wait = web
+            || (by_setup_code && attempt.role == Role::Node && reason == PairingReason::NotPaired);
         let scopes = attempt.scopes();
         let details = Object::new()
             .with("code", DetailCode::PairingRequired.as_str())
@@ -321,11 +441,24 @@ impl Gateway {
             .with("deviceId", pending.device_id.as_str())
             .with("requestedRole", attempt.role.as_str())
             .when(!scopes.is_empty(), "requestedScopes", scopes)
-            .when(!approved.roles.is_empty(), "approvedRoles", role_names(&approved.roles))
-            .when(!approved.scopes.is_empty(), "approvedScopes", approved.scopes.clone())
+            .when(
+                !approved.roles.is_empty(),
+                "approvedRoles",
+                role_names(&approved.roles),
+            )
+            .when(
+                !approved.scopes.is_empty(),
+                "approvedScopes",
+                approved.scopes.clone(),
+            )
             .build();
-        let mut refusal = Refusal::policy(ErrorShape::new(ErrorCode::NotPaired, reason.message()).with_details(details));
-        refusal.close = CloseFrame::new(1008, format!("{} (requestId: {})", reason.message(), pending.request_id));
+        let mut refusal = Refusal::policy(
+            ErrorShape::new(ErrorCode::NotPaired, reason.message()).with_details(details),
+        );
+        refusal.close = CloseFrame::new(
+            1008,
+            format!("{} (requestId: {})", reason.message(), pending.request_id),
+        );
         refusal
     }
 
@@ -360,15 +493,36 @@ impl Gateway {
         self.devices.insert(device);
         self.pending_devices.drop_of(&pending.device_id);
         self.tell_pairing("device.pair.resolved", &pending.resolved("approved", now));
-        self.log(None, format!("device {} approved as {} ({})", pending.device_id, pending.role, via.as_str()));
+        self.log(
+            None,
+            format!(
+                "device {} approved as {} ({})",
+                pending.device_id,
+                pending.role,
+                via.as_str()
+            ),
+        );
     }
 
     /// The token a recorded device gets in hello: the one it has, widened when an approved connect asks for more.
-    pub(crate) fn token_for(&mut self, device: &VerifiedDevice, role: Role, asked: &[String], now: UnixMillis) -> Option<Token> {
-        let fits = self.devices.find(&device.id)?.tokens.get(&role).is_some_and(|token| {
-            token.revoked_at.is_none()
-                && asked.iter().all(|scope| gateway_protocol::role::scope_allows(&token.scopes, scope))
-        });
+    pub(crate) fn token_for(
+        &mut self,
+        device: &VerifiedDevice,
+        role: Role,
+        asked: &[String],
+        now: UnixMillis,
+    ) -> Option<Token> {
+        let fits = self
+            .devices
+            .find(&device.id)?
+            .tokens
+            .get(&role)
+            .is_some_and(|token| {
+                token.revoked_at.is_none()
+                    && asked
+                        .iter()
+                        .all(|scope| gateway_protocol::role::scope_allows(&token.scopes, scope))
+            });
         if !fits {
             let value = self.mint(SecretKind::DeviceToken);
             let record = self.devices.find_mut(&device.id)?;
@@ -386,7 +540,10 @@ impl Gateway {
 
 fn setup_token_of(attempt: &Attempt) -> String {
     let auth = attempt.params.auth.as_ref();
-    auth.and_then(|auth| auth.bootstrap_token.as_deref()).unwrap_or_default().trim().to_owned()
+    auth.and_then(|auth| auth.bootstrap_token.as_deref())
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
 }
 
 /// The gateway's own helpers need no record. ref: gateway-behaviour.md §4.3

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use gateway_protocol::{AuthParams, ConnectParams, DetailCode, ErrorCode, ErrorShape, Role, UnixMillis};
+use gateway_protocol::{
+    AuthParams, ConnectParams, DetailCode, ErrorCode, ErrorShape, Role, UnixMillis,
+};
 use serde_json::json;
 
 use crate::config::{AuthConfig, AuthMode};
@@ -40,7 +42,10 @@ impl Attempt {
     }
 
     fn limit_key(&self) -> LimitKey {
-        LimitKey { ip: self.locality.limit_ip, origin: self.origin.clone() }
+        LimitKey {
+            ip: self.locality.limit_ip,
+            origin: self.origin.clone(),
+        }
     }
 }
 
@@ -58,7 +63,9 @@ impl<'a> Offer<'a> {
         fn text(text: Option<&String>) -> Option<&str> {
             text.map(|text| text.trim()).filter(|text| !text.is_empty())
         }
-        let Some(auth) = auth else { return Self::default() };
+        let Some(auth) = auth else {
+            return Self::default();
+        };
         Self {
             token: text(auth.token.as_ref()),
             password: text(auth.password.as_ref()),
@@ -83,23 +90,29 @@ enum Failure {
 
 impl Gateway {
     /// Decides which credential lets a client in. ref: gateway-behaviour.md §4.2
-    pub(crate) fn authorize(&mut self, now: UnixMillis, attempt: &Attempt) -> Result<Granted, Refusal> {
+    pub(crate) fn authorize(
+        &mut self,
+        now: UnixMillis,
+        attempt: &Attempt,
+    ) -> Result<Granted, Refusal> {
         let offer = Offer::of(attempt.params.auth.as_ref());
         // Without device and shared credential there is nothing to compare. A blank one counts here (recording 201).
         let auth = attempt.params.auth.as_ref();
         let offered = |text: Option<&String>| text.is_some_and(|text| !text.is_empty());
-        let shared = auth.is_some_and(|auth| offered(auth.token.as_ref()) || offered(auth.password.as_ref()));
+        let shared = auth
+            .is_some_and(|auth| offered(auth.token.as_ref()) || offered(auth.password.as_ref()));
         let nothing_shared = !shared;
         if attempt.device.is_none() && nothing_shared && self.config.auth.mode != AuthMode::None {
             return Err(handshake::device_required());
         }
-        self.check_credentials(now, attempt, offer).map_err(|(failure, delay)| {
-            let mut refusal = refusal(self.profile, attempt, offer, failure);
-            if self.profile.rules.slow_failures {
-                refusal.delay = delay;
-            }
-            refusal
-        })
+        self.check_credentials(now, attempt, offer)
+            .map_err(|(failure, delay)| {
+                let mut refusal = refusal(self.profile, attempt, offer, failure);
+                if self.profile.rules.slow_failures {
+                    refusal.delay = delay;
+                }
+                refusal
+            })
     }
 
     fn check_credentials(
@@ -125,8 +138,15 @@ impl Gateway {
             Err(failure) => failure,
         };
         let mut delay = Duration::ZERO;
-        if matches!(failure, Failure::TokenMismatch | Failure::PasswordMismatch) && !self.is_device_token(attempt, offer) {
-            delay = self.limiter.fail(LimitKind::SharedSecret, &key, now, &self.config.auth.rate_limit);
+        if matches!(failure, Failure::TokenMismatch | Failure::PasswordMismatch)
+            && !self.is_device_token(attempt, offer)
+        {
+            delay = self.limiter.fail(
+                LimitKind::SharedSecret,
+                &key,
+                now,
+                &self.config.auth.rate_limit,
+            );
         }
         match self.check_device_token(now, &key, attempt, offer) {
             Some(Ok(granted)) => Ok(granted),
@@ -136,25 +156,46 @@ impl Gateway {
     }
 
     /// The secret that all clients share.
-    fn check_shared(&self, now: UnixMillis, key: &LimitKey, offer: Offer<'_>) -> Result<Granted, Failure> {
+    fn check_shared(
+        &self,
+        now: UnixMillis,
+        key: &LimitKey,
+        offer: Offer<'_>,
+    ) -> Result<Granted, Failure> {
         let either = self.profile.rules.secret_in_either_field;
         let auth = &self.config.auth;
         let (offered, granted, missing, mismatch) = match auth.mode {
             AuthMode::None => return Ok(Granted::Open),
             AuthMode::Token => {
                 let offered = offer.token.or(offer.password.filter(|_| either));
-                (offered, Granted::Token, Failure::TokenMissing, Failure::TokenMismatch)
+                (
+                    offered,
+                    Granted::Token,
+                    Failure::TokenMissing,
+                    Failure::TokenMismatch,
+                )
             }
             AuthMode::Password => {
                 let offered = offer.password.or(offer.token.filter(|_| either));
-                (offered, Granted::Password, Failure::PasswordMissing, Failure::PasswordMismatch)
+                (
+                    offered,
+                    Granted::Password,
+                    Failure::PasswordMissing,
+                    Failure::PasswordMismatch,
+                )
             }
         };
-        let Some(offered) = offered else { return Err(missing) };
+        let Some(offered) = offered else {
+            return Err(missing);
+        };
         if let Some(left) = self.limiter.locked(LimitKind::SharedSecret, key, now) {
             return Err(Failure::RateLimited(left));
         }
-        if shared_matches(auth, offered) { Ok(granted) } else { Err(mismatch) }
+        if shared_matches(auth, offered) {
+            Ok(granted)
+        } else {
+            Err(mismatch)
+        }
     }
 
     fn check_bootstrap(
@@ -168,12 +209,28 @@ impl Gateway {
         if let Some(left) = self.limiter.locked(LimitKind::BootstrapToken, key, now) {
             return Err((Failure::RateLimited(left), Duration::ZERO));
         }
-        if self.setup_tokens.claim(token, &device.id, attempt.role, attempt.params.scope_list(), now).is_some() {
+        if self
+            .setup_tokens
+            .claim(
+                token,
+                &device.id,
+                attempt.role,
+                attempt.params.scope_list(),
+                now,
+            )
+            .is_some()
+        {
             self.limiter.succeed(LimitKind::BootstrapToken, key);
             return Ok(Granted::BootstrapToken);
         }
-        let delay = self.limiter.fail(LimitKind::BootstrapToken, key, now, &self.config.auth.rate_limit);
-        Err((Failure::BootstrapInvalid, delay))
+        // Only shared secrets are slowed down (recordings 50 and 102).
+        self.limiter.fail(
+            LimitKind::BootstrapToken,
+            key,
+            now,
+            &self.config.auth.rate_limit,
+        );
+        Err((Failure::BootstrapInvalid, Duration::ZERO))
     }
 
     /// A device token in its own field, or in the token field when there is none; `None` leaves the word to the
@@ -188,18 +245,33 @@ impl Gateway {
         let device = attempt.device.as_ref()?;
         let explicit = offer.device_token.is_some();
         let offered = offer.device_token.or(offer.token)?;
-        if let Some(left) = self.limiter.locked(LimitKind::DeviceToken, key, now).filter(|_| explicit) {
+        if let Some(left) = self
+            .limiter
+            .locked(LimitKind::DeviceToken, key, now)
+            .filter(|_| explicit)
+        {
             return Some(Err((Failure::RateLimited(left), Duration::ZERO)));
         }
-        match self.devices.check_token(&device.id, attempt.role, offered, attempt.params.scope_list(), now) {
+        match self.devices.check_token(
+            &device.id,
+            attempt.role,
+            offered,
+            attempt.params.scope_list(),
+            now,
+        ) {
             TokenCheck::Valid => {
                 self.limiter.succeed(LimitKind::DeviceToken, key);
                 Some(Ok(Granted::DeviceToken))
             }
             TokenCheck::ScopeMismatch => Some(Err((Failure::ScopeMismatch, Duration::ZERO))),
             TokenCheck::Mismatch if explicit => {
-                let delay = self.limiter.fail(LimitKind::DeviceToken, key, now, &self.config.auth.rate_limit);
-                Some(Err((Failure::DeviceTokenMismatch, delay)))
+                self.limiter.fail(
+                    LimitKind::DeviceToken,
+                    key,
+                    now,
+                    &self.config.auth.rate_limit,
+                );
+                Some(Err((Failure::DeviceTokenMismatch, Duration::ZERO)))
             }
             TokenCheck::Mismatch => None,
         }
@@ -207,24 +279,40 @@ impl Gateway {
 
     /// Whether the token field holds this device's own token, which is then no wrong shared secret.
     fn is_device_token(&self, attempt: &Attempt, offer: Offer<'_>) -> bool {
-        let record = attempt.device.as_ref().and_then(|device| self.devices.find(&device.id));
-        record.and_then(|record| record.tokens.get(&attempt.role)).is_some_and(|token| {
-            offer.token.is_some_and(|offered| token.value.matches(offered)) && token.revoked_at.is_none()
-        })
+        let record = attempt
+            .device
+            .as_ref()
+            .and_then(|device| self.devices.find(&device.id));
+        record
+            .and_then(|record| record.tokens.get(&attempt.role))
+            .is_some_and(|token| {
+                offer
+                    .token
+                    .is_some_and(|offered| token.value.matches(offered))
+                    && token.revoked_at.is_none()
+            })
     }
 }
 
 fn shared_matches(auth: &AuthConfig, offered: &str) -> bool {
     match auth.mode {
-        AuthMode::Token => auth.token.as_ref().is_some_and(|token| token.matches(offered)),
-        AuthMode::Password => auth.password.as_ref().is_some_and(|password| password.matches(offered)),
+        AuthMode::Token => auth
+            .token
+            .as_ref()
+            .is_some_and(|token| token.matches(offered)),
+        AuthMode::Password => auth
+            .password
+            .as_ref()
+            .is_some_and(|password| password.matches(offered)),
         AuthMode::None => true,
     }
 }
 
 /// The answer for a refused credential, with the hint for this kind of client.
 fn refusal(profile: &Profile, attempt: &Attempt, offer: Offer<'_>, failure: Failure) -> Refusal {
-    let may_retry = failure == Failure::TokenMismatch && attempt.device.is_some() && offer.device_token.is_none();
+    let may_retry = failure == Failure::TokenMismatch
+        && attempt.device.is_some()
+        && offer.device_token.is_none();
     let (message, code, reason, next) = match failure {
         Failure::TokenMissing => (
             format!("gateway token missing ({})", token_hint(profile, attempt)),
@@ -236,16 +324,26 @@ fn refusal(profile: &Profile, attempt: &Attempt, offer: Offer<'_>, failure: Fail
             format!("gateway token mismatch ({})", token_hint(profile, attempt)),
             DetailCode::AuthTokenMismatch,
             "token_mismatch",
-            if may_retry { "retry_with_device_token" } else { "update_auth_credentials" },
+            if may_retry {
+                "retry_with_device_token"
+            } else {
+                "update_auth_credentials"
+            },
         ),
         Failure::PasswordMissing => (
-            format!("gateway password missing ({})", password_hint(profile, attempt)),
+            format!(
+                "gateway password missing ({})",
+                password_hint(profile, attempt)
+            ),
             DetailCode::AuthPasswordMissing,
             "password_missing",
             "update_auth_configuration",
         ),
         Failure::PasswordMismatch => (
-            format!("gateway password mismatch ({})", password_hint(profile, attempt)),
+            format!(
+                "gateway password mismatch ({})",
+                password_hint(profile, attempt)
+            ),
             DetailCode::AuthPasswordMismatch,
             "password_mismatch",
             "update_auth_credentials",
@@ -281,8 +379,11 @@ fn refusal(profile: &Profile, attempt: &Attempt, offer: Offer<'_>, failure: Fail
         "canRetryWithDeviceToken": may_retry,
         "recommendedNextStep": next,
     });
-    let mut error =
-        ErrorShape::new(ErrorCode::InvalidRequest, format!("unauthorized: {message}")).with_details(details);
+    let mut error = ErrorShape::new(
+        ErrorCode::InvalidRequest,
+        format!("unauthorized: {message}"),
+    )
+    .with_details(details);
     if let Failure::RateLimited(left) = failure {
         if profile.rules.slow_failures && attempt.device.is_none() {
             error = error.retry_after(left);

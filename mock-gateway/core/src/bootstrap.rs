@@ -2,6 +2,7 @@
 //!
 //! ref: gateway-behaviour.md §5
 
+use gateway_protocol::role::scope_allows;
 use gateway_protocol::{BootstrapToken, DeviceId, Role, UnixMillis};
 
 /// One minted setup code.
@@ -57,11 +58,16 @@ impl SetupTokens {
         now: UnixMillis,
     ) -> Option<&mut SetupToken> {
         self.prune(now);
-        let setup = self.live.iter_mut().find(|setup| setup.token.matches(offered))?;
+        let setup = self
+            .live
+            .iter_mut()
+            .find(|setup| setup.token.matches(offered))?;
         let same_device = setup.bound_to.as_ref().is_none_or(|bound| bound == device);
         let role_free = setup.waiting_for.is_none_or(|waiting| waiting == role);
         let within_profile = match role {
-            Role::Operator => scopes.iter().all(|scope| setup.scopes.contains(scope)),
+            Role::Operator => scopes
+                .iter()
+                .all(|scope| scope_allows(&setup.scopes, scope)),
             Role::Node => scopes.is_empty(),
         };
         if !(same_device && role_free && within_profile) {
@@ -73,7 +79,9 @@ impl SetupTokens {
 
     /// The live code with this bootstrap token.
     pub(crate) fn find_mut(&mut self, offered: &str) -> Option<&mut SetupToken> {
-        self.live.iter_mut().find(|setup| setup.token.matches(offered))
+        self.live
+            .iter_mut()
+            .find(|setup| setup.token.matches(offered))
     }
 
     /// The newest live code.
@@ -81,15 +89,24 @@ impl SetupTokens {
         self.live.last()
     }
 
+    #[cfg(test)]
+    pub(crate) fn latest_mut(&mut self) -> Option<&mut SetupToken> {
+        self.live.last_mut()
+    }
+
     /// Uses a code up; gives it back if it was live.
     pub(crate) fn consume(&mut self, offered: &str) -> Option<SetupToken> {
-        let index = self.live.iter().position(|setup| setup.token.matches(offered))?;
+        let index = self
+            .live
+            .iter()
+            .position(|setup| setup.token.matches(offered))?;
         Some(self.live.remove(index))
     }
 
     /// A rejected device takes its code with it.
     pub(crate) fn revoke_of(&mut self, device: &DeviceId) {
-        self.live.retain(|setup| setup.bound_to.as_ref() != Some(device));
+        self.live
+            .retain(|setup| setup.bound_to.as_ref() != Some(device));
     }
 
     pub(crate) fn prune(&mut self, now: UnixMillis) {
@@ -129,7 +146,13 @@ mod tests {
 
     fn minted() -> SetupTokens {
         let mut tokens = SetupTokens::default();
-        tokens.mint("s".into(), "tok".into(), UnixMillis(100), vec!["operator.read".into()], "full");
+        tokens.mint(
+            "s".into(),
+            "tok".into(),
+            UnixMillis(100),
+            vec!["operator.read".into()],
+            "full",
+        );
         tokens
     }
 
@@ -147,18 +170,54 @@ mod tests {
         #[case] accepted: bool,
     ) {
         let scopes: Vec<String> = scopes.iter().map(|scope| (*scope).to_owned()).collect();
-        let claimed = minted().claim(offered, &DeviceId::from("a"), role, &scopes, UnixMillis(now)).is_some();
+        let claimed = minted()
+            .claim(
+                offered,
+                &DeviceId::from("a"),
+                role,
+                &scopes,
+                UnixMillis(now),
+            )
+            .is_some();
         assert_eq!(claimed, accepted);
     }
 
     #[test]
     fn the_first_device_binds_the_token() {
         let mut tokens = minted();
-        assert!(tokens.claim("tok", &DeviceId::from("a"), Role::Node, &[], UnixMillis(0)).is_some());
-        assert!(tokens.claim("tok", &DeviceId::from("b"), Role::Node, &[], UnixMillis(0)).is_none());
+        assert!(
+            tokens
+                .claim("tok", &DeviceId::from("a"), Role::Node, &[], UnixMillis(0))
+                .is_some()
+        );
+        assert!(
+            tokens
+                .claim("tok", &DeviceId::from("b"), Role::Node, &[], UnixMillis(0))
+                .is_none()
+        );
         tokens.find_mut("tok").unwrap().wait_for(Role::Node);
-        assert!(tokens.claim("tok", &DeviceId::from("a"), Role::Operator, &[], UnixMillis(0)).is_none());
+        assert!(
+            tokens
+                .claim(
+                    "tok",
+                    &DeviceId::from("a"),
+                    Role::Operator,
+                    &[],
+                    UnixMillis(0)
+                )
+                .is_none()
+        );
         tokens.find_mut("tok").unwrap().redeem(Role::Node);
-        assert!(tokens.claim("tok", &DeviceId::from("a"), Role::Operator, &[], UnixMillis(0)).is_some());
+        assert!(
+            tokens
+                .claim(
+                    "tok",
+                    &DeviceId::from("a"),
+                    Role::Operator,
+                    &[],
+                    UnixMillis(0)
+                )
+                .is_some()
+        );
     }
 }

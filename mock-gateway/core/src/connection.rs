@@ -162,6 +162,8 @@ impl OpenConnection {
 
     /// A device token without admin acts on its own device only. ref: gateway-behaviour.md §6.4
     pub(crate) fn confined_to(&self) -> Option<&DeviceId> {
-        self.device.as_ref().filter(|_| self.granted == Granted::DeviceToken && !self.is_admin())
+        self.device
+            .as_ref()
+            .filter(|_| self.granted == Granted::DeviceToken && !self.is_admin())
     }
 }

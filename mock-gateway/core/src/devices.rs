@@ -116,7 +116,11 @@ impl Device {
         self.roles
             .iter()
             .copied()
-            .filter(|role| self.tokens.get(role).is_some_and(|token| token.revoked_at.is_none()))
+            .filter(|role| {
+                self.tokens
+                    .get(role)
+                    .is_some_and(|token| token.revoked_at.is_none())
+            })
             .collect()
     }
 
@@ -127,24 +131,37 @@ impl Device {
 
     /// The approved scopes that belong to a role, as a token carries them.
     pub(crate) fn token_scopes(&self, role: Role) -> Vec<String> {
-        let of_role: Vec<&str> =
-            self.scopes.iter().map(String::as_str).filter(|scope| scope_belongs_to(scope, role)).collect();
+        let of_role: Vec<&str> = self
+            .scopes
+            .iter()
+            .map(String::as_str)
+            .filter(|scope| scope_belongs_to(scope, role))
+            .collect();
         with_implied(&of_role)
     }
 
-    /// What a connect refreshes without asking: everything but the pinned metadata.
-    pub(crate) fn seen(&mut self, client: &ClientInfo, remote_ip: Option<IpAddr>, now: UnixMillis, reason: &str) {
+    /// What a connect refreshes without asking. Client id and mode stay those of the approval (recording 60).
+    pub(crate) fn seen(
+        &mut self,
+        client: &ClientInfo,
+        remote_ip: Option<IpAddr>,
+        now: UnixMillis,
+        reason: &str,
+    ) {
         if client.display_name.is_some() {
             self.display_name.clone_from(&client.display_name);
         }
-        self.client_id.clone_from(&client.id);
-        self.client_mode.clone_from(&client.mode);
         self.remote_ip = remote_ip;
         self.last_seen = Some((now, reason.to_owned()));
     }
 
     /// The `Device` object of lists and approvals. Extra members of 2026.9.6 only when `rich`.
-    pub(crate) fn to_json(&self, rich: bool, node_surface: Option<Value>, connected: Option<bool>) -> Value {
+    pub(crate) fn to_json(
+        &self,
+        rich: bool,
+        surfaces: DeviceSurfaces,
+        connected: Option<bool>,
+    ) -> Value {
         let mut tokens: Vec<(&Role, &Token)> = self.tokens.iter().collect();
         tokens.sort_by_key(|(role, _)| role.as_str());
         Object::new()
@@ -161,15 +178,32 @@ impl Device {
             .maybe("remoteIp", self.remote_ip.map(|ip| ip.to_string()))
             .when(rich, "approvedVia", self.approved_via.as_str())
             .maybe("operatorLabel", self.label.clone())
-            .maybe("nodeSurface", node_surface)
+            .maybe("nodeSurface", surfaces.approved)
+            .maybe("pendingNodeSurface", surfaces.pending)
             .with("createdAtMs", self.created_at.0)
             .with("approvedAtMs", self.approved_at.0)
             .maybe("lastSeenAtMs", self.last_seen.as_ref().map(|(at, _)| at.0))
-            .maybe("lastSeenReason", self.last_seen.as_ref().map(|(_, reason)| reason.clone()))
+            .maybe(
+                "lastSeenReason",
+                self.last_seen.as_ref().map(|(_, reason)| reason.clone()),
+            )
             .maybe("connected", connected)
-            .with("tokens", tokens.into_iter().map(|(role, token)| token.to_json(*role)).collect::<Vec<_>>())
+            .with(
+                "tokens",
+                tokens
+                    .into_iter()
+                    .map(|(role, token)| token.to_json(*role))
+                    .collect::<Vec<_>>(),
+            )
             .build()
     }
+}
+
+/// What the list of 2026.9.6 says of a device as a node.
+#[derive(Debug, Default)]
+pub(crate) struct DeviceSurfaces {
+    pub(crate) approved: Option<Value>,
+    pub(crate) pending: Option<Value>,
 }
 
 /// Roles by name.
@@ -225,12 +259,25 @@ impl Devices {
         scopes: &[String],
         now: UnixMillis,
     ) -> TokenCheck {
-        let token = self.all.get_mut(id).and_then(|device| device.tokens.get_mut(&role));
-        match token.filter(|token| token.revoked_at.is_none() && token.value.matches(offered)) {
+        let Some(device) = self.all.get_mut(id) else {
+            return TokenCheck::Mismatch;
+        };
+        match device
+            .tokens
+            .get_mut(&role)
+            .filter(|token| token.revoked_at.is_none() && token.value.matches(offered))
+        {
             None => TokenCheck::Mismatch,
-            Some(token) if !scopes.iter().all(|scope| scope_allows(&token.scopes, scope)) => TokenCheck::ScopeMismatch,
+            Some(token)
+                if !scopes
+                    .iter()
+                    .all(|scope| scope_allows(&token.scopes, scope)) =>
+            {
+                TokenCheck::ScopeMismatch
+            }
             Some(token) => {
                 token.last_used_at = Some(now);
+                device.last_seen = Some((now, "device-token-auth".to_owned()));
                 TokenCheck::Valid
             }
         }

@@ -13,7 +13,9 @@ pub(crate) struct Entropy {
 
 impl Entropy {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { rng: ChaCha8Rng::seed_from_u64(seed) }
+        Self {
+            rng: ChaCha8Rng::seed_from_u64(seed),
+        }
     }
 
     /// A lower-case UUID v4.

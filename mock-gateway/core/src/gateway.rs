@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use gateway_protocol::{
-    CloseFrame, ErrorShape, Event, Frame, Keypair, Now, Outgoing, RequestId, Response, SecretKind, SharedToken,
-    StateVersion, limits,
+    CloseFrame, ErrorShape, Event, Frame, Keypair, Now, Outgoing, RequestId, Response, SecretKind,
+    SharedToken, StateVersion, limits,
 };
 use serde_json::{Value, json};
 
@@ -55,9 +55,19 @@ pub struct Gateway {
     pub(crate) limiter: RateLimiter,
     pub(crate) behaviors: MountedBehaviors,
     pub(crate) token_at_restart: Option<SharedToken>,
+    /// Unanswered `device.scopes.waitUpgrade` requests.
+    pub(crate) scope_waits: Vec<ScopeWait>,
     /// Connections to close once the current answer is out.
     pub(crate) closing: Vec<(u32, CloseFrame)>,
     minted: Vec<(SecretKind, String)>,
+}
+
+/// Somebody waits for a scope upgrade.
+#[derive(Clone, Debug)]
+pub(crate) struct ScopeWait {
+    pub(crate) request_id: String,
+    pub(crate) conn: u32,
+    pub(crate) id: RequestId,
 }
 
 /// One run of the gateway process.
@@ -88,7 +98,9 @@ impl Boot {
             config_hash: entropy.token(),
             recovery_scope: entropy.token(),
             started,
-            starting_until: config.starting_ms.map(|ms| started + Duration::from_millis(ms)),
+            starting_until: config
+                .starting_ms
+                .map(|ms| started + Duration::from_millis(ms)),
             up: Up::Running,
         }
     }
@@ -119,11 +131,15 @@ impl Gateway {
             nodes: Nodes::default(),
             invokes: Invokes::default(),
             presence: Presence::default(),
-            versions: StateVersion { presence: 1, health: 1 },
+            versions: StateVersion {
+                presence: 1,
+                health: 1,
+            },
             health_due: false,
             limiter: RateLimiter::default(),
             behaviors: MountedBehaviors::default(),
             token_at_restart: None,
+            scope_waits: Vec::new(),
             closing: Vec::new(),
             minted: Vec::new(),
         }
@@ -166,11 +182,21 @@ impl Gateway {
     pub fn secrets(&self) -> Vec<(SecretKind, String)> {
         let auth = &self.config.auth;
         let configured = [
-            auth.token.as_ref().map(|token| (SecretKind::SharedToken, token.expose().to_owned())),
-            auth.password.as_ref().map(|password| (SecretKind::Password, password.expose().to_owned())),
-            self.token_at_restart.as_ref().map(|token| (SecretKind::SharedToken, token.expose().to_owned())),
+            auth.token
+                .as_ref()
+                .map(|token| (SecretKind::SharedToken, token.expose().to_owned())),
+            auth.password
+                .as_ref()
+                .map(|password| (SecretKind::Password, password.expose().to_owned())),
+            self.token_at_restart
+                .as_ref()
+                .map(|token| (SecretKind::SharedToken, token.expose().to_owned())),
         ];
-        configured.into_iter().flatten().chain(self.minted.iter().cloned()).collect()
+        configured
+            .into_iter()
+            .flatten()
+            .chain(self.minted.iter().cloned())
+            .collect()
     }
 
     /// Whether an upgrade may go on, and if not what it is answered. ref: gateway-behaviour.md §1.1, §6.1
@@ -178,7 +204,11 @@ impl Gateway {
         if self.profile.rules.proxy_attribution && Locality::of(peer, &self.config).unattributed {
             return Admission::ProxyAttributionRequired;
         }
-        if self.admits(peer.remote_ip) { Admission::Accept } else { Admission::TooManyUnauthenticated }
+        if self.admits(peer.remote_ip) {
+            Admission::Accept
+        } else {
+            Admission::TooManyUnauthenticated
+        }
     }
 
     /// Whether another connection from `ip` fits the budget of unauthenticated ones. ref: gateway-behaviour.md §1.1
@@ -201,7 +231,10 @@ impl Gateway {
     }
 
     pub(crate) fn local_time(&self, now: Now) -> Now {
-        Now { wall: now.wall.shifted(self.clock_offset_ms), ..now }
+        Now {
+            wall: now.wall.shifted(self.clock_offset_ms),
+            ..now
+        }
     }
 
     fn fire_timers(&mut self, now: Now) {
@@ -221,8 +254,12 @@ impl Gateway {
             Timer::Health => self.broadcast_health(now),
             Timer::Challenge(conn, payload) => self.send_event(conn, "connect.challenge", *payload),
             Timer::Invoke(id) => self.fail_invoke(&id, crate::invoke::InvokeFailure::Timeout),
-            Timer::Refuse(conn, late) => self.refuse_now(now, conn, &late.request_id, &late.refusal),
-            Timer::Scripted(conn, scripted) => self.run_scripted(now, conn, &scripted.request, &scripted.reply),
+            Timer::Refuse(conn, late) => {
+                self.refuse_now(now, conn, &late.request_id, &late.refusal)
+            }
+            Timer::Scripted(conn, scripted) => {
+                self.run_scripted(now, conn, &scripted.request, &scripted.reply)
+            }
             Timer::Restart(announced) => {
                 let (down_for, reason) = *announced;
                 self.go_down(now, crate::lifecycle::Down::Restart { down_for, reason });
@@ -238,8 +275,16 @@ impl Gateway {
             return;
         }
         let nonce = self.entropy.uuid();
-        let deadline = self.timers.set(now.since_start + self.config.handshake_timeout(), Timer::Handshake(conn));
-        let handshake = Handshake { nonce: nonce.clone().into(), deadline: Some(deadline), refused: false, queued: 0 };
+        let deadline = self.timers.set(
+            now.since_start + self.config.handshake_timeout(),
+            Timer::Handshake(conn),
+        );
+        let handshake = Handshake {
+            nonce: nonce.clone().into(),
+            deadline: Some(deadline),
+            refused: false,
+            queued: 0,
+        };
         let connection = Connection {
             number: conn,
             id: self.entropy.uuid().into(),
@@ -250,18 +295,34 @@ impl Gateway {
             phase: Phase::Handshake(handshake),
             seq: 0,
         };
-        let place = if connection.locality.local { "local" } else { "remote" };
-        self.log(Some(conn), format!("opened from {} ({place})", peer.remote_ip));
+        let place = if connection.locality.local {
+            "local"
+        } else {
+            "remote"
+        };
+        self.log(
+            Some(conn),
+            format!("opened from {} ({place})", peer.remote_ip),
+        );
         self.connections.insert(conn, connection);
-        self.outputs.push_back(Output::Limit { conn, max_message: limits::PRE_HELLO_MESSAGE_BYTES });
+        self.outputs.push_back(Output::Limit {
+            conn,
+            max_message: limits::PRE_HELLO_MESSAGE_BYTES,
+        });
         self.challenge(now, conn, nonce);
     }
 
     /// ref: gateway-behaviour.md §2.1
     fn challenge(&mut self, now: Now, conn: u32, nonce: String) {
-        let Some(change) = self.scripted_challenge(now, conn) else { return };
+        let Some(change) = self.scripted_challenge(now, conn) else {
+            return;
+        };
         let nonce = change.nonce.unwrap_or(nonce);
-        if let Some(handshake) = self.connections.get_mut(&conn).and_then(Connection::handshake_mut) {
+        if let Some(handshake) = self
+            .connections
+            .get_mut(&conn)
+            .and_then(Connection::handshake_mut)
+        {
             handshake.nonce = nonce.as_str().into();
         }
         let ts = now.wall.shifted(change.ts_offset_ms.unwrap_or_default());
@@ -273,15 +334,22 @@ impl Gateway {
         match change.delay_ms {
             Some(ms) => {
                 let at = now.since_start + Duration::from_millis(ms);
-                self.timers.set(at, Timer::Challenge(conn, Box::new(payload)));
+                self.timers
+                    .set(at, Timer::Challenge(conn, Box::new(payload)));
             }
             None => self.send_event(conn, "connect.challenge", payload),
         }
     }
 
     fn ping(&mut self, due: Duration, conn: u32) {
-        let next = self.timers.set(due + self.config.ping_interval(), Timer::Ping(conn));
-        match self.connections.get_mut(&conn).and_then(Connection::open_mut) {
+        let next = self
+            .timers
+            .set(due + self.config.ping_interval(), Timer::Ping(conn));
+        match self
+            .connections
+            .get_mut(&conn)
+            .and_then(Connection::open_mut)
+        {
             Some(open) => {
                 open.ping = next;
                 self.outputs.push_back(Output::Ping { conn });
@@ -296,10 +364,17 @@ impl Gateway {
             self.refuse_now(now, conn, id, &refusal);
             return;
         }
-        if let Some(handshake) = self.connections.get_mut(&conn).and_then(Connection::handshake_mut) {
+        if let Some(handshake) = self
+            .connections
+            .get_mut(&conn)
+            .and_then(Connection::handshake_mut)
+        {
             handshake.refused = true;
         }
-        let late = LateRefusal { request_id: id.clone(), refusal };
+        let late = LateRefusal {
+            request_id: id.clone(),
+            refusal,
+        };
         let at = now.since_start + late.refusal.delay;
         self.timers.set(at, Timer::Refuse(conn, Box::new(late)));
     }
@@ -312,8 +387,19 @@ impl Gateway {
         self.close(now, conn, refusal.close.clone());
     }
 
-    pub(crate) fn respond(&mut self, conn: u32, id: &RequestId, outcome: Result<Value, ErrorShape>) {
-        self.send(conn, Frame::Response(Response { id: id.clone(), outcome }));
+    pub(crate) fn respond(
+        &mut self,
+        conn: u32,
+        id: &RequestId,
+        outcome: Result<Value, ErrorShape>,
+    ) {
+        self.send(
+            conn,
+            Frame::Response(Response {
+                id: id.clone(),
+                outcome,
+            }),
+        );
     }
 
     pub(crate) fn send(&mut self, conn: u32, frame: Frame) {
@@ -321,7 +407,10 @@ impl Gateway {
     }
 
     pub(crate) fn send_raw(&mut self, conn: u32, message: Outgoing) {
-        let ended = self.connections.get(&conn).is_none_or(|connection| matches!(connection.phase, Phase::Closing));
+        let ended = self
+            .connections
+            .get(&conn)
+            .is_none_or(|connection| matches!(connection.phase, Phase::Closing));
         if !ended {
             self.outputs.push_back(Output::Send { conn, message });
         }
@@ -346,9 +435,16 @@ impl Gateway {
                 continue;
             }
             connection.seq += 1;
-            let event =
-                Event { event: event.to_owned(), payload: payload.clone(), seq: Some(connection.seq), state_version };
-            self.outputs.push_back(Output::Send { conn: *conn, message: Frame::Event(event).into() });
+            let event = Event {
+                event: event.to_owned(),
+                payload: payload.clone(),
+                seq: Some(connection.seq),
+                state_version,
+            };
+            self.outputs.push_back(Output::Send {
+                conn: *conn,
+                message: Frame::Event(event).into(),
+            });
         }
     }
 
@@ -357,7 +453,7 @@ impl Gateway {
         self.broadcast(event, payload, false, OpenConnection::sees_pairing);
     }
 
-    /// Node pairing events; 2026.9.6 tells the node too. ref: gateway-behaviour.md §7.1
+    /// Node pairing events; 2026.9.6 tells an approved node too. ref: gateway-behaviour.md §7.1, recordings 83, 101, 106
     pub(crate) fn tell_node_pairing(&mut self, event: &str, payload: &Value, node: Option<u32>) {
         if let Some(conn) = node.filter(|_| self.profile.rules.node_errors_9) {
             self.send_event(conn, event, payload.clone());
@@ -367,18 +463,25 @@ impl Gateway {
 
     /// Sends a close frame and forgets the client.
     pub(crate) fn close(&mut self, now: Now, conn: u32, frame: CloseFrame) {
-        let Some(connection) = self.connections.get(&conn) else { return };
+        let Some(connection) = self.connections.get(&conn) else {
+            return;
+        };
         if matches!(connection.phase, Phase::Closing) {
             return;
         }
-        self.log(Some(conn), format!("closing {} {:?}", frame.code, frame.reason));
+        self.log(
+            Some(conn),
+            format!("closing {} {:?}", frame.code, frame.reason),
+        );
         self.outputs.push_back(Output::Close { conn, frame });
         self.left(now, conn);
     }
 
     /// Ends a connection without a close frame.
     pub(crate) fn abort(&mut self, now: Now, conn: u32) {
-        let Some(connection) = self.connections.get(&conn) else { return };
+        let Some(connection) = self.connections.get(&conn) else {
+            return;
+        };
         if matches!(connection.phase, Phase::Closing) {
             return;
         }

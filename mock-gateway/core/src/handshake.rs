@@ -5,7 +5,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use gateway_protocol::{CloseFrame, ConnectParams, DetailCode, ErrorCode, ErrorShape, RequestId, Role, limits};
+use gateway_protocol::{
+    CloseFrame, ConnectParams, DetailCode, ErrorCode, ErrorShape, RequestId, Role, limits,
+};
 use serde_json::{Value, json};
 
 use crate::config::Config;
@@ -32,11 +34,19 @@ impl Refusal {
     /// Close 1008 with the error's message.
     pub(crate) fn policy(error: ErrorShape) -> Self {
         let close = CloseFrame::new(1008, error.message.clone());
-        Self { error: Some(error), close, delay: Duration::ZERO }
+        Self {
+            error: Some(error),
+            close,
+            delay: Duration::ZERO,
+        }
     }
 
     fn close_only(code: u16, reason: &str) -> Self {
-        Self { error: None, close: CloseFrame::new(code, reason), delay: Duration::ZERO }
+        Self {
+            error: None,
+            close: CloseFrame::new(code, reason),
+            delay: Duration::ZERO,
+        }
     }
 
     fn invalid(message: impl Into<String>) -> Self {
@@ -54,11 +64,18 @@ pub(crate) fn starting() -> Refusal {
     let error = ErrorShape::new(ErrorCode::Unavailable, "gateway starting; retry shortly")
         .with_details(json!({"reason": "startup-sidecars"}))
         .retry_after(500);
-    Refusal { error: Some(error), close: CloseFrame::new(1013, "gateway starting"), delay: Duration::ZERO }
+    Refusal {
+        error: Some(error),
+        close: CloseFrame::new(1013, "gateway starting"),
+        delay: Duration::ZERO,
+    }
 }
 
 /// Schema, then types.
-pub(crate) fn check_schema(profile: &Profile, params: Option<&Value>) -> Result<ConnectParams, Refusal> {
+pub(crate) fn check_schema(
+    profile: &Profile,
+    params: Option<&Value>,
+) -> Result<ConnectParams, Refusal> {
     let params = params.unwrap_or(&Value::Null);
     profile
         .connect_params
@@ -87,7 +104,8 @@ pub(crate) fn check_special_clients(params: &ConnectParams) -> Result<(), Refusa
 pub(crate) fn check_protocol(profile: &Profile, params: &ConnectParams) -> Result<(), Refusal> {
     let (min, max) = (params.min_protocol, params.max_protocol);
     let overlaps = |wanted: u64| min <= wanted && wanted <= max;
-    let probes = params.client.mode == "probe" || (params.role_text() == "node" && params.client.mode == "node");
+    let probes = params.client.mode == "probe"
+        || (params.role_text() == "node" && params.client.mode == "node");
     if overlaps(limits::PROTOCOL) || (probes && overlaps(profile.minimum_probe_protocol)) {
         return Ok(());
     }
@@ -98,9 +116,14 @@ pub(crate) fn check_protocol(profile: &Profile, params: &ConnectParams) -> Resul
         "expectedProtocol": limits::PROTOCOL,
         "minimumProbeProtocol": profile.minimum_probe_protocol,
     });
-    let error = ErrorShape::new(ErrorCode::InvalidRequest, "protocol mismatch").with_details(details);
+    let error =
+        ErrorShape::new(ErrorCode::InvalidRequest, "protocol mismatch").with_details(details);
     let close = CloseFrame::new(1002, "protocol mismatch");
-    Err(Refusal { error: Some(error), close, delay: Duration::ZERO })
+    Err(Refusal {
+        error: Some(error),
+        close,
+        delay: Duration::ZERO,
+    })
 }
 
 /// Anything but the two roles is refused.
@@ -109,42 +132,74 @@ pub(crate) fn check_role(params: &ConnectParams) -> Result<Role, Refusal> {
 }
 
 /// Browsers have to come from somewhere allowed; some clients have to be browsers.
-pub(crate) fn check_origin(config: &Config, connection: &Connection, params: &ConnectParams) -> Result<(), Refusal> {
+pub(crate) fn check_origin(
+    config: &Config,
+    connection: &Connection,
+    params: &ConnectParams,
+) -> Result<(), Refusal> {
     let client = &params.client;
-    let needed = ["openclaw-control-ui", "webchat-ui"].contains(&client.id.as_str()) || client.mode == "webchat";
+    let needed = ["openclaw-control-ui", "webchat-ui"].contains(&client.id.as_str())
+        || client.mode == "webchat";
     let refuse = |reason: &str| {
-        let details = json!({"code": DetailCode::ControlUiOriginNotAllowed.as_str(), "reason": reason});
+        let details =
+            json!({"code": DetailCode::ControlUiOriginNotAllowed.as_str(), "reason": reason});
         let message = "origin not allowed (open the Control UI from the gateway host or allow it in \
                        gateway.controlUi.allowedOrigins)";
-        Err(Refusal::policy(ErrorShape::new(ErrorCode::InvalidRequest, message).with_details(details)))
+        Err(Refusal::policy(
+            ErrorShape::new(ErrorCode::InvalidRequest, message).with_details(details),
+        ))
     };
     let Some(origin) = &connection.origin else {
-        return if needed { refuse("origin missing or invalid") } else { Ok(()) };
+        return if needed {
+            refuse("origin missing or invalid")
+        } else {
+            Ok(())
+        };
     };
-    let Some(authority) = origin_authority(origin) else { return refuse("origin missing or invalid") };
+    let Some(authority) = origin_authority(origin) else {
+        return refuse("origin missing or invalid");
+    };
     let host = host_of(authority);
-    let own = connection.host.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(authority)) && is_near(host);
-    let listed = config.allowed_origins.iter().any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(origin));
+    let own = connection
+        .host
+        .as_deref()
+        .is_some_and(|own| own.eq_ignore_ascii_case(authority))
+        && is_near(host);
+    let listed = config
+        .allowed_origins
+        .iter()
+        .any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(origin));
     let near_client = is_loopback(host) && connection.locality.local;
-    if own || listed || near_client { Ok(()) } else { refuse("origin not allowed") }
+    if own || listed || near_client {
+        Ok(())
+    } else {
+        refuse("origin not allowed")
+    }
 }
 
 /// `host[:port]` of an origin; `null` and garbage have none.
 fn origin_authority(origin: &str) -> Option<&str> {
     let (scheme, rest) = origin.trim().split_once("://")?;
     let authority = rest.split('/').next()?;
-    (!scheme.is_empty() && !authority.is_empty() && !authority.contains(char::is_whitespace)).then_some(authority)
+    (!scheme.is_empty() && !authority.is_empty() && !authority.contains(char::is_whitespace))
+        .then_some(authority)
 }
 
 fn host_of(authority: &str) -> &str {
-    match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+    match authority
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+    {
         Some((inside, _)) => inside,
-        None => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
+        None => authority
+            .rsplit_once(':')
+            .map_or(authority, |(host, _)| host),
     }
 }
 
 fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// Loopback or private LAN.
@@ -165,13 +220,17 @@ pub(crate) fn check_client_has_device(params: &ConnectParams) -> Result<(), Refu
     }
     let message = "control ui requires device identity (use HTTPS or localhost secure context)";
     let details = json!({"code": DetailCode::ControlUiDeviceIdentityRequired.as_str()});
-    Err(Refusal::policy(ErrorShape::new(ErrorCode::InvalidRequest, message).with_details(details)))
+    Err(Refusal::policy(
+        ErrorShape::new(ErrorCode::InvalidRequest, message).with_details(details),
+    ))
 }
 
 /// Without a device, a connect needs a shared credential and the role operator.
 pub(crate) fn device_required() -> Refusal {
     let details = json!({"code": DetailCode::DeviceIdentityRequired.as_str()});
-    Refusal::policy(ErrorShape::new(ErrorCode::NotPaired, "device identity required").with_details(details))
+    Refusal::policy(
+        ErrorShape::new(ErrorCode::NotPaired, "device identity required").with_details(details),
+    )
 }
 
 #[cfg(test)]

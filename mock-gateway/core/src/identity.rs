@@ -1,6 +1,9 @@
 //! The device block of `connect`, one function per check. ref: gateway-behaviour.md §2.3
 
-use gateway_protocol::{ConnectParams, DetailCode, DeviceId, DeviceParams, ErrorCode, ErrorShape, PublicKey, UnixMillis, limits};
+use gateway_protocol::{
+    ConnectParams, DetailCode, DeviceId, DeviceParams, ErrorCode, ErrorShape, PublicKey,
+    UnixMillis, limits,
+};
 use serde_json::json;
 
 use crate::handshake::Refusal;
@@ -14,13 +17,22 @@ pub(crate) struct VerifiedDevice {
 }
 
 /// All checks of the device block in the gateway's order; `None` when there is no block.
-pub(crate) fn check(params: &ConnectParams, nonce: &str, now: UnixMillis) -> Result<Option<VerifiedDevice>, Refusal> {
-    let Some(device) = &params.device else { return Ok(None) };
+pub(crate) fn check(
+    params: &ConnectParams,
+    nonce: &str,
+    now: UnixMillis,
+) -> Result<Option<VerifiedDevice>, Refusal> {
+    let Some(device) = &params.device else {
+        return Ok(None);
+    };
     let key = check_id(device)?;
     check_signed_at(device, now)?;
     check_nonce(device, nonce)?;
     check_signature(params, device, key)?;
-    Ok(Some(VerifiedDevice { id: key.device_id(), public_key: key.to_base64url() }))
+    Ok(Some(VerifiedDevice {
+        id: key.device_id(),
+        public_key: key.to_base64url(),
+    }))
 }
 
 fn refuse(message: &str, code: DetailCode, reason: &str) -> Refusal {
@@ -30,30 +42,52 @@ fn refuse(message: &str, code: DetailCode, reason: &str) -> Refusal {
 
 /// The id is the hash of the key; an unreadable key is reported the same way.
 fn check_id(device: &DeviceParams) -> Result<PublicKey, Refusal> {
-    PublicKey::parse(&device.public_key).filter(|key| key.device_id().as_str() == device.id).ok_or_else(|| {
-        refuse("device identity mismatch", DetailCode::DeviceAuthDeviceIdMismatch, "device-id-mismatch")
-    })
+    PublicKey::parse(&device.public_key)
+        .filter(|key| key.device_id().as_str() == device.id)
+        .ok_or_else(|| {
+            refuse(
+                "device identity mismatch",
+                DetailCode::DeviceAuthDeviceIdMismatch,
+                "device-id-mismatch",
+            )
+        })
 }
 
 fn check_signed_at(device: &DeviceParams, now: UnixMillis) -> Result<(), Refusal> {
     if device.signed_at.saturating_sub(now.0).saturating_abs() <= limits::SIGNATURE_SKEW_MS {
         return Ok(());
     }
-    Err(refuse("device signature expired", DetailCode::DeviceAuthSignatureExpired, "device-signature-stale"))
+    Err(refuse(
+        "device signature expired",
+        DetailCode::DeviceAuthSignatureExpired,
+        "device-signature-stale",
+    ))
 }
 
 fn check_nonce(device: &DeviceParams, nonce: &str) -> Result<(), Refusal> {
     let offered = device.nonce.trim();
     if offered.is_empty() {
-        return Err(refuse("device nonce required", DetailCode::DeviceAuthNonceRequired, "device-nonce-missing"));
+        return Err(refuse(
+            "device nonce required",
+            DetailCode::DeviceAuthNonceRequired,
+            "device-nonce-missing",
+        ));
     }
     if offered != nonce {
-        return Err(refuse("device nonce mismatch", DetailCode::DeviceAuthNonceMismatch, "device-nonce-mismatch"));
+        return Err(refuse(
+            "device nonce mismatch",
+            DetailCode::DeviceAuthNonceMismatch,
+            "device-nonce-mismatch",
+        ));
     }
     Ok(())
 }
 
-fn check_signature(params: &ConnectParams, device: &DeviceParams, key: PublicKey) -> Result<(), Refusal> {
+fn check_signature(
+    params: &ConnectParams,
+    device: &DeviceParams,
+    key: PublicKey,
+) -> Result<(), Refusal> {
     let signature = device.signature.as_deref().unwrap_or_default();
     let valid = params.signature_payload().is_some_and(|mut payload| {
         // The gateway builds the payload from the nonce it trimmed.
@@ -63,5 +97,9 @@ fn check_signature(params: &ConnectParams, device: &DeviceParams, key: PublicKey
     if valid {
         return Ok(());
     }
-    Err(refuse("device signature invalid", DetailCode::DeviceAuthSignatureInvalid, "device-signature"))
+    Err(refuse(
+        "device signature invalid",
+        DetailCode::DeviceAuthSignatureInvalid,
+        "device-signature",
+    ))
 }

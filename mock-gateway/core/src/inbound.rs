@@ -16,7 +16,9 @@ use crate::welcome::HelloChange;
 impl Gateway {
     /// One message; text and binary count alike.
     pub(crate) fn received(&mut self, now: Now, conn: u32, bytes: &[u8]) {
-        let Some(connection) = self.connections.get(&conn) else { return };
+        let Some(connection) = self.connections.get(&conn) else {
+            return;
+        };
         let handshaking = connection.handshake().is_some();
         if !handshaking && connection.open().is_none() {
             return;
@@ -53,7 +55,13 @@ impl Gateway {
     }
 
     /// The built-in answer to the first request.
-    pub(crate) fn handshake_request(&mut self, now: Now, conn: u32, request: &Request, change: HelloChange) {
+    pub(crate) fn handshake_request(
+        &mut self,
+        now: Now,
+        conn: u32,
+        request: &Request,
+        change: HelloChange,
+    ) {
         if request.method != "connect" {
             self.refuse(now, conn, &request.id, handshake::not_connect());
             return;
@@ -65,16 +73,26 @@ impl Gateway {
     }
 
     fn is_refused(&self, conn: u32) -> bool {
-        self.connections.get(&conn).and_then(Connection::handshake).is_some_and(|handshake| handshake.refused)
+        self.connections
+            .get(&conn)
+            .and_then(Connection::handshake)
+            .is_some_and(|handshake| handshake.refused)
     }
 
     /// 2026.9.6 queues up to 15 frames behind a connect; with a refusal under way they are never answered.
     fn queue_behind_refusal(&mut self, now: Now, conn: u32) {
-        let handshake = self.connections.get_mut(&conn).and_then(Connection::handshake_mut);
+        let handshake = self
+            .connections
+            .get_mut(&conn)
+            .and_then(Connection::handshake_mut);
         let Some(handshake) = handshake else { return };
         handshake.queued += 1;
         if self.profile.rules.pipelining && handshake.queued > 15 {
-            self.close(now, conn, CloseFrame::new(1008, "too many pending handshake frames"));
+            self.close(
+                now,
+                conn,
+                CloseFrame::new(1008, "too many pending handshake frames"),
+            );
         }
     }
 
@@ -95,14 +113,27 @@ impl Gateway {
 
     fn read_request(&self, mut value: Value) -> Result<Request, String> {
         self.profile.request_frame.check(&value)?;
-        let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text = |value: &Value, name: &str| {
+            value
+                .get(name)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
         let (id, method) = (text(&value, "id"), text(&value, "method"));
-        Ok(Request::new(id, method, value.get_mut("params").map(Value::take)))
+        Ok(Request::new(
+            id,
+            method,
+            value.get_mut("params").map(Value::take),
+        ))
     }
 
     /// The id goes back as it came, even when it is no text.
     fn answer_bad_frame(&mut self, conn: u32, id: &Value, detail: &str) {
-        let error = ErrorShape::new(ErrorCode::InvalidRequest, format!("invalid request frame: {detail}"));
+        let error = ErrorShape::new(
+            ErrorCode::InvalidRequest,
+            format!("invalid request frame: {detail}"),
+        );
         let frame = json!({"type": "res", "id": id, "ok": false, "error": error.to_value()});
         self.reset_unauthorized(conn);
         self.send_raw(conn, Outgoing::Text(frame.to_string()));
@@ -110,7 +141,9 @@ impl Gateway {
 
     /// The built-in answer: authority, parameters, method.
     pub(crate) fn answer(&mut self, now: Now, conn: u32, request: &Request, change: HelloChange) {
-        let Some(open) = self.connections.get(&conn).and_then(Connection::open) else { return };
+        let Some(open) = self.connections.get(&conn).and_then(Connection::open) else {
+            return;
+        };
         let row = method_row(&request.method).filter(|row| exists_in(self.profile, row));
         let authority = row.map_or(Authority::Scope(scope::ADMIN), |row| row.authority);
         if let Err(refused) = check_role(open.role, authority) {
@@ -151,15 +184,26 @@ impl Gateway {
     /// The eleventh in a row ends the connection. ref: gateway-behaviour.md §1.6
     fn answer_unauthorized(&mut self, conn: u32, request: &Request, refused: ErrorShape) {
         self.respond(conn, &request.id, Err(refused));
-        let Some(open) = self.connections.get_mut(&conn).and_then(Connection::open_mut) else { return };
+        let Some(open) = self
+            .connections
+            .get_mut(&conn)
+            .and_then(Connection::open_mut)
+        else {
+            return;
+        };
         open.unauthorized += 1;
         if open.unauthorized >= limits::UNAUTHORIZED_CALLS {
-            self.closing.push((conn, CloseFrame::new(1008, "repeated unauthorized calls")));
+            self.closing
+                .push((conn, CloseFrame::new(1008, "repeated unauthorized calls")));
         }
     }
 
     fn reset_unauthorized(&mut self, conn: u32) {
-        if let Some(open) = self.connections.get_mut(&conn).and_then(Connection::open_mut) {
+        if let Some(open) = self
+            .connections
+            .get_mut(&conn)
+            .and_then(Connection::open_mut)
+        {
             open.unauthorized = 0;
         }
     }
@@ -176,7 +220,11 @@ impl HelloChange {
 }
 
 fn exists_in(profile: &Profile, row: &MethodRow) -> bool {
-    if profile.rules.rich_hello { row.in_9 } else { row.in_6 }
+    if profile.rules.rich_hello {
+        row.in_9
+    } else {
+        row.in_6
+    }
 }
 
 fn check_role(role: Role, authority: Authority) -> Result<(), ErrorShape> {
@@ -185,27 +233,38 @@ fn check_role(role: Role, authority: Authority) -> Result<(), ErrorShape> {
         Authority::Node => role == Role::Node,
         Authority::Scope(_) => role == Role::Operator,
     };
-    if fits { Ok(()) } else { Err(ErrorShape::new(ErrorCode::InvalidRequest, format!("unauthorized role: {role}"))) }
+    if fits {
+        Ok(())
+    } else {
+        Err(ErrorShape::new(
+            ErrorCode::InvalidRequest,
+            format!("unauthorized role: {role}"),
+        ))
+    }
 }
 
-fn check_scope(profile: &Profile, granted: &[String], authority: Authority) -> Result<(), ErrorShape> {
+fn check_scope(
+    profile: &Profile,
+    granted: &[String],
+    authority: Authority,
+) -> Result<(), ErrorShape> {
     match authority {
         Authority::Anyone | Authority::Node => Ok(()),
         Authority::Scope(needed) if gateway_protocol::role::scope_allows(granted, needed) => Ok(()),
-        Authority::Scope(needed) => Err(missing_scope(profile, needed)),
+        Authority::Scope(needed) => Err(missing_scope(profile, needed, &[needed])),
     }
 }
 
 /// ref: gateway-behaviour.md §4.6
-pub(crate) fn missing_scope(profile: &Profile, needed: &str) -> ErrorShape {
-    let message = format!("missing scope: {needed}");
+pub(crate) fn missing_scope(profile: &Profile, missing: &str, required: &[&str]) -> ErrorShape {
+    let message = format!("missing scope: {missing}");
     if !profile.rules.forbidden_details {
         return ErrorShape::new(ErrorCode::InvalidRequest, message);
     }
     let details = Object::new()
         .with("code", "MISSING_SCOPE")
-        .with("missingScope", needed)
-        .with("requiredScopes", vec![needed.to_owned()])
+        .with("missingScope", missing)
+        .with("requiredScopes", required.to_vec())
         .build();
     ErrorShape::new(ErrorCode::Forbidden, message).with_details(details)
 }

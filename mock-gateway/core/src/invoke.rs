@@ -59,7 +59,12 @@ impl Invokes {
         self.pending.insert(id, pending);
     }
 
-    pub(crate) fn finish(&mut self, id: &InvokeId, outcome: &str, answer: Option<Value>) -> Option<PendingInvoke> {
+    pub(crate) fn finish(
+        &mut self,
+        id: &InvokeId,
+        outcome: &str,
+        answer: Option<Value>,
+    ) -> Option<PendingInvoke> {
         if let Some(view) = self.history.get_mut(id.as_str()) {
             outcome.clone_into(&mut view.outcome);
             view.answer = answer;
@@ -68,16 +73,30 @@ impl Invokes {
     }
 
     pub(crate) fn of_connection(&self, conn: u32) -> Vec<InvokeId> {
-        self.pending.iter().filter(|(_, pending)| pending.node_conn == conn).map(|(id, _)| id.clone()).collect()
+        self.pending
+            .iter()
+            .filter(|(_, pending)| pending.node_conn == conn)
+            .map(|(id, _)| id.clone())
+            .collect()
     }
 
     /// The pending invoke with this id, or the newest for `latest`.
     pub(crate) fn resolve(&self, given: &str) -> Option<InvokeId> {
         let newest = || {
-            let mut ids = self.history.values().rev().filter(|view| view.outcome == "pending");
-            ids.next().filter(|_| given == "latest").map(|view| InvokeId::from(view.invoke_id.as_str()))
+            let mut ids = self
+                .history
+                .values()
+                .rev()
+                .filter(|view| view.outcome == "pending");
+            ids.next()
+                .filter(|_| given == "latest")
+                .map(|view| InvokeId::from(view.invoke_id.as_str()))
         };
-        self.pending.keys().find(|id| id.as_str() == given).cloned().or_else(newest)
+        self.pending
+            .keys()
+            .find(|id| id.as_str() == given)
+            .cloned()
+            .or_else(newest)
     }
 
     pub(crate) fn views(&self) -> Vec<InvokeView> {
@@ -100,7 +119,10 @@ pub(crate) fn failure(profile: &Profile, kind: InvokeFailure, command: &str) -> 
     let (code, text) = match kind {
         InvokeFailure::Timeout => ("TIMEOUT", "node invoke timed out".to_owned()),
         InvokeFailure::Disconnected if !newer => {
-            return ErrorShape::new(ErrorCode::Unavailable, format!("Error: node disconnected ({command})"));
+            return ErrorShape::new(
+                ErrorCode::Unavailable,
+                format!("Error: node disconnected ({command})"),
+            );
         }
         InvokeFailure::Disconnected => ("DISCONNECTED", format!("node disconnected ({command})")),
         InvokeFailure::Cancelled => ("CANCELLED", "node invoke cancelled".to_owned()),
@@ -114,7 +136,11 @@ pub(crate) fn failure(profile: &Profile, kind: InvokeFailure, command: &str) -> 
 
 /// What the operator is told when the node answered with an error.
 pub(crate) fn node_error(profile: &Profile, error: Option<&Value>) -> ErrorShape {
-    let text = |name: &str| error.and_then(|error| error.get(name)).and_then(Value::as_str);
+    let text = |name: &str| {
+        error
+            .and_then(|error| error.get(name))
+            .and_then(Value::as_str)
+    };
     let message = match (text("code"), text("message")) {
         (Some(code), Some(message)) => format!("{code}: {message}"),
         (None, Some(message)) => message.to_owned(),
@@ -130,11 +156,19 @@ pub(crate) fn node_error(profile: &Profile, error: Option<&Value>) -> ErrorShape
 
 /// Commands that an iOS node runs only in the foreground. ref: gateway-behaviour.md §7.3
 pub(crate) fn needs_foreground(command: &str) -> bool {
-    ["canvas.", "camera.", "screen.", "talk."].iter().any(|prefix| command.starts_with(prefix))
+    ["canvas.", "camera.", "screen.", "talk."]
+        .iter()
+        .any(|prefix| command.starts_with(prefix))
 }
 
 /// Whether a node's error says that its app is in the background.
 pub(crate) fn is_background_error(error: Option<&Value>) -> bool {
-    let text = |name: &str| error.and_then(|error| error.get(name)).and_then(Value::as_str).unwrap_or_default();
-    text("code") == "NODE_BACKGROUND_UNAVAILABLE" || text("message").contains("NODE_BACKGROUND_UNAVAILABLE")
+    let text = |name: &str| {
+        error
+            .and_then(|error| error.get(name))
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    text("code") == "NODE_BACKGROUND_UNAVAILABLE"
+        || text("message").contains("NODE_BACKGROUND_UNAVAILABLE")
 }

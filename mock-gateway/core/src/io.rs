@@ -34,7 +34,12 @@ impl Peer {
     /// A native client at `remote_ip`.
     #[must_use]
     pub fn at(remote_ip: IpAddr) -> Self {
-        Self { remote_ip, origin: None, host: None, headers: Vec::new() }
+        Self {
+            remote_ip,
+            origin: None,
+            host: None,
+            headers: Vec::new(),
+        }
     }
 }
 

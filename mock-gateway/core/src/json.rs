@@ -52,7 +52,9 @@ pub(crate) fn merge_patch(target: &mut Value, patch: &Value) {
     if !target.is_object() {
         *target = Value::Object(Map::new());
     }
-    let Value::Object(object) = target else { return };
+    let Value::Object(object) = target else {
+        return;
+    };
     for (name, member) in members {
         if member.is_null() {
             object.remove(name);
@@ -65,9 +67,13 @@ pub(crate) fn merge_patch(target: &mut Value, patch: &Value) {
 /// Whether `expected` is contained in `actual`: objects member by member, everything else by equality.
 pub(crate) fn contains(actual: &Value, expected: &Value) -> bool {
     match (actual, expected) {
-        (Value::Object(actual), Value::Object(expected)) => expected
-            .iter()
-            .all(|(name, member)| actual.get(name).is_some_and(|value| contains(value, member))),
+        (Value::Object(actual), Value::Object(expected)) => {
+            expected.iter().all(|(name, member)| {
+                actual
+                    .get(name)
+                    .is_some_and(|value| contains(value, member))
+            })
+        }
         (actual, expected) => actual == expected,
     }
 }

@@ -65,13 +65,15 @@ mod timers;
 mod view;
 mod welcome;
 
-pub use behavior::{Behavior, ChallengeReply, DelayReply, ErrorReply, EventReply, Matcher, Reply, Trigger};
+pub use behavior::{
+    Behavior, ChallengeReply, DelayReply, ErrorReply, EventReply, Matcher, Reply, Trigger,
+};
 pub use config::{AuthConfig, AuthMode, Config, NodesConfig, RateLimitConfig};
 pub use control::{Control, ControlError};
 pub use gateway::Gateway;
 pub use io::{Admission, Input, Lifecycle, LogLine, Output, Peer};
 pub use profile::{DEFAULT_PROFILE, PROFILES, Profile, profile};
 pub use view::{
-    BehaviorView, ConnectionView, DeviceView, InvokeView, NodeView, PendingDeviceView, PendingNodeView, PhaseView,
-    StateView, TokenView,
+    BehaviorView, ConnectionView, DeviceView, InvokeView, NodeView, PendingDeviceView,
+    PendingNodeView, PhaseView, StateView, TokenView,
 };

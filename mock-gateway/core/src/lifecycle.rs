@@ -17,16 +17,22 @@ pub(crate) enum Down {
     Stop,
     /// Until it is told to start.
     Halt,
-    Restart { down_for: Duration, reason: String },
+    Restart {
+        down_for: Duration,
+        reason: String,
+    },
 }
 
 impl Gateway {
     pub(crate) fn is_starting(&self, now: Now) -> bool {
-        self.boot.starting_until.is_some_and(|until| now.since_start < until)
+        self.boot
+            .starting_until
+            .is_some_and(|until| now.since_start < until)
     }
 
     pub(crate) fn presence_json(&self, now: UnixMillis) -> Value {
-        self.presence.to_json(self.profile, &self.boot.instance, now)
+        self.presence
+            .to_json(self.profile, &self.boot.instance, now)
     }
 
     pub(crate) fn health_json(&self, now: UnixMillis) -> Value {
@@ -51,7 +57,8 @@ impl Gateway {
 
     pub(crate) fn tick(&mut self, now: Now, due: Duration) {
         self.broadcast("tick", &json!({"ts": now.wall.0}), false, |_| true);
-        self.timers.set(due + self.config.tick_interval(), Timer::Tick);
+        self.timers
+            .set(due + self.config.tick_interval(), Timer::Tick);
     }
 
     /// Says goodbye to everybody and goes down.
@@ -70,9 +77,15 @@ impl Gateway {
         let frame = CloseFrame::new(1012, "service restart");
         for (conn, connection) in &self.connections {
             match &connection.phase {
-                Phase::Open(_) => self.outputs.push_back(Output::Close { conn: *conn, frame: frame.clone() }),
+                Phase::Open(_) => self.outputs.push_back(Output::Close {
+                    conn: *conn,
+                    frame: frame.clone(),
+                }),
                 Phase::Handshake(_) if clean => {
-                    self.outputs.push_back(Output::Close { conn: *conn, frame: frame.clone() });
+                    self.outputs.push_back(Output::Close {
+                        conn: *conn,
+                        frame: frame.clone(),
+                    });
                 }
                 Phase::Handshake(_) => self.outputs.push_back(Output::Abort { conn: *conn }),
                 Phase::Closing => {}
@@ -83,17 +96,28 @@ impl Gateway {
             Down::Stop => {
                 self.boot.up = Up::Stopped;
                 self.log(None, "gateway stopping".to_owned());
-                self.outputs.push_back(Output::Lifecycle(Lifecycle::Stopping));
+                self.outputs
+                    .push_back(Output::Lifecycle(Lifecycle::Stopping));
             }
             Down::Halt => {
                 self.boot.up = Up::Restarting;
-                self.log(None, "gateway stopped, until it is told to start".to_owned());
-                self.outputs.push_back(Output::Lifecycle(Lifecycle::Restarting { down_for: Duration::MAX }));
+                self.log(
+                    None,
+                    "gateway stopped, until it is told to start".to_owned(),
+                );
+                self.outputs
+                    .push_back(Output::Lifecycle(Lifecycle::Restarting {
+                        down_for: Duration::MAX,
+                    }));
             }
             Down::Restart { down_for, .. } => {
                 self.boot.up = Up::Restarting;
-                self.log(None, format!("gateway restarting, back in {} ms", down_for.as_millis()));
-                self.outputs.push_back(Output::Lifecycle(Lifecycle::Restarting { down_for }));
+                self.log(
+                    None,
+                    format!("gateway restarting, back in {} ms", down_for.as_millis()),
+                );
+                self.outputs
+                    .push_back(Output::Lifecycle(Lifecycle::Restarting { down_for }));
                 self.timers.set(now.since_start + down_for, Timer::Ready);
             }
         }
@@ -105,10 +129,7 @@ impl Gateway {
             connection.phase = Phase::Closing;
         }
         for (node, _) in std::mem::take(&mut self.nodes.live) {
-            if let Some(seen) = self.nodes.seen.get_mut(&node) {
-                seen.connected_at = None;
-                seen.disconnected_at = Some(now.wall);
-            }
+            self.nodes.note_disconnected(&node, now.wall);
         }
         self.timers.clear();
         self.health_due = false;
@@ -126,9 +147,13 @@ impl Gateway {
         if let Some(token) = self.token_at_restart.take() {
             self.config.auth.token = Some(token);
         }
-        self.versions = gateway_protocol::StateVersion { presence: 1, health: 1 };
+        self.versions = gateway_protocol::StateVersion {
+            presence: 1,
+            health: 1,
+        };
         self.boot = Boot::new(&mut self.entropy, &self.config, due);
-        self.timers.set(due + self.config.tick_interval(), Timer::Tick);
+        self.timers
+            .set(due + self.config.tick_interval(), Timer::Tick);
         self.log(None, "gateway ready".to_owned());
         self.outputs.push_back(Output::Lifecycle(Lifecycle::Ready));
         debug_assert!(now.since_start >= due, "timers fire late, never early");
@@ -140,7 +165,11 @@ impl Gateway {
         let used_it: Vec<u32> = self
             .connections
             .iter()
-            .filter(|(_, connection)| connection.open().is_some_and(|open| open.granted == Granted::Token))
+            .filter(|(_, connection)| {
+                connection
+                    .open()
+                    .is_some_and(|open| open.granted == Granted::Token)
+            })
             .map(|(conn, _)| *conn)
             .collect();
         for conn in used_it {
@@ -148,7 +177,13 @@ impl Gateway {
         }
         if self.profile.rules.token_change_restarts {
             let reason = "gateway restarting".to_owned();
-            self.go_down(now, Down::Restart { down_for: self.profile.restart_down, reason });
+            self.go_down(
+                now,
+                Down::Restart {
+                    down_for: self.profile.restart_down,
+                    reason,
+                },
+            );
         } else {
             let payload = json!({"path": "gateway.auth.token", "hash": self.boot.config_hash, "ts": now.wall.0});
             self.broadcast("config.changed", &payload, false, |open| {

@@ -23,13 +23,28 @@ impl Locality {
         let ip = canonical(peer.remote_ip);
         if !has_forwarding_headers(peer) {
             let local = ip.is_loopback();
-            return Self { local, remote_ip: (!local).then_some(ip), limit_ip: ip, unattributed: false };
+            return Self {
+                local,
+                remote_ip: (!local).then_some(ip),
+                limit_ip: ip,
+                unattributed: false,
+            };
         }
         if !config.trusted_proxies.contains(&ip) {
-            return Self { local: false, remote_ip: None, limit_ip: ip, unattributed: true };
+            return Self {
+                local: false,
+                remote_ip: None,
+                limit_ip: ip,
+                unattributed: true,
+            };
         }
         let client = forwarded_address(peer, config);
-        Self { local: false, remote_ip: client, limit_ip: client.unwrap_or(ip), unattributed: false }
+        Self {
+            local: false,
+            remote_ip: client,
+            limit_ip: client.unwrap_or(ip),
+            unattributed: false,
+        }
     }
 }
 
@@ -48,7 +63,10 @@ fn has_forwarding_headers(peer: &Peer) -> bool {
 /// The last address in `X-Forwarded-For` that is not itself a trusted proxy, else `X-Real-IP`.
 fn forwarded_address(peer: &Peer, config: &Config) -> Option<IpAddr> {
     let header = |wanted: &str| {
-        peer.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.as_str())
+        peer.headers
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
+            .map(|(_, value)| value.as_str())
     };
     let chain = header("x-forwarded-for").unwrap_or_default();
     let hop = chain
@@ -60,7 +78,9 @@ fn forwarded_address(peer: &Peer, config: &Config) -> Option<IpAddr> {
 
 /// Whether `ip` lies in one of the ranges; a range that does not parse matches nothing.
 pub(crate) fn in_ranges(ip: IpAddr, ranges: &[String]) -> bool {
-    ranges.iter().any(|range| in_range(ip, range).unwrap_or(false))
+    ranges
+        .iter()
+        .any(|range| in_range(ip, range).unwrap_or(false))
 }
 
 fn in_range(ip: IpAddr, range: &str) -> Option<bool> {
@@ -86,8 +106,14 @@ mod tests {
     use super::*;
 
     fn peer(ip: &str, headers: &[(&str, &str)]) -> Peer {
-        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Peer { headers, ..Peer::at(ip.parse().unwrap()) }
+        let headers = headers
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        Peer {
+            headers,
+            ..Peer::at(ip.parse().unwrap())
+        }
     }
 
     #[rstest]
@@ -105,9 +131,15 @@ mod tests {
         #[case] local: bool,
         #[case] remote_ip: Option<&str>,
     ) {
-        let config = Config { trusted_proxies: vec!["127.0.0.2".parse().unwrap()], ..Config::default() };
+        let config = Config {
+            trusted_proxies: vec!["127.0.0.2".parse().unwrap()],
+            ..Config::default()
+        };
         let locality = Locality::of(&peer(ip, headers), &config);
-        assert_eq!((locality.local, locality.remote_ip), (local, remote_ip.map(|ip| ip.parse().unwrap())));
+        assert_eq!(
+            (locality.local, locality.remote_ip),
+            (local, remote_ip.map(|ip| ip.parse().unwrap()))
+        );
     }
 
     #[rstest]
@@ -119,6 +151,9 @@ mod tests {
     #[case("fd00::1", "10.0.0.0/8", false)]
     #[case("10.1.2.3", "nonsense", false)]
     fn ranges(#[case] ip: &str, #[case] range: &str, #[case] expected: bool) {
-        assert_eq!(in_ranges(ip.parse().unwrap(), &[range.to_owned()]), expected);
+        assert_eq!(
+            in_ranges(ip.parse().unwrap(), &[range.to_owned()]),
+            expected
+        );
     }
 }

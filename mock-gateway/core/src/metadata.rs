@@ -17,7 +17,10 @@ pub(crate) enum Change {
 pub(crate) fn change(record: &Device, client: &ClientInfo, lenient: bool) -> Change {
     let same = |a: &str, b: &str| a.trim().eq_ignore_ascii_case(b.trim());
     let family = |family: &Option<String>| family.clone().unwrap_or_default();
-    if !same(&family(&record.device_family), &family(&client.device_family)) {
+    if !same(
+        &family(&record.device_family),
+        &family(&client.device_family),
+    ) {
         return Change::Different;
     }
     if same(&record.platform, &client.platform) {
@@ -25,24 +28,39 @@ pub(crate) fn change(record: &Device, client: &ClientInfo, lenient: bool) -> Cha
     }
     let (old, new) = (system(&record.platform), system(&client.platform));
     let moves = ["ios", "ipados", "android"].contains(&new.as_str()) || (lenient && new == "macos");
-    if old == new && moves { Change::Refresh } else { Change::Different }
+    if old == new && moves {
+        Change::Refresh
+    } else {
+        Change::Different
+    }
 }
 
 /// The part of a platform before its version.
 fn system(platform: &str) -> String {
-    platform.split_whitespace().next().unwrap_or_default().to_ascii_lowercase()
+    platform
+        .split_whitespace()
+        .next()
+        .unwrap_or_default()
+        .to_ascii_lowercase()
 }
 
 /// A node that may take a setup code's handoff without approval: what the official mobile apps send.
 pub(crate) fn is_official_mobile_node(params: &ConnectParams) -> bool {
     let client = &params.client;
-    let family = client.device_family.as_deref().unwrap_or_default().to_ascii_lowercase();
+    let family = client
+        .device_family
+        .as_deref()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
     let system = system(&client.platform);
     let ios = client.id == "openclaw-ios"
         && ["ios", "ipados"].contains(&system.as_str())
         && ["iphone", "ipad", "ios"].contains(&family.as_str());
     let android = client.id == "openclaw-android" && system == "android" && family == "android";
-    params.role_text() == "node" && client.mode == "node" && params.scope_list().is_empty() && (ios || android)
+    params.role_text() == "node"
+        && client.mode == "node"
+        && params.scope_list().is_empty()
+        && (ios || android)
 }
 
 #[cfg(test)]
@@ -52,7 +70,10 @@ mod tests {
     use super::*;
 
     fn params(id: &str, platform: &str, family: &str, role: &str) -> ConnectParams {
-        let mut params = ConnectParams { role: Some(role.to_owned()), ..ConnectParams::default() };
+        let mut params = ConnectParams {
+            role: Some(role.to_owned()),
+            ..ConnectParams::default()
+        };
         params.client.id = id.to_owned();
         params.client.mode = "node".to_owned();
         params.client.platform = platform.to_owned();
@@ -74,6 +95,9 @@ mod tests {
         #[case] role: &str,
         #[case] expected: bool,
     ) {
-        assert_eq!(is_official_mobile_node(&params(id, platform, family, role)), expected);
+        assert_eq!(
+            is_official_mobile_node(&params(id, platform, family, role)),
+            expected
+        );
     }
 }

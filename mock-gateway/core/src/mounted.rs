@@ -33,10 +33,18 @@ pub(crate) struct MountedBehaviors {
 impl MountedBehaviors {
     /// Mounts one; false when the name is taken.
     pub(crate) fn mount(&mut self, behavior: Behavior) -> bool {
-        if self.all.iter().any(|mounted| mounted.behavior.name == behavior.name) {
+        if self
+            .all
+            .iter()
+            .any(|mounted| mounted.behavior.name == behavior.name)
+        {
             return false;
         }
-        self.all.push(Mounted { behavior, matched: 0, applied: 0 });
+        self.all.push(Mounted {
+            behavior,
+            matched: 0,
+            applied: 0,
+        });
         true
     }
 
@@ -50,12 +58,20 @@ impl MountedBehaviors {
     /// The reply of the first behaviour that matches and has uses left; counts.
     pub(crate) fn reply_to(&mut self, subject: &Subject<'_>) -> Option<Reply> {
         for mounted in &mut self.all {
-            let spent = mounted.behavior.times.is_some_and(|times| mounted.applied >= times);
+            let spent = mounted
+                .behavior
+                .times
+                .is_some_and(|times| mounted.applied >= times);
             if spent || !holds(&mounted.behavior.when, subject) {
                 continue;
             }
             mounted.matched += 1;
-            if mounted.behavior.when.nth.is_some_and(|nth| nth != mounted.matched) {
+            if mounted
+                .behavior
+                .when
+                .nth
+                .is_some_and(|nth| nth != mounted.matched)
+            {
                 continue;
             }
             mounted.applied += 1;
@@ -80,16 +96,22 @@ impl MountedBehaviors {
 
 fn holds(when: &Matcher, subject: &Subject<'_>) -> bool {
     let method = when.method.as_deref().is_none_or(|wanted| {
-        subject.method.is_some_and(|method| match wanted.strip_suffix('*') {
-            Some(start) => method.starts_with(start),
-            None => method == wanted,
-        })
+        subject
+            .method
+            .is_some_and(|method| match wanted.strip_suffix('*') {
+                Some(start) => method.starts_with(start),
+                None => method == wanted,
+            })
     });
     when.on == subject.on
         && method
         && when.conn.is_none_or(|conn| conn == subject.conn)
         && when.role.is_none_or(|role| Some(role) == subject.role)
-        && when.params.as_ref().is_none_or(|wanted| subject.params.is_some_and(|params| contains(params, wanted)))
+        && when.params.as_ref().is_none_or(|wanted| {
+            subject
+                .params
+                .is_some_and(|params| contains(params, wanted))
+        })
 }
 
 #[cfg(test)]
@@ -100,29 +122,56 @@ mod tests {
 
     fn behavior(when: Value, times: Option<u32>) -> Behavior {
         let when = serde_json::from_value(when).unwrap();
-        Behavior { name: "b".into(), when, reply: Reply::Ignore, times }
+        Behavior {
+            name: "b".into(),
+            when,
+            reply: Reply::Ignore,
+            times,
+        }
     }
 
     fn subject<'a>(method: &'a str, params: &'a Value) -> Subject<'a> {
-        Subject { on: Trigger::Request, conn: 1, method: Some(method), role: Some(Role::Node), params: Some(params) }
+        Subject {
+            on: Trigger::Request,
+            conn: 1,
+            method: Some(method),
+            role: Some(Role::Node),
+            params: Some(params),
+        }
     }
 
     #[test]
     fn uses_are_counted() {
         let mut mounted = MountedBehaviors::default();
         assert!(mounted.mount(behavior(json!({"method": "node.*"}), Some(1))));
-        assert!(!mounted.mount(behavior(json!({}), None)), "the name is taken");
+        assert!(
+            !mounted.mount(behavior(json!({}), None)),
+            "the name is taken"
+        );
         let params = json!({});
         assert_eq!(mounted.reply_to(&subject("health", &params)), None);
-        assert_eq!(mounted.reply_to(&subject("node.event", &params)), Some(Reply::Ignore));
+        assert_eq!(
+            mounted.reply_to(&subject("node.event", &params)),
+            Some(Reply::Ignore)
+        );
         assert_eq!(mounted.reply_to(&subject("node.event", &params)), None);
-        assert_eq!(mounted.views(), [BehaviorView { name: "b".into(), matched: 1, applied: 1 }]);
+        assert_eq!(
+            mounted.views(),
+            [BehaviorView {
+                name: "b".into(),
+                matched: 1,
+                applied: 1
+            }]
+        );
     }
 
     #[test]
     fn nth_counts_only_what_else_matches() {
         let mut mounted = MountedBehaviors::default();
-        mounted.mount(behavior(json!({"nth": 2, "role": "node", "params": {"a": {"b": 1}}}), None));
+        mounted.mount(behavior(
+            json!({"nth": 2, "role": "node", "params": {"a": {"b": 1}}}),
+            None,
+        ));
         let (fits, other) = (json!({"a": {"b": 1, "c": 2}}), json!({"a": 1}));
         assert_eq!(mounted.reply_to(&subject("m", &fits)), None);
         assert_eq!(mounted.reply_to(&subject("m", &other)), None);

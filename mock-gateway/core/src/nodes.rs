@@ -62,6 +62,8 @@ pub(crate) struct PendingNode {
     pub(crate) surface: Surface,
     pub(crate) silent: bool,
     pub(crate) ts: UnixMillis,
+    /// Names this version of the request in the device list of 2026.9.6.
+    pub(crate) revision: String,
 }
 
 /// When a node was seen.
@@ -69,6 +71,8 @@ pub(crate) struct PendingNode {
 pub(crate) struct Seen {
     pub(crate) meta: Option<NodeMeta>,
     pub(crate) connected_at: Option<UnixMillis>,
+    pub(crate) last_connected_at: Option<UnixMillis>,
+    /// Since the last connect.
     pub(crate) disconnected_at: Option<UnixMillis>,
     pub(crate) last: Option<(UnixMillis, String)>,
     /// `node.presence.alive` is believed once in a while.
@@ -113,31 +117,55 @@ impl Nodes {
     }
 
     pub(crate) fn take_pending(&mut self, request_id: &str) -> Option<PendingNode> {
-        let index = self.pending.iter().position(|pending| pending.request_id.as_str() == request_id)?;
+        let index = self
+            .pending
+            .iter()
+            .position(|pending| pending.request_id.as_str() == request_id)?;
         Some(self.pending.remove(index))
     }
 
     fn take_pending_of(&mut self, node: &NodeId) -> Option<PendingNode> {
-        let index = self.pending.iter().position(|pending| &pending.node_id == node)?;
+        let index = self
+            .pending
+            .iter()
+            .position(|pending| &pending.node_id == node)?;
         Some(self.pending.remove(index))
     }
 
     /// Finds a request by its id, by its node, or the newest for `latest`.
     pub(crate) fn resolve(&self, given: &str) -> Option<String> {
-        let by_id = self.pending.iter().find(|pending| pending.request_id.as_str() == given);
-        let by_node = || self.pending.iter().find(|pending| pending.node_id.as_str() == given);
+        let by_id = self
+            .pending
+            .iter()
+            .find(|pending| pending.request_id.as_str() == given);
+        let by_node = || {
+            self.pending
+                .iter()
+                .find(|pending| pending.node_id.as_str() == given)
+        };
         let newest = || self.pending.last().filter(|_| given == "latest");
-        by_id.or_else(by_node).or_else(newest).map(|pending| pending.request_id.as_str().to_owned())
+        by_id
+            .or_else(by_node)
+            .or_else(newest)
+            .map(|pending| pending.request_id.as_str().to_owned())
     }
 
     /// Compares a declared surface with the approved and the pending one. ref: gateway-behaviour.md §7.4
     pub(crate) fn declare(&mut self, incoming: PendingNode) -> SurfaceStep {
         let node = incoming.node_id.clone();
-        let approved = self.records.get(&node).is_some_and(|record| incoming.surface.within(&record.surface));
+        let approved = self
+            .records
+            .get(&node)
+            .is_some_and(|record| incoming.surface.within(&record.surface));
         if approved {
-            return self.take_pending_of(&node).map_or(SurfaceStep::Settled, SurfaceStep::Withdrawn);
+            return self
+                .take_pending_of(&node)
+                .map_or(SurfaceStep::Settled, SurfaceStep::Withdrawn);
         }
-        if self.pending_of(&node).is_some_and(|pending| pending.surface.same_as(&incoming.surface)) {
+        if self
+            .pending_of(&node)
+            .is_some_and(|pending| pending.surface.same_as(&incoming.surface))
+        {
             return SurfaceStep::Settled;
         }
         let withdrawn = self.take_pending_of(&node);
@@ -146,8 +174,16 @@ impl Nodes {
     }
 
     /// Approves a pending request; the record keeps its creation time.
-    pub(crate) fn approve(&mut self, pending: &PendingNode, token: Option<String>, now: UnixMillis) -> NodeRecord {
-        let created_at = self.records.get(&pending.node_id).map_or(now, |record| record.created_at);
+    pub(crate) fn approve(
+        &mut self,
+        pending: &PendingNode,
+        token: Option<String>,
+        now: UnixMillis,
+    ) -> NodeRecord {
+        let created_at = self
+            .records
+            .get(&pending.node_id)
+            .map_or(now, |record| record.created_at);
         let record = NodeRecord {
             node_id: pending.node_id.clone(),
             token,
@@ -170,9 +206,29 @@ impl Nodes {
         record || pending || named
     }
 
+    /// The record of an approved surface keeps when its node came. Recordings 93 and 101.
+    pub(crate) fn note_connected(&mut self, node: &NodeId, now: UnixMillis) {
+        let approved = self.records.contains_key(node);
+        if let Some(seen) = self.seen.get_mut(node).filter(|_| approved) {
+            seen.last_connected_at = Some(now);
+            seen.disconnected_at = None;
+        }
+    }
+
+    /// ... and when it went.
+    pub(crate) fn note_disconnected(&mut self, node: &NodeId, now: UnixMillis) {
+        if let Some(seen) = self.seen.get_mut(node) {
+            seen.connected_at = None;
+            seen.disconnected_at = seen.last_connected_at.map(|_| now);
+        }
+    }
+
     /// `approvalState`. ref: gateway-behaviour.md §7.2
     pub(crate) fn approval_state(&self, node: &NodeId) -> &'static str {
-        match (self.records.contains_key(node), self.pending_of(node).is_some()) {
+        match (
+            self.records.contains_key(node),
+            self.pending_of(node).is_some(),
+        ) {
             (true, true) => "pending-reapproval",
             (true, false) => "approved",
             (false, true) => "pending-approval",
@@ -182,8 +238,13 @@ impl Nodes {
 
     /// What is in force: the approved surface, cut down to what a live node declares.
     pub(crate) fn effective(&self, node: &NodeId, declared: Option<&Surface>) -> Surface {
-        let Some(record) = self.records.get(node) else { return Surface::default() };
-        declared.map_or_else(|| record.surface.clone(), |declared| record.surface.intersect(declared))
+        let Some(record) = self.records.get(node) else {
+            return Surface::default();
+        };
+        declared.map_or_else(
+            || record.surface.clone(),
+            |declared| record.surface.intersect(declared),
+        )
     }
 }
 
@@ -191,11 +252,17 @@ impl Surface {
     fn within(&self, approved: &Self) -> bool {
         let permissions = self.permissions.iter().flatten();
         let known = |name: &String, granted: bool| {
-            !granted || approved.permissions.as_ref().is_some_and(|known| known.get(name) == Some(&true))
+            !granted
+                || approved
+                    .permissions
+                    .as_ref()
+                    .is_some_and(|known| known.get(name) == Some(&true))
         };
         subset(&self.caps, &approved.caps)
             && subset(&self.commands, &approved.commands)
-            && permissions.into_iter().all(|(name, granted)| known(name, *granted))
+            && permissions
+                .into_iter()
+                .all(|(name, granted)| known(name, *granted))
     }
 
     fn same_as(&self, other: &Self) -> bool {
@@ -208,24 +275,39 @@ impl Surface {
 
     fn intersect(&self, declared: &Self) -> Self {
         let keep = |list: &[String], other: &[String]| {
-            list.iter().filter(|item| other.contains(item)).cloned().collect::<Vec<_>>()
+            list.iter()
+                .filter(|item| other.contains(item))
+                .cloned()
+                .collect::<Vec<_>>()
         };
         let permissions = declared.permissions.as_ref().map(|declared| {
             let approved = self.permissions.as_ref();
             declared
                 .iter()
                 .map(|(name, granted)| {
-                    let known = approved.and_then(|approved| approved.get(name)).copied().unwrap_or(false);
+                    let known = approved
+                        .and_then(|approved| approved.get(name))
+                        .copied()
+                        .unwrap_or(false);
                     (name.clone(), *granted && known)
                 })
                 .collect()
         });
-        Self { caps: keep(&self.caps, &declared.caps), commands: keep(&self.commands, &declared.commands), permissions }
+        Self {
+            caps: keep(&self.caps, &declared.caps),
+            commands: keep(&self.commands, &declared.commands),
+            permissions,
+        }
     }
 
     pub(crate) fn permissions_json(&self) -> Option<Value> {
         let permissions = self.permissions.as_ref()?;
-        Some(Value::Object(permissions.iter().map(|(name, granted)| (name.clone(), Value::from(*granted))).collect()))
+        Some(Value::Object(
+            permissions
+                .iter()
+                .map(|(name, granted)| (name.clone(), Value::from(*granted)))
+                .collect(),
+        ))
     }
 }
 
@@ -251,7 +333,10 @@ impl PendingNode {
             .with("requestId", self.request_id.as_str())
             .with("nodeId", self.node_id.as_str())
             .maybe("clientId", self.meta.client_id.clone().filter(|_| newer))
-            .maybe("clientMode", self.meta.client_mode.clone().filter(|_| newer));
+            .maybe(
+                "clientMode",
+                self.meta.client_mode.clone().filter(|_| newer),
+            );
         meta_json(object, &self.meta)
             .with("caps", self.surface.caps.clone())
             .with("commands", self.surface.commands.clone())
@@ -261,6 +346,21 @@ impl PendingNode {
             .when(!newer || self.silent, "silent", newer && self.silent)
             .with("ts", self.ts.0)
             .when(listed && !newer, "requiredApproveScopes", scopes)
+            .build()
+    }
+
+    /// `pendingNodeSurface` in the device list of 2026.9.6. Recording 70.
+    pub(crate) fn to_surface_json(&self) -> Value {
+        let object = Object::new()
+            .with("requestId", self.request_id.as_str())
+            .with("revision", self.revision.as_str());
+        meta_json(object, &self.meta)
+            .with("caps", self.surface.caps.clone())
+            .with("commands", self.surface.commands.clone())
+            .maybe("permissions", self.surface.permissions_json())
+            .maybe("remoteIp", self.meta.remote_ip.map(|ip| ip.to_string()))
+            .when(self.silent, "silent", true)
+            .with("ts", self.ts.0)
             .build()
     }
 
@@ -283,7 +383,10 @@ impl NodeRecord {
             .with("nodeId", self.node_id.as_str())
             .maybe("token", self.token.clone().filter(|_| reveal))
             .maybe("clientId", self.meta.client_id.clone().filter(|_| newer))
-            .maybe("clientMode", self.meta.client_mode.clone().filter(|_| newer));
+            .maybe(
+                "clientMode",
+                self.meta.client_mode.clone().filter(|_| newer),
+            );
         let last = seen.and_then(|seen| seen.last.as_ref()).filter(|_| newer);
         meta_json(object, &self.meta)
             .with("caps", self.surface.caps.clone())
@@ -303,7 +406,13 @@ mod tests {
     use super::*;
 
     fn surface(commands: &[&str]) -> Surface {
-        Surface { commands: commands.iter().map(|command| (*command).to_owned()).collect(), ..Surface::default() }
+        Surface {
+            commands: commands
+                .iter()
+                .map(|command| (*command).to_owned())
+                .collect(),
+            ..Surface::default()
+        }
     }
 
     fn declared(id: &str, commands: &[&str]) -> PendingNode {
@@ -314,6 +423,7 @@ mod tests {
             surface: surface(commands),
             silent: false,
             ts: UnixMillis(0),
+            revision: String::new(),
         }
     }
 
@@ -323,18 +433,39 @@ mod tests {
         let mut nodes = Nodes::default();
         let node = NodeId::from("n");
         assert_eq!(nodes.approval_state(&node), "unapproved");
-        assert!(matches!(nodes.declare(declared("1", &["a"])), SurfaceStep::Asked { withdrawn: None }));
-        assert!(matches!(nodes.declare(declared("2", &["a"])), SurfaceStep::Settled), "the same again");
+        assert!(matches!(
+            nodes.declare(declared("1", &["a"])),
+            SurfaceStep::Asked { withdrawn: None }
+        ));
+        assert!(
+            matches!(nodes.declare(declared("2", &["a"])), SurfaceStep::Settled),
+            "the same again"
+        );
         assert_eq!(nodes.approval_state(&node), "pending-approval");
         let pending = nodes.take_pending("1").unwrap();
         nodes.approve(&pending, None, UnixMillis(1));
         assert_eq!(nodes.approval_state(&node), "approved");
-        assert!(matches!(nodes.declare(declared("3", &[])), SurfaceStep::Settled), "fewer commands");
-        assert!(matches!(nodes.declare(declared("4", &["a", "b"])), SurfaceStep::Asked { withdrawn: None }));
+        assert!(
+            matches!(nodes.declare(declared("3", &[])), SurfaceStep::Settled),
+            "fewer commands"
+        );
+        assert!(matches!(
+            nodes.declare(declared("4", &["a", "b"])),
+            SurfaceStep::Asked { withdrawn: None }
+        ));
         assert_eq!(nodes.approval_state(&node), "pending-reapproval");
-        assert_eq!(nodes.effective(&node, Some(&surface(&["a", "b"]))).commands, ["a"]);
-        assert!(matches!(nodes.declare(declared("5", &["a", "c"])), SurfaceStep::Asked { withdrawn: Some(_) }));
-        assert!(matches!(nodes.declare(declared("6", &["a"])), SurfaceStep::Withdrawn(_)));
+        assert_eq!(
+            nodes.effective(&node, Some(&surface(&["a", "b"]))).commands,
+            ["a"]
+        );
+        assert!(matches!(
+            nodes.declare(declared("5", &["a", "c"])),
+            SurfaceStep::Asked { withdrawn: Some(_) }
+        ));
+        assert!(matches!(
+            nodes.declare(declared("6", &["a"])),
+            SurfaceStep::Withdrawn(_)
+        ));
         assert_eq!(nodes.approval_state(&node), "approved");
     }
 }

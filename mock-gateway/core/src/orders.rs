@@ -34,12 +34,21 @@ impl Gateway {
             Control::Approve { request_id } => self.order_approve(now.wall, &request_id),
             Control::Reject { request_id } => self.order_reject(now.wall, &request_id),
             Control::RemoveDevice { device_id } => self.order_remove_device(&device_id),
-            Control::RevokeToken { device_id, role } => self.order_revoke(now.wall, &device_id, role),
-            Control::RotateToken { device_id, role, scopes } => self.order_rotate(now.wall, &device_id, role, scopes),
+            Control::RevokeToken { device_id, role } => {
+                self.order_revoke(now.wall, &device_id, role)
+            }
+            Control::RotateToken {
+                device_id,
+                role,
+                scopes,
+            } => self.order_rotate(now.wall, &device_id, role, scopes),
             Control::ApproveNode { request_id } => self.order_approve_node(now.wall, &request_id),
             Control::RejectNode { request_id } => self.order_reject_node(now.wall, &request_id),
             Control::RemoveNode { node_id } => self.order_remove_node(now.wall, &node_id),
-            Control::Restart { down_for_ms, reason } => self.order_restart(now, down_for_ms, reason),
+            Control::Restart {
+                down_for_ms,
+                reason,
+            } => self.order_restart(now, down_for_ms, reason),
             Control::Stop => {
                 self.go_down(now, Down::Stop);
                 Ok(Value::Null)
@@ -53,8 +62,14 @@ impl Gateway {
                 self.come_back(now, now.since_start);
                 Ok(Value::Null)
             }
-            Control::Start => Err(ControlError::Refused("it is up, or stopped for good".to_owned())),
-            Control::MintSetupCode { url, ttl_ms, limited } => self.order_setup_code(now.wall, url, ttl_ms, limited),
+            Control::Start => Err(ControlError::Refused(
+                "it is up, or stopped for good".to_owned(),
+            )),
+            Control::MintSetupCode {
+                url,
+                ttl_ms,
+                limited,
+            } => self.order_setup_code(now.wall, url, ttl_ms, limited),
             Control::RevokeSetupCode { setup_code } => self.order_revoke_setup_code(&setup_code),
             Control::SetSharedToken { token, at_restart } => {
                 if at_restart {
@@ -64,19 +79,29 @@ impl Gateway {
                 }
                 Ok(Value::Null)
             }
-            Control::Invoke { node_id, command, params, timeout_ms, idempotency_key } => {
-                self.order_invoke(now, &node_id, command, params, timeout_ms, idempotency_key)
-            }
+            Control::Invoke {
+                node_id,
+                command,
+                params,
+                timeout_ms,
+                idempotency_key,
+            } => self.order_invoke(now, &node_id, command, params, timeout_ms, idempotency_key),
             Control::InvokeCancel { invoke_id } => self.order_cancel(&invoke_id),
-            Control::SendEvent { event, payload, conn, role, targeted } => {
-                self.order_event(&event, &payload, conn, role, targeted)
-            }
+            Control::SendEvent {
+                event,
+                payload,
+                conn,
+                role,
+                targeted,
+            } => self.order_event(&event, &payload, conn, role, targeted),
             Control::SendRaw { conn, text } => {
                 self.known(conn)?;
                 self.send_raw(conn, Outgoing::Text(text));
                 Ok(Value::Null)
             }
-            Control::CloseConnections { conn, role, close } => self.order_close(now, conn, role, close),
+            Control::CloseConnections { conn, role, close } => {
+                self.order_close(now, conn, role, close)
+            }
             Control::ShiftClock { offset_ms } => {
                 self.clock_offset_ms = offset_ms;
                 Ok(Value::Null)
@@ -93,37 +118,54 @@ impl Gateway {
 
     fn resolve_request(&mut self, now: UnixMillis, given: &str) -> Result<String, ControlError> {
         self.pending_devices.prune(now);
-        self.pending_devices.resolve(given).ok_or_else(|| ControlError::UnknownRequest {
-            given: given.to_owned(),
-            pending: self
-                .pending_devices
-                .oldest_first()
-                .iter()
-                .map(|pending| pending.request_id.as_str().to_owned())
-                .collect(),
-        })
+        self.pending_devices
+            .resolve(given)
+            .ok_or_else(|| ControlError::UnknownRequest {
+                given: given.to_owned(),
+                pending: self
+                    .pending_devices
+                    .oldest_first()
+                    .iter()
+                    .map(|pending| pending.request_id.as_str().to_owned())
+                    .collect(),
+            })
     }
 
     fn order_approve(&mut self, now: UnixMillis, given: &str) -> Result<Value, ControlError> {
         let id = self.resolve_request(now, given)?;
         self.approve_request(now, &id, ApprovedVia::Owner)
-            .ok_or_else(|| ControlError::UnknownRequest { given: given.to_owned(), pending: Vec::new() })
+            .ok_or_else(|| ControlError::UnknownRequest {
+                given: given.to_owned(),
+                pending: Vec::new(),
+            })
     }
 
     fn order_reject(&mut self, now: UnixMillis, given: &str) -> Result<Value, ControlError> {
         let id = self.resolve_request(now, given)?;
         self.reject_request(now, &id)
-            .ok_or_else(|| ControlError::UnknownRequest { given: given.to_owned(), pending: Vec::new() })
+            .ok_or_else(|| ControlError::UnknownRequest {
+                given: given.to_owned(),
+                pending: Vec::new(),
+            })
     }
 
     fn order_remove_device(&mut self, given: &str) -> Result<Value, ControlError> {
         self.remove_device(&DeviceId::from(given))
-            .ok_or_else(|| ControlError::UnknownDevice { given: given.to_owned() })
+            .ok_or_else(|| ControlError::UnknownDevice {
+                given: given.to_owned(),
+            })
     }
 
-    fn order_revoke(&mut self, now: UnixMillis, given: &str, role: Role) -> Result<Value, ControlError> {
+    fn order_revoke(
+        &mut self,
+        now: UnixMillis,
+        given: &str,
+        role: Role,
+    ) -> Result<Value, ControlError> {
         self.revoke_token(now, &DeviceId::from(given), role)
-            .ok_or_else(|| ControlError::UnknownDevice { given: given.to_owned() })
+            .ok_or_else(|| ControlError::UnknownDevice {
+                given: given.to_owned(),
+            })
     }
 
     fn order_rotate(
@@ -134,31 +176,48 @@ impl Gateway {
         scopes: Option<Vec<String>>,
     ) -> Result<Value, ControlError> {
         self.rotate_token(now, &DeviceId::from(given), role, scopes, false)
-            .ok_or_else(|| ControlError::UnknownDevice { given: given.to_owned() })
+            .ok_or_else(|| ControlError::UnknownDevice {
+                given: given.to_owned(),
+            })
     }
 
     fn resolve_node_request(&self, given: &str) -> Result<String, ControlError> {
-        self.nodes.resolve(given).ok_or_else(|| ControlError::UnknownRequest {
-            given: given.to_owned(),
-            pending: self.nodes.pending.iter().map(|pending| pending.request_id.as_str().to_owned()).collect(),
-        })
+        self.nodes
+            .resolve(given)
+            .ok_or_else(|| ControlError::UnknownRequest {
+                given: given.to_owned(),
+                pending: self
+                    .nodes
+                    .pending
+                    .iter()
+                    .map(|pending| pending.request_id.as_str().to_owned())
+                    .collect(),
+            })
     }
 
     fn order_approve_node(&mut self, now: UnixMillis, given: &str) -> Result<Value, ControlError> {
         let id = self.resolve_node_request(given)?;
         self.approve_node(now, &id, false)
-            .ok_or_else(|| ControlError::UnknownRequest { given: given.to_owned(), pending: Vec::new() })
+            .ok_or_else(|| ControlError::UnknownRequest {
+                given: given.to_owned(),
+                pending: Vec::new(),
+            })
     }
 
     fn order_reject_node(&mut self, now: UnixMillis, given: &str) -> Result<Value, ControlError> {
         let id = self.resolve_node_request(given)?;
         self.reject_node(now, &id)
-            .ok_or_else(|| ControlError::UnknownRequest { given: given.to_owned(), pending: Vec::new() })
+            .ok_or_else(|| ControlError::UnknownRequest {
+                given: given.to_owned(),
+                pending: Vec::new(),
+            })
     }
 
     fn order_remove_node(&mut self, now: UnixMillis, given: &str) -> Result<Value, ControlError> {
         self.remove_node(now, &NodeId::from(given))
-            .ok_or_else(|| ControlError::UnknownNode { given: given.to_owned() })
+            .ok_or_else(|| ControlError::UnknownNode {
+                given: given.to_owned(),
+            })
     }
 
     fn order_restart(
@@ -183,7 +242,9 @@ impl Gateway {
         ttl_ms: Option<u64>,
         limited: bool,
     ) -> Result<Value, ControlError> {
-        let url = url.or_else(|| self.config.url_hint.clone()).ok_or(ControlError::NoUrl)?;
+        let url = url
+            .or_else(|| self.config.url_hint.clone())
+            .ok_or(ControlError::NoUrl)?;
         let minted = self.mint_setup_code(now, &url, ttl_ms, limited);
         Ok(json!({
             "setupCode": minted.setup_code,
@@ -195,13 +256,21 @@ impl Gateway {
     }
 
     fn order_revoke_setup_code(&mut self, given: &str) -> Result<Value, ControlError> {
-        let latest = || self.setup_tokens.latest().map(|setup| setup.token.expose().to_owned());
+        let latest = || {
+            self.setup_tokens
+                .latest()
+                .map(|setup| setup.token.expose().to_owned())
+        };
         let token = if given == "latest" {
             latest()
         } else {
-            SetupCode::decode(given).ok().and_then(|code| Some(code.bootstrap_token?.expose().to_owned()))
+            SetupCode::decode(given)
+                .ok()
+                .and_then(|code| Some(code.bootstrap_token?.expose().to_owned()))
         };
-        token.and_then(|token| self.setup_tokens.consume(&token)).ok_or(ControlError::UnknownSetupCode)?;
+        token
+            .and_then(|token| self.setup_tokens.consume(&token))
+            .ok_or(ControlError::UnknownSetupCode)?;
         Ok(Value::Null)
     }
 
@@ -215,7 +284,9 @@ impl Gateway {
         idempotency_key: Option<String>,
     ) -> Result<Value, ControlError> {
         let node_id = NodeId::from(node_id);
-        let unknown = || ControlError::UnknownNode { given: node_id.as_str().to_owned() };
+        let unknown = || ControlError::UnknownNode {
+            given: node_id.as_str().to_owned(),
+        };
         let node_conn = *self.nodes.live.get(&node_id).ok_or_else(unknown)?;
         let idempotency_key = idempotency_key.unwrap_or_else(|| self.entropy.uuid());
         let order = InvokeOrder {
@@ -231,7 +302,9 @@ impl Gateway {
     }
 
     fn order_cancel(&mut self, given: &str) -> Result<Value, ControlError> {
-        let unknown = || ControlError::UnknownInvoke { given: given.to_owned() };
+        let unknown = || ControlError::UnknownInvoke {
+            given: given.to_owned(),
+        };
         let id = self.invokes.resolve(given).ok_or_else(unknown)?;
         let pending = self.invokes.pending.get(&id).ok_or_else(unknown)?;
         let payload = json!({"invokeId": id.as_str(), "nodeId": pending.node_id.as_str()});
@@ -241,11 +314,14 @@ impl Gateway {
     }
 
     fn known(&self, conn: u32) -> Result<(), ControlError> {
-        let live = self
-            .connections
-            .get(&conn)
-            .is_some_and(|connection| connection.open().is_some() || connection.handshake().is_some());
-        if live { Ok(()) } else { Err(ControlError::UnknownConnection { conn }) }
+        let live = self.connections.get(&conn).is_some_and(|connection| {
+            connection.open().is_some() || connection.handshake().is_some()
+        });
+        if live {
+            Ok(())
+        } else {
+            Err(ControlError::UnknownConnection { conn })
+        }
     }
 
     fn order_event(
@@ -265,7 +341,8 @@ impl Gateway {
             .filter(|(number, connection)| {
                 conn.is_none_or(|conn| conn == **number)
                     && (conn.is_some() || connection.open().is_some())
-                    && role.is_none_or(|role| connection.open().is_some_and(|open| open.role == role))
+                    && role
+                        .is_none_or(|role| connection.open().is_some_and(|open| open.role == role))
             })
             .map(|(number, _)| *number)
             .collect();
@@ -303,7 +380,8 @@ impl Gateway {
             .iter()
             .filter(|(number, connection)| {
                 conn.is_none_or(|conn| conn == **number)
-                    && role.is_none_or(|role| connection.open().is_some_and(|open| open.role == role))
+                    && role
+                        .is_none_or(|role| connection.open().is_some_and(|open| open.role == role))
             })
             .map(|(number, _)| *number)
             .collect();
@@ -321,14 +399,20 @@ impl Gateway {
         if self.behaviors.mount(behavior) {
             return Ok(Value::Null);
         }
-        Err(ControlError::Behavior { name, problem: "is mounted already" })
+        Err(ControlError::Behavior {
+            name,
+            problem: "is mounted already",
+        })
     }
 
     fn order_unmount(&mut self, name: String) -> Result<Value, ControlError> {
         if self.behaviors.unmount(&name) {
             return Ok(Value::Null);
         }
-        Err(ControlError::Behavior { name, problem: "is not mounted" })
+        Err(ControlError::Behavior {
+            name,
+            problem: "is not mounted",
+        })
     }
 
     /// What the gateway believes, without secrets.
@@ -337,8 +421,17 @@ impl Gateway {
             profile: self.profile.version.to_owned(),
             up: self.boot.up == Up::Running,
             connections: self.connections.values().map(Connection::view).collect(),
-            devices: self.devices.oldest_first().map(|device| self.device_view(device)).collect(),
-            pending_devices: self.pending_devices.oldest_first().iter().map(|pending| pending.view()).collect(),
+            devices: self
+                .devices
+                .oldest_first()
+                .map(|device| self.device_view(device))
+                .collect(),
+            pending_devices: self
+                .pending_devices
+                .oldest_first()
+                .iter()
+                .map(|pending| pending.view())
+                .collect(),
             nodes: self.node_views(),
             pending_nodes: self
                 .nodes
@@ -367,20 +460,37 @@ impl Gateway {
     ) -> MintedCode {
         let setup_id = self.entropy.uuid();
         let bootstrap_token = self.mint(SecretKind::BootstrapToken);
-        let expires_at = crate::pairing::expiry(now, ttl_ms.unwrap_or(self.config.setup_code_ttl_ms));
+        let expires_at =
+            crate::pairing::expiry(now, ttl_ms.unwrap_or(self.config.setup_code_ttl_ms));
         let full = self.profile.bootstrap_scopes.iter();
-        let scopes =
-            full.filter(|scope| !limited || !scope.ends_with(".admin")).map(|scope| (*scope).to_owned()).collect();
+        let scopes = full
+            .filter(|scope| !limited || !scope.ends_with(".admin"))
+            .map(|scope| (*scope).to_owned())
+            .collect();
         let access = if limited { "limited" } else { "full" };
-        self.setup_tokens.mint(setup_id.clone(), bootstrap_token.clone(), expires_at, scopes, access);
+        self.setup_tokens.mint(
+            setup_id.clone(),
+            bootstrap_token.clone(),
+            expires_at,
+            scopes,
+            access,
+        );
         let code = SetupCode {
             url: Some(url.to_owned()),
-            bootstrap_token: Some(gateway_protocol::BootstrapToken::new(bootstrap_token.clone())),
+            bootstrap_token: Some(gateway_protocol::BootstrapToken::new(
+                bootstrap_token.clone(),
+            )),
             expires_at_ms: self.profile.rules.setup_rpc.then_some(expires_at.0),
         };
         let setup_code = code.encode();
         self.remember_secret(SecretKind::SetupCode, setup_code.clone());
-        MintedCode { setup_id, setup_code, bootstrap_token, expires_at, access }
+        MintedCode {
+            setup_id,
+            setup_code,
+            bootstrap_token,
+            expires_at,
+            access,
+        }
     }
 }
 

@@ -32,18 +32,28 @@ impl PairingReason {
     pub(crate) fn message(self) -> &'static str {
         match self {
             Self::NotPaired => "pairing required: device is not approved yet",
-            Self::RoleUpgrade => "pairing required: device is asking for a higher role than currently approved",
-            Self::ScopeUpgrade => "pairing required: device is asking for more scopes than currently approved",
-            Self::MetadataUpgrade => "pairing required: device identity changed and must be re-approved",
+            Self::RoleUpgrade => {
+                "pairing required: device is asking for a higher role than currently approved"
+            }
+            Self::ScopeUpgrade => {
+                "pairing required: device is asking for more scopes than currently approved"
+            }
+            Self::MetadataUpgrade => {
+                "pairing required: device identity changed and must be re-approved"
+            }
         }
     }
 
     pub(crate) fn hint(self) -> &'static str {
         match self {
             Self::NotPaired => "Approve this device from the pending pairing requests.",
-            Self::RoleUpgrade => "Review the requested role upgrade, then approve the pending request.",
+            Self::RoleUpgrade => {
+                "Review the requested role upgrade, then approve the pending request."
+            }
             Self::ScopeUpgrade => "Review the requested scopes, then approve the pending upgrade.",
-            Self::MetadataUpgrade => "Review the refreshed device details, then approve the pending request.",
+            Self::MetadataUpgrade => {
+                "Review the refreshed device details, then approve the pending request."
+            }
         }
     }
 }
@@ -117,7 +127,10 @@ impl PendingDevice {
     fn adds_nothing_to(&self, existing: &Self) -> bool {
         self.role == existing.role
             && self.roles.iter().all(|role| existing.roles.contains(role))
-            && self.scopes.iter().all(|scope| existing.scopes.contains(scope))
+            && self
+                .scopes
+                .iter()
+                .all(|scope| existing.scopes.contains(scope))
     }
 
     /// Takes over what an older request of the same device asked for.
@@ -144,7 +157,10 @@ pub(crate) enum Asked {
     /// An identical one is pending already.
     Again(PendingDevice),
     /// It is new, perhaps instead of an older one.
-    New { pending: PendingDevice, superseded: Option<PendingDevice> },
+    New {
+        pending: PendingDevice,
+        superseded: Option<PendingDevice>,
+    },
 }
 
 /// All pending requests, oldest first.
@@ -156,11 +172,22 @@ pub(crate) struct PendingDevices {
 impl PendingDevices {
     /// Files a request; `refresh` renews the expiry of an identical one.
     pub(crate) fn ask(&mut self, mut incoming: PendingDevice, refresh: bool) -> Asked {
-        let Some(index) = self.all.iter().position(|pending| pending.device_id == incoming.device_id) else {
+        let Some(index) = self
+            .all
+            .iter()
+            .position(|pending| pending.device_id == incoming.device_id)
+        else {
             self.all.push(incoming.clone());
-            return Asked::New { pending: incoming, superseded: None };
+            return Asked::New {
+                pending: incoming,
+                superseded: None,
+            };
         };
-        if let Some(existing) = self.all.get_mut(index).filter(|existing| incoming.adds_nothing_to(existing)) {
+        if let Some(existing) = self
+            .all
+            .get_mut(index)
+            .filter(|existing| incoming.adds_nothing_to(existing))
+        {
             if refresh {
                 existing.expires_at = incoming.expires_at;
             }
@@ -169,15 +196,23 @@ impl PendingDevices {
         let older = self.all.remove(index);
         incoming.absorb(&older);
         self.all.push(incoming.clone());
-        Asked::New { pending: incoming, superseded: Some(older) }
+        Asked::New {
+            pending: incoming,
+            superseded: Some(older),
+        }
     }
 
     pub(crate) fn find(&self, request_id: &str) -> Option<&PendingDevice> {
-        self.all.iter().find(|pending| pending.request_id.as_str() == request_id)
+        self.all
+            .iter()
+            .find(|pending| pending.request_id.as_str() == request_id)
     }
 
     pub(crate) fn take(&mut self, request_id: &str) -> Option<PendingDevice> {
-        let index = self.all.iter().position(|pending| pending.request_id.as_str() == request_id)?;
+        let index = self
+            .all
+            .iter()
+            .position(|pending| pending.request_id.as_str() == request_id)?;
         Some(self.all.remove(index))
     }
 
@@ -189,8 +224,16 @@ impl PendingDevices {
     /// Finds a request by its id, by its device, or the newest for `latest`.
     pub(crate) fn resolve(&self, given: &str) -> Option<String> {
         let newest = || self.all.last().filter(|_| given == "latest");
-        let of_device = || self.all.iter().rev().find(|pending| pending.device_id.as_str() == given);
-        self.find(given).or_else(of_device).or_else(newest).map(|pending| pending.request_id.as_str().to_owned())
+        let of_device = || {
+            self.all
+                .iter()
+                .rev()
+                .find(|pending| pending.device_id.as_str() == given)
+        };
+        self.find(given)
+            .or_else(of_device)
+            .or_else(newest)
+            .map(|pending| pending.request_id.as_str().to_owned())
     }
 
     pub(crate) fn prune(&mut self, now: UnixMillis) {
@@ -243,8 +286,13 @@ mod tests {
         for (refresh, expected) in [(false, 300_000), (true, 400_000)] {
             let mut retry = request("2", Role::Operator, &["operator.read"]);
             retry.expires_at = UnixMillis(400_000);
-            let Asked::Again(pending) = book.ask(retry, refresh) else { panic!("not the same request") };
-            assert_eq!((pending.request_id.as_str(), pending.expires_at), ("1", UnixMillis(expected)));
+            let Asked::Again(pending) = book.ask(retry, refresh) else {
+                panic!("not the same request")
+            };
+            assert_eq!(
+                (pending.request_id.as_str(), pending.expires_at),
+                ("1", UnixMillis(expected))
+            );
         }
     }
 
@@ -253,12 +301,26 @@ mod tests {
     fn a_changed_request_replaces_and_merges() {
         let mut book = PendingDevices::default();
         book.ask(request("1", Role::Operator, &["operator.read"]), false);
-        book.ask(request("2", Role::Operator, &["operator.read", "operator.approvals"]), false);
-        let Asked::New { pending, superseded } = book.ask(request("3", Role::Node, &[]), false) else {
+        book.ask(
+            request(
+                "2",
+                Role::Operator,
+                &["operator.read", "operator.approvals"],
+            ),
+            false,
+        );
+        let Asked::New {
+            pending,
+            superseded,
+        } = book.ask(request("3", Role::Node, &[]), false)
+        else {
             panic!("not a new request")
         };
         assert_eq!(superseded.map(|older| older.request_id), Some("2".into()));
-        assert_eq!((pending.role, pending.roles), (Role::Node, vec![Role::Operator, Role::Node]));
+        assert_eq!(
+            (pending.role, pending.roles),
+            (Role::Node, vec![Role::Operator, Role::Node])
+        );
         assert_eq!(pending.scopes, ["operator.read", "operator.approvals"]);
         assert_eq!(book.oldest_first().len(), 1);
     }

@@ -37,7 +37,13 @@ const ANDROID_ONLY: &[&str] = &[
     "device.apps",
     "callLog.search",
 ];
-const HOST: &[&str] = &["system.run", "system.run.prepare", "system.which", "system.notify", "browser.proxy"];
+const HOST: &[&str] = &[
+    "system.run",
+    "system.run.prepare",
+    "system.which",
+    "system.notify",
+    "browser.proxy",
+];
 const HOST_9: &[&str] = &[
     "camera.ptz.status",
     "device.apps",
@@ -55,7 +61,13 @@ const HOST_9: &[&str] = &[
     "desktop.stream",
     "computer.act",
 ];
-const WINDOWS_ONLY: &[&str] = &["camera.list", "location.get", "device.info", "device.status", "screen.snapshot"];
+const WINDOWS_ONLY: &[&str] = &[
+    "camera.list",
+    "location.get",
+    "device.info",
+    "device.status",
+    "screen.snapshot",
+];
 const UNKNOWN: &[&str] = &["camera.list", "location.get", "system.notify"];
 /// Need to be allowed by name. ref: gateway-behaviour.md E
 const DANGEROUS: &[&str] = &[
@@ -72,8 +84,13 @@ const DANGEROUS: &[&str] = &[
 ];
 /// Approving these takes admin. ref: gateway-behaviour.md §7.1
 const ADMIN_6: &[&str] = &["system.run", "system.run.prepare", "system.which"];
-const ADMIN_9: &[&str] =
-    &["browser.proxy", "fs.listDir", "system.execApprovals.get", "system.execApprovals.set", "terminal.upload"];
+const ADMIN_9: &[&str] = &[
+    "browser.proxy",
+    "fs.listDir",
+    "system.execApprovals.get",
+    "system.execApprovals.set",
+    "terminal.upload",
+];
 
 /// What the platform and the configuration make of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,23 +115,47 @@ pub(crate) fn judge(
     if config.deny_commands.iter().any(|denied| denied == command) {
         return Verdict::Denied;
     }
-    if config.allow_commands.iter().any(|allowed| allowed == command) {
+    if config
+        .allow_commands
+        .iter()
+        .any(|allowed| allowed == command)
+    {
         return Verdict::Allowed;
     }
     if command.starts_with("talk.ptt.") {
-        let talks = caps.iter().any(|cap| cap == "talk") || declared.iter().any(|command| command.starts_with("talk."));
-        return if talks { Verdict::Allowed } else { Verdict::NeedsTalk };
+        let talks = caps.iter().any(|cap| cap == "talk")
+            || declared.iter().any(|command| command.starts_with("talk."));
+        return if talks {
+            Verdict::Allowed
+        } else {
+            Verdict::NeedsTalk
+        };
     }
     if DANGEROUS.contains(&command) {
         return Verdict::Dangerous;
     }
-    if listed(command, platform_of(client), profile) { Verdict::Allowed } else { Verdict::NotListed }
+    if listed(command, platform_of(client), profile) {
+        Verdict::Allowed
+    } else {
+        Verdict::NotListed
+    }
 }
 
 /// The declared commands that may be asked for, in declared order.
-pub(crate) fn filter(client: &ClientInfo, caps: &[String], declared: &[String], config: &NodesConfig, profile: &Profile) -> Vec<String> {
-    let allowed = |command: &&String| judge(command, client, caps, declared, config, profile) == Verdict::Allowed;
-    crate::pairing::union(&[], &declared.iter().filter(allowed).cloned().collect::<Vec<_>>())
+pub(crate) fn filter(
+    client: &ClientInfo,
+    caps: &[String],
+    declared: &[String],
+    config: &NodesConfig,
+    profile: &Profile,
+) -> Vec<String> {
+    let allowed = |command: &&String| {
+        judge(command, client, caps, declared, config, profile) == Verdict::Allowed
+    };
+    crate::pairing::union(
+        &[],
+        &declared.iter().filter(allowed).cloned().collect::<Vec<_>>(),
+    )
 }
 
 /// Scopes that approving a surface takes, weakest first.
@@ -153,7 +194,9 @@ fn listed(command: &str, platform: Platform, profile: &Profile) -> bool {
                 || (newer && HOST_9.contains(&command))
         }
         Platform::Windows => {
-            WINDOWS_ONLY.contains(&command) || HOST.contains(&command) || (newer && HOST_9.contains(&command))
+            WINDOWS_ONLY.contains(&command)
+                || HOST.contains(&command)
+                || (newer && HOST_9.contains(&command))
         }
         Platform::Linux => HOST.contains(&command) || (newer && HOST_9.contains(&command)),
         Platform::Unknown => UNKNOWN.contains(&command),
@@ -162,7 +205,12 @@ fn listed(command: &str, platform: Platform, profile: &Profile) -> bool {
 
 fn platform_of(client: &ClientInfo) -> Platform {
     let platform = client.platform.trim().to_ascii_lowercase();
-    let family = client.device_family.as_deref().unwrap_or_default().trim().to_ascii_lowercase();
+    let family = client
+        .device_family
+        .as_deref()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     let system = platform.split_whitespace().next().unwrap_or_default();
     let versioned = platform != system;
     let fits = |families: &[&str]| family.is_empty() || families.contains(&family.as_str());
@@ -186,7 +234,10 @@ fn platform_of_family(family: &str) -> Platform {
         ("windows", Platform::Windows),
         ("linux", Platform::Linux),
     ];
-    FAMILIES.iter().find(|(part, _)| family.contains(part)).map_or(Platform::Unknown, |(_, platform)| *platform)
+    FAMILIES
+        .iter()
+        .find(|(part, _)| family.contains(part))
+        .map_or(Platform::Unknown, |(_, platform)| *platform)
 }
 
 #[cfg(test)]
@@ -223,9 +274,18 @@ mod tests {
     #[case("2026.6.34", &["system.run.prepare", "system.run", "system.which", "system.execApprovals.get", "system.execApprovals.set", "browser.proxy", "dir.fetch", "dir.list", "file.fetch", "file.write"], &["system.run.prepare", "system.run", "system.which", "browser.proxy"])]
     #[case("2026.9.6", &["browser.proxy", "dir.fetch", "fs.listDir", "system.execApprovals.get", "system.run", "workspace.memory"], &["browser.proxy", "fs.listDir", "system.execApprovals.get", "system.run"])]
     fn node_hosts(#[case] version: &str, #[case] declared: &[&str], #[case] expected: &[&str]) {
-        let declared: Vec<String> = declared.iter().map(|command| (*command).to_owned()).collect();
+        let declared: Vec<String> = declared
+            .iter()
+            .map(|command| (*command).to_owned())
+            .collect();
         let linux = client("linux", Some("Linux"));
-        let filtered = filter(&linux, &[], &declared, &NodesConfig::default(), profile(version).unwrap());
+        let filtered = filter(
+            &linux,
+            &[],
+            &declared,
+            &NodesConfig::default(),
+            profile(version).unwrap(),
+        );
         assert_eq!(filtered, expected);
     }
 
@@ -242,7 +302,17 @@ mod tests {
             ..NodesConfig::default()
         };
         let profile = profile("2026.6.34").unwrap();
-        assert_eq!(judge(command, &client("iOS 18", Some("iPhone")), &[], &[], &config, profile), expected);
+        assert_eq!(
+            judge(
+                command,
+                &client("iOS 18", Some("iPhone")),
+                &[],
+                &[],
+                &config,
+                profile
+            ),
+            expected
+        );
     }
 
     #[rstest]
@@ -250,7 +320,13 @@ mod tests {
     #[case(&["device.info"], &["operator.pairing", "operator.write"])]
     #[case(&["device.info", "system.which"], &["operator.pairing", "operator.admin"])]
     fn scopes(#[case] commands: &[&str], #[case] expected: &[&str]) {
-        let commands: Vec<String> = commands.iter().map(|command| (*command).to_owned()).collect();
-        assert_eq!(approve_scopes(&commands, profile("2026.6.34").unwrap()), expected);
+        let commands: Vec<String> = commands
+            .iter()
+            .map(|command| (*command).to_owned())
+            .collect();
+        assert_eq!(
+            approve_scopes(&commands, profile("2026.6.34").unwrap()),
+            expected
+        );
     }
 }

@@ -49,12 +49,21 @@ impl Presence {
         if self.entries.len() >= KEPT {
             self.entries.shift_remove_index(0);
         }
-        self.entries.insert(entry.instance_id.clone(), Kept { entry, reason: "connect", at: now });
+        self.entries.insert(
+            entry.instance_id.clone(),
+            Kept {
+                entry,
+                reason: "connect",
+                at: now,
+            },
+        );
     }
 
     /// Notes a disconnect; false when the client never appeared.
     pub(crate) fn disconnected(&mut self, instance_id: &str, now: UnixMillis) -> bool {
-        let Some(mut kept) = self.entries.shift_remove(instance_id) else { return false };
+        let Some(mut kept) = self.entries.shift_remove(instance_id) else {
+            return false;
+        };
         kept.reason = "disconnect";
         kept.at = now;
         self.entries.insert(instance_id.to_owned(), kept);
@@ -66,9 +75,18 @@ impl Presence {
     }
 
     /// The list: the gateway itself, then the most recent first.
-    pub(crate) fn to_json(&self, profile: &Profile, gateway_instance: &str, now: UnixMillis) -> Value {
+    pub(crate) fn to_json(
+        &self,
+        profile: &Profile,
+        gateway_instance: &str,
+        now: UnixMillis,
+    ) -> Value {
         let own = gateway_entry(profile, gateway_instance, now);
-        let rest = self.entries.values().rev().map(|kept| kept.to_json(profile));
+        let rest = self
+            .entries
+            .values()
+            .rev()
+            .map(|kept| kept.to_json(profile));
         std::iter::once(own).chain(rest).collect()
     }
 }
@@ -101,14 +119,21 @@ impl Kept {
             .maybe("deviceFamily", entry.device_family.clone())
             .maybe("modelIdentifier", entry.model_identifier.clone())
             .with("mode", entry.mode.as_str())
-            .when(profile.rules.rich_lists, "clientId", entry.client_id.as_str())
+            .when(
+                profile.rules.rich_lists,
+                "clientId",
+                entry.client_id.as_str(),
+            )
             .maybe("deviceId", entry.device_id.as_ref().map(DeviceId::as_str))
             .with("roles", role_names(&[entry.role]))
             .when(!entry.scopes.is_empty(), "scopes", entry.scopes.clone())
             .with("instanceId", entry.instance_id.as_str())
             .with("reason", self.reason)
             .with("ts", self.at.0)
-            .with("text", format!("Node: {} \u{b7} mode {}", entry.host, entry.mode))
+            .with(
+                "text",
+                format!("Node: {} \u{b7} mode {}", entry.host, entry.mode),
+            )
             .build()
     }
 }

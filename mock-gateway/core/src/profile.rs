@@ -40,7 +40,10 @@ pub struct Profile {
 
 /// Where the versions behave differently. ref: gateway-behaviour.md F
 #[derive(Clone, Copy, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "a table of independent switches, one per documented difference")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a table of independent switches, one per documented difference"
+)]
 pub(crate) struct Rules {
     /// F1: challenge names `model-catalog-snapshot`.
     pub(crate) challenge_capabilities: bool,
@@ -128,7 +131,12 @@ static V6: Profile = Profile {
     rules: RULES_6,
     request_frame: shape::REQUEST_FRAME_6,
     connect_params: shape::CONNECT_PARAMS_6,
-    bootstrap_scopes: &["operator.approvals", "operator.read", "operator.talk.secrets", "operator.write"],
+    bootstrap_scopes: &[
+        "operator.approvals",
+        "operator.read",
+        "operator.talk.secrets",
+        "operator.write",
+    ],
     bootstrap_invalid: "bootstrap token invalid or expired (scan a fresh setup code)",
     minimum_probe_protocol: 4,
     restart_down: Duration::from_secs(1),
@@ -156,7 +164,9 @@ static V9: Profile = Profile {
 
 /// The profile of a release; `None` for one that was not recorded.
 pub fn profile(version: &str) -> Option<&'static Profile> {
-    [&V6, &V9].into_iter().find(|profile| profile.version == version)
+    [&V6, &V9]
+        .into_iter()
+        .find(|profile| profile.version == version)
 }
 
 impl Profile {
@@ -242,10 +252,18 @@ mod tests {
     #[rstest]
     #[case("2026.6.34", 193, 27, 0)]
     #[case("2026.9.6", 466, 64, 21)]
-    fn data_files_load(#[case] version: &str, #[case] methods: usize, #[case] events: usize, #[case] caps: usize) {
+    fn data_files_load(
+        #[case] version: &str,
+        #[case] methods: usize,
+        #[case] events: usize,
+        #[case] caps: usize,
+    ) {
         let profile = profile(version).unwrap();
         let count = |name: &str| profile.features()[name].as_array().map_or(0, Vec::len);
-        assert_eq!((count("methods"), count("events"), count("capabilities")), (methods, events, caps));
+        assert_eq!(
+            (count("methods"), count("events"), count("capabilities")),
+            (methods, events, caps)
+        );
         assert_eq!(profile.health()["ok"], true);
         assert_eq!(profile.status()["runtimeVersion"], version);
     }

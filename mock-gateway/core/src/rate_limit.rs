@@ -40,11 +40,19 @@ impl RateLimiter {
     /// Milliseconds until the address may try again; `None` when it may now.
     pub(crate) fn locked(&self, kind: LimitKind, key: &LimitKey, now: UnixMillis) -> Option<u64> {
         let until = self.entries.get(&(kind, key.clone()))?.locked_until?;
-        u64::try_from(until.0.saturating_sub(now.0)).ok().filter(|left| *left > 0)
+        u64::try_from(until.0.saturating_sub(now.0))
+            .ok()
+            .filter(|left| *left > 0)
     }
 
     /// Counts a failure; gives how long an exempt address has to wait for its answer on releases that slow it down.
-    pub(crate) fn fail(&mut self, kind: LimitKind, key: &LimitKey, now: UnixMillis, config: &RateLimitConfig) -> Duration {
+    pub(crate) fn fail(
+        &mut self,
+        kind: LimitKind,
+        key: &LimitKey,
+        now: UnixMillis,
+        config: &RateLimitConfig,
+    ) -> Duration {
         let attempts = self.entries.entry((kind, key.clone())).or_default();
         if attempts.locked_until.is_some_and(|until| until <= now) {
             *attempts = Attempts::default();
@@ -54,10 +62,16 @@ impl RateLimiter {
         attempts.failures.retain(|at| *at > window_start);
         attempts.failures.push(now);
         let exempt = config.exempt_loopback && key.ip.is_loopback() && key.origin.is_none();
-        if !exempt && attempts.failures.len() >= usize::try_from(config.max_attempts).unwrap_or(usize::MAX) {
+        if !exempt
+            && attempts.failures.len() >= usize::try_from(config.max_attempts).unwrap_or(usize::MAX)
+        {
             attempts.locked_until = Some(now.plus(Duration::from_millis(config.lockout_ms)));
         }
-        if exempt { slow_down(attempts.in_a_row) } else { Duration::ZERO }
+        if exempt {
+            slow_down(attempts.in_a_row)
+        } else {
+            Duration::ZERO
+        }
     }
 
     /// A success clears the counter of its kind and address.
@@ -82,37 +96,79 @@ mod tests {
     use super::*;
 
     fn key(ip: &str) -> LimitKey {
-        LimitKey { ip: ip.parse().unwrap(), origin: None }
+        LimitKey {
+            ip: ip.parse().unwrap(),
+            origin: None,
+        }
     }
 
     #[test]
     fn the_eleventh_attempt_is_locked_and_the_lock_ends() {
-        let (mut limiter, config, key) = (RateLimiter::default(), RateLimitConfig::default(), key("203.0.113.1"));
+        let (mut limiter, config, key) = (
+            RateLimiter::default(),
+            RateLimitConfig::default(),
+            key("203.0.113.1"),
+        );
         for _ in 0..10 {
-            assert_eq!(limiter.locked(LimitKind::SharedSecret, &key, UnixMillis(0)), None);
+            assert_eq!(
+                limiter.locked(LimitKind::SharedSecret, &key, UnixMillis(0)),
+                None
+            );
             limiter.fail(LimitKind::SharedSecret, &key, UnixMillis(0), &config);
         }
-        assert_eq!(limiter.locked(LimitKind::SharedSecret, &key, UnixMillis(0)), Some(300_000));
-        assert_eq!(limiter.locked(LimitKind::DeviceToken, &key, UnixMillis(0)), None);
-        assert_eq!(limiter.locked(LimitKind::SharedSecret, &key, UnixMillis(300_000)), None);
+        assert_eq!(
+            limiter.locked(LimitKind::SharedSecret, &key, UnixMillis(0)),
+            Some(300_000)
+        );
+        assert_eq!(
+            limiter.locked(LimitKind::DeviceToken, &key, UnixMillis(0)),
+            None
+        );
+        assert_eq!(
+            limiter.locked(LimitKind::SharedSecret, &key, UnixMillis(300_000)),
+            None
+        );
     }
 
     #[test]
     fn failures_outside_the_window_do_not_count() {
-        let (mut limiter, config, key) = (RateLimiter::default(), RateLimitConfig::default(), key("203.0.113.1"));
+        let (mut limiter, config, key) = (
+            RateLimiter::default(),
+            RateLimitConfig::default(),
+            key("203.0.113.1"),
+        );
         for minute in 0..30 {
-            limiter.fail(LimitKind::SharedSecret, &key, UnixMillis(minute * 60_000), &config);
+            limiter.fail(
+                LimitKind::SharedSecret,
+                &key,
+                UnixMillis(minute * 60_000),
+                &config,
+            );
         }
-        assert_eq!(limiter.locked(LimitKind::SharedSecret, &key, UnixMillis(30 * 60_000)), None);
+        assert_eq!(
+            limiter.locked(LimitKind::SharedSecret, &key, UnixMillis(30 * 60_000)),
+            None
+        );
     }
 
     #[test]
     fn loopback_is_slowed_instead_of_locked() {
-        let (mut limiter, config, key) = (RateLimiter::default(), RateLimitConfig::default(), key("127.0.0.1"));
+        let (mut limiter, config, key) = (
+            RateLimiter::default(),
+            RateLimitConfig::default(),
+            key("127.0.0.1"),
+        );
         let delays: Vec<u128> = (0..7)
-            .map(|_| limiter.fail(LimitKind::SharedSecret, &key, UnixMillis(0), &config).as_millis())
+            .map(|_| {
+                limiter
+                    .fail(LimitKind::SharedSecret, &key, UnixMillis(0), &config)
+                    .as_millis()
+            })
             .collect();
         assert_eq!(delays, [250, 500, 1_000, 2_000, 4_000, 5_000, 5_000]);
-        assert_eq!(limiter.locked(LimitKind::SharedSecret, &key, UnixMillis(0)), None);
+        assert_eq!(
+            limiter.locked(LimitKind::SharedSecret, &key, UnixMillis(0)),
+            None
+        );
     }
 }

@@ -16,10 +16,23 @@ use serde_json::Value;
 use crate::{AuthConfig, AuthMode, Config, Gateway, Input, NodesConfig, Output, Peer, profile};
 
 /// Methods whose answers are not imitated word for word.
-const LOOSE: &[&str] =
-    &["skills.bins", "status", "config.get", "system-presence", "health", "exec.approval.list", "device.pair.setupCode"];
+const LOOSE: &[&str] = &[
+    "skills.bins",
+    "status",
+    "config.get",
+    "system-presence",
+    "health",
+    "exec.approval.list",
+    "device.pair.setupCode",
+];
 /// Events that depend on timing.
-const NOISE: &[&str] = &["tick", "health", "presence", "connect.challenge", "device.pair.setup.completed"];
+const NOISE: &[&str] = &[
+    "tick",
+    "health",
+    "presence",
+    "connect.challenge",
+    "device.pair.setup.completed",
+];
 
 struct Replay {
     gateway: Gateway,
@@ -37,13 +50,25 @@ struct Replay {
 }
 
 fn entries(version: &str, name: &str) -> Vec<Value> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("recordings").join(version);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("recordings")
+        .join(version);
     let file = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .find(|path| path.file_name().unwrap().to_str().unwrap().starts_with(&format!("{name}-")))
+        .find(|path| {
+            path.file_name()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .starts_with(&format!("{name}-"))
+        })
         .unwrap_or_else(|| panic!("no recording {name}"));
-    fs::read_to_string(file).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    fs::read_to_string(file)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 /// The configuration each recording was made with.
@@ -59,7 +84,7 @@ fn config(name: &str) -> Config {
     }
     if name == "204" {
         config.nodes = NodesConfig {
-            allow_commands: vec!["camera.snap".into(), "made.up.command".into()],
+            allow_commands: vec!["camera.snap".into(), "made.up".into()],
             deny_commands: vec!["device.info".into()],
             ..NodesConfig::default()
         };
@@ -70,9 +95,16 @@ fn config(name: &str) -> Config {
 impl Replay {
     fn new(version: &str, name: &str) -> Self {
         let entries = entries(version, name);
-        let challenge = entries.iter().find(|entry| entry["frame"]["event"] == "connect.challenge").unwrap();
-        let base = challenge["frame"]["payload"]["ts"].as_i64().unwrap() - challenge["t_ms"].as_i64().unwrap();
-        let now = Now { since_start: Duration::ZERO, wall: UnixMillis(base) };
+        let challenge = entries
+            .iter()
+            .find(|entry| entry["frame"]["event"] == "connect.challenge")
+            .unwrap();
+        let base = challenge["frame"]["payload"]["ts"].as_i64().unwrap()
+            - challenge["t_ms"].as_i64().unwrap();
+        let now = Now {
+            since_start: Duration::ZERO,
+            wall: UnixMillis(base),
+        };
         let gateway = Gateway::new(config(name), profile(version).unwrap(), 1, now);
         Self {
             gateway,
@@ -92,7 +124,10 @@ impl Replay {
         for entry in self.entries.clone() {
             let ms = entry["t_ms"].as_i64().unwrap();
             let since_start = Duration::from_millis(ms.try_into().unwrap());
-            let now = Now { since_start, wall: UnixMillis(self.base + ms) };
+            let now = Now {
+                since_start,
+                wall: UnixMillis(self.base + ms),
+            };
             let name = entry["conn"].as_str().unwrap_or_default().to_owned();
             let frame = &entry["frame"];
             match entry["dir"].as_str().unwrap() {
@@ -105,8 +140,16 @@ impl Replay {
             }
         }
         for (conn, outbox) in &self.outboxes {
-            for extra in outbox {
-                self.problems.push(format!("conn {conn}: not in the recording: {extra}"));
+            // A client that hangs up at once may miss what follows its hello.
+            let gone = self.left.contains_key(conn);
+            let missed = |frame: &&Value| {
+                gone && frame["event"]
+                    .as_str()
+                    .is_some_and(|event| event.starts_with("voicewake"))
+            };
+            for extra in outbox.iter().filter(|frame| !missed(frame)) {
+                self.problems
+                    .push(format!("conn {conn}: not in the recording: {extra}"));
             }
         }
         self.problems
@@ -122,7 +165,9 @@ impl Replay {
                         Outgoing::Text(text) => serde_json::from_str(&text).unwrap(),
                         Outgoing::Binary(_) => Value::Null,
                     };
-                    let noise = value["event"].as_str().is_some_and(|event| NOISE.contains(&event));
+                    let noise = value["event"]
+                        .as_str()
+                        .is_some_and(|event| NOISE.contains(&event));
                     if !noise && !self.left.contains_key(&conn) {
                         self.outboxes.entry(conn).or_default().push_back(value);
                     }
@@ -144,19 +189,31 @@ impl Replay {
         self.conns.insert(name.to_owned(), conn);
         let text = |name: &str| frame[name].as_str().map(str::to_owned);
         let headers = frame["headers"].as_object().into_iter().flatten();
-        let headers: Vec<(String, String)> =
-            headers.map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect();
-        let host = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("host")).map(|(_, host)| host.clone());
+        let headers: Vec<(String, String)> = headers
+            .map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()))
+            .collect();
+        let host = headers
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case("host"))
+            .map(|(_, host)| host.clone());
         let peer = Peer {
-            remote_ip: text("from").map_or_else(|| "127.0.0.1".parse().unwrap(), |ip| ip.parse().unwrap()),
+            remote_ip: text("from")
+                .map_or_else(|| "127.0.0.1".parse().unwrap(), |ip| ip.parse().unwrap()),
             origin: text("origin"),
-            host: host.or_else(|| Some("127.0.0.1:18640".to_owned())),
+            host: text("host")
+                .or(host)
+                .or_else(|| Some("127.0.0.1:18640".to_owned())),
             headers,
         };
         self.input(now, Input::Opened { conn, peer });
         let nonce = self.entries.iter().find_map(|entry| {
             let right = entry["conn"] == name && entry["frame"]["event"] == "connect.challenge";
-            right.then(|| entry["frame"]["payload"]["nonce"].as_str().unwrap().to_owned())
+            right.then(|| {
+                entry["frame"]["payload"]["nonce"]
+                    .as_str()
+                    .unwrap()
+                    .to_owned()
+            })
         });
         let connection = self.gateway.connections.get_mut(&conn).unwrap();
         connection.handshake_mut().unwrap().nonce = nonce.unwrap_or_default().into();
@@ -167,7 +224,13 @@ impl Replay {
         match frame["ws"].as_str() {
             Some("close" | "tcp-abort") => {
                 self.left.insert(conn, true);
-                self.input(now, Input::Closed { conn, code: Some(1000) });
+                self.input(
+                    now,
+                    Input::Closed {
+                        conn,
+                        code: Some(1000),
+                    },
+                );
             }
             Some("text") => {
                 let text = frame["text"].as_str().unwrap().to_owned();
@@ -180,7 +243,8 @@ impl Replay {
             Some(other) => panic!("{other}"),
             None => {
                 if let (Some(id), Some(method)) = (frame["id"].as_str(), frame["method"].as_str()) {
-                    self.methods.insert((name.to_owned(), id.to_owned()), method.to_owned());
+                    self.methods
+                        .insert((name.to_owned(), id.to_owned()), method.to_owned());
                 }
                 let mut text = frame.to_string();
                 for (recorded, ours) in &self.ids {
@@ -193,10 +257,20 @@ impl Replay {
 
     /// A setup code minted by the real command line.
     fn minted(&mut self, frame: &Value) {
-        let Some(token) = frame["decoded"]["bootstrapToken"].as_str() else { return };
-        let scopes = self.gateway.profile.bootstrap_scopes.iter().map(|scope| (*scope).to_owned()).collect();
+        let Some(token) = frame["decoded"]["bootstrapToken"].as_str() else {
+            return;
+        };
+        let scopes = self
+            .gateway
+            .profile
+            .bootstrap_scopes
+            .iter()
+            .map(|scope| (*scope).to_owned())
+            .collect();
         let expires = UnixMillis(i64::MAX);
-        self.gateway.setup_tokens.mint("setup".into(), token.to_owned(), expires, scopes, "full");
+        self.gateway
+            .setup_tokens
+            .mint("setup".into(), token.to_owned(), expires, scopes, "full");
     }
 
     fn gateway_said(&mut self, now: Now, name: &str, frame: &Value) {
@@ -208,7 +282,9 @@ impl Replay {
         self.input(now, Input::Woke);
         let outbox = self.outboxes.entry(conn).or_default();
         let same = |ours: &Value| {
-            ours["type"] == frame["type"] && ours.get("event") == frame.get("event") && ours.get("id") == frame.get("id")
+            ours["type"] == frame["type"]
+                && ours.get("event") == frame.get("event")
+                && ours.get("id") == frame.get("id")
         };
         let Some(index) = outbox.iter().position(same) else {
             if !self.left.contains_key(&conn) {
@@ -218,7 +294,21 @@ impl Replay {
         };
         let ours = outbox.remove(index).unwrap();
         let id = frame["id"].as_str().unwrap_or_default().to_owned();
-        let method = self.methods.get(&(name.to_owned(), id)).cloned().unwrap_or_default();
+        let method = self
+            .methods
+            .get(&(name.to_owned(), id))
+            .cloned()
+            .unwrap_or_default();
+        if let Some(code) = frame["payload"]["setupCode"].as_str() {
+            let code = gateway_protocol::SetupCode::decode(code).unwrap();
+            let setup_id = ours["payload"]["setupId"].as_str().unwrap().to_owned();
+            self.ids.insert(
+                frame["payload"]["setupId"].as_str().unwrap().to_owned(),
+                setup_id.clone(),
+            );
+            let token = code.bootstrap_token.unwrap();
+            self.gateway.setup_tokens.latest_mut().unwrap().token = token;
+        }
         if LOOSE.contains(&method.as_str()) && frame["ok"] == true && ours["ok"] == true {
             return;
         }
@@ -226,18 +316,29 @@ impl Replay {
     }
 
     fn closed(&mut self, now: Now, name: &str, frame: &Value) {
-        let Some(conn) = self.conns.get(name).copied() else { return };
+        let Some(conn) = self.conns.get(name).copied() else {
+            return;
+        };
         if self.left.contains_key(&conn) {
             return;
         }
         self.input(now, Input::Woke);
-        let ours = self.closes.get(&conn).map(|close| (u64::from(close.code), close.reason.clone()));
-        let recorded =
-            (frame["code"].as_u64().unwrap_or_default(), frame["reason"].as_str().unwrap_or_default().to_owned());
+        let ours = self
+            .closes
+            .get(&conn)
+            .map(|close| (u64::from(close.code), close.reason.clone()));
+        let recorded = (
+            frame["code"].as_u64().unwrap_or_default(),
+            frame["reason"].as_str().unwrap_or_default().to_owned(),
+        );
         let recorded = (recorded.0, self.translate(&recorded.1));
-        let fits = ours.as_ref().is_some_and(|ours| ours.0 == recorded.0 && ours.1 == recorded.1);
+        let fits = ours
+            .as_ref()
+            .is_some_and(|ours| ours.0 == recorded.0 && ours.1 == recorded.1);
         if !fits {
-            self.problems.push(format!("{name}: close: recorded {recorded:?}, ours {ours:?}"));
+            self.problems.push(format!(
+                "{name}: close: recorded {recorded:?}, ours {ours:?}"
+            ));
         }
         self.input(now, Input::Closed { conn, code: None });
     }
@@ -265,10 +366,15 @@ impl Replay {
                     let at = format!("{at}/{member}");
                     match (a.get(member), b.get(member)) {
                         (Some(Value::String(cut)), _) if cut == "<cut>" => {}
-                        _ if member == "seq" || member == "pluginSurfaceUrls" => {}
-                        (Some(a), Some(b)) if is_time(member) && a.is_number() && b.is_number() => {}
+                        // Timing dependent, written late, or outside of what is imitated.
+                        _ if ["seq", "pluginSurfaceUrls", "recipientProfileId"]
+                            .contains(&member.as_str()) => {}
+                        (Some(a), Some(b)) if is_time(member) && a.is_number() && b.is_number() => {
+                        }
                         (Some(a), Some(b)) => self.compare(name, &at, a, b),
-                        (a, b) => self.problems.push(format!("{name}{at}: recorded {a:?}, ours {b:?}")),
+                        (a, b) => self
+                            .problems
+                            .push(format!("{name}{at}: recorded {a:?}, ours {b:?}")),
                     }
                 }
             }
@@ -282,23 +388,30 @@ impl Replay {
             (Value::Number(a), Value::Number(b)) if at.ends_with("/timeoutMs") => {
                 let difference = a.as_i64().unwrap() - b.as_i64().unwrap();
                 if difference.abs() > 100 {
-                    self.problems.push(format!("{name}{at}: recorded {a}, ours {b}"));
+                    self.problems
+                        .push(format!("{name}{at}: recorded {a}, ours {b}"));
                 }
             }
             (a, b) if a == b => {}
-            (a, b) => self.problems.push(format!("{name}{at}: recorded {a}, ours {b}")),
+            (a, b) => self
+                .problems
+                .push(format!("{name}{at}: recorded {a}, ours {b}")),
         }
     }
 
     /// Lists of the real gateway also hold what other recordings left behind.
     fn compare_lists(&mut self, name: &str, at: &str, recorded: &[Value], ours: &[Value]) {
         let key = |value: &Value| {
-            ["deviceId", "nodeId"].iter().find_map(|member| value[*member].as_str().map(str::to_owned))
+            ["deviceId", "nodeId"]
+                .iter()
+                .find_map(|member| value[*member].as_str().map(str::to_owned))
         };
         for entry in ours {
             match recorded.iter().find(|other| key(other) == key(entry)) {
                 Some(other) => self.compare(name, &format!("{at}/*"), other, entry),
-                None => self.problems.push(format!("{name}{at}: not in the recorded list: {entry}")),
+                None => self
+                    .problems
+                    .push(format!("{name}{at}: not in the recorded list: {entry}")),
             }
         }
     }
@@ -310,8 +423,13 @@ impl Replay {
         let (a, b) = (uuids(recorded), uuids(ours));
         if !a.is_empty() && a.len() == b.len() && blank(recorded, &a) == blank(ours, &b) {
             for (recorded, ours) in a.into_iter().zip(b) {
-                if let Some(known) = self.ids.insert(recorded.clone(), ours.clone()).filter(|known| *known != ours) {
-                    self.problems.push(format!("{name}{at}: {recorded} was {known}, now {ours}"));
+                if let Some(known) = self
+                    .ids
+                    .insert(recorded.clone(), ours.clone())
+                    .filter(|known| *known != ours)
+                {
+                    self.problems
+                        .push(format!("{name}{at}: {recorded} was {known}, now {ours}"));
                 }
             }
             return;
@@ -320,14 +438,27 @@ impl Replay {
             self.adopt_token(recorded, ours);
             return;
         }
-        self.problems.push(format!("{name}{at}: recorded {recorded:?}, ours {ours:?}"));
+        self.problems
+            .push(format!("{name}{at}: recorded {recorded:?}, ours {ours:?}"));
     }
 
     /// Puts a recorded token where our gateway has its own.
     fn adopt_token(&mut self, recorded: &str, ours: &str) {
-        let ids: Vec<_> = self.gateway.devices.oldest_first().map(|device| device.id.clone()).collect();
+        let ids: Vec<_> = self
+            .gateway
+            .devices
+            .oldest_first()
+            .map(|device| device.id.clone())
+            .collect();
         for id in ids {
-            for token in self.gateway.devices.find_mut(&id).unwrap().tokens.values_mut() {
+            for token in self
+                .gateway
+                .devices
+                .find_mut(&id)
+                .unwrap()
+                .tokens
+                .values_mut()
+            {
                 if token.value.expose() == ours {
                     token.value = DeviceToken::new(recorded);
                 }
@@ -366,31 +497,42 @@ fn uuids(text: &str) -> Vec<String> {
 }
 
 fn blank(text: &str, ids: &[String]) -> String {
-    ids.iter().fold(text.to_owned(), |text, id| text.replace(id, "<uuid>"))
+    ids.iter()
+        .fold(text.to_owned(), |text, id| text.replace(id, "<uuid>"))
 }
 
 #[rstest]
 fn older_release(
     #[values(
-        "03", "09", "101", "102", "104", "105", "106", "11", "15", "18", "20", "201", "204", "31", "33", "34", "35",
-        "36", "37", "41", "42", "45", "52", "53", "60", "61", "62", "70", "71", "72", "73", "74", "75", "76", "77",
-        "83", "85", "91", "93", "96", "97", "98", "99"
+        "03", "09", "101", "102", "104", "105", "106", "11", "15", "18", "20", "201", "204", "31",
+        "33", "34", "35", "36", "37", "41", "42", "45", "52", "53", "60", "61", "62", "70", "71",
+        "72", "73", "74", "75", "76", "77", "83", "85", "91", "93", "96", "97", "98", "99"
     )]
     name: &str,
 ) {
     let problems = Replay::new("2026.6.34", name).run();
-    assert!(problems.is_empty(), "{} problems\n{}", problems.len(), problems.join("\n"));
+    assert!(
+        problems.is_empty(),
+        "{} problems\n{}",
+        problems.len(),
+        problems.join("\n")
+    );
 }
 
 #[rstest]
 fn newer_release(
     #[values(
-        "03", "09", "101", "102", "104", "106", "11", "15", "18", "20", "201", "31", "33", "34", "35", "36", "37",
-        "41", "42", "45", "60", "61", "62", "65", "70", "71", "72", "73", "74", "75", "76", "77", "81", "83", "85",
-        "91", "93", "96", "97", "98", "99"
+        "03", "09", "101", "102", "104", "106", "11", "15", "18", "20", "201", "31", "33", "34",
+        "35", "36", "37", "41", "42", "45", "60", "61", "62", "65", "70", "71", "72", "73", "74",
+        "75", "76", "77", "81", "83", "85", "91", "93", "96", "97", "98", "99"
     )]
     name: &str,
 ) {
     let problems = Replay::new("2026.9.6", name).run();
-    assert!(problems.is_empty(), "{} problems\n{}", problems.len(), problems.join("\n"));
+    assert!(
+        problems.is_empty(),
+        "{} problems\n{}",
+        problems.len(),
+        problems.join("\n")
+    );
 }

@@ -22,7 +22,12 @@ enum Then {
 
 impl Gateway {
     /// Asks the mounted behaviours; gives how the built-in answer goes on, or `None` when it does not.
-    pub(crate) fn scripted(&mut self, now: Now, conn: u32, request: &Request) -> Option<HelloChange> {
+    pub(crate) fn scripted(
+        &mut self,
+        now: Now,
+        conn: u32,
+        request: &Request,
+    ) -> Option<HelloChange> {
         if self.behaviors.is_empty() {
             return Some(HelloChange::default());
         }
@@ -33,7 +38,9 @@ impl Gateway {
             role: self.role_for(conn, request),
             params: request.params.as_ref(),
         };
-        let Some(reply) = self.behaviors.reply_to(&subject) else { return Some(HelloChange::default()) };
+        let Some(reply) = self.behaviors.reply_to(&subject) else {
+            return Some(HelloChange::default());
+        };
         match self.reply(now, conn, request, &reply) {
             Then::Default(change) => Some(change),
             Then::Done => None,
@@ -42,8 +49,16 @@ impl Gateway {
 
     /// The challenge as scripted: `None` sends none.
     pub(crate) fn scripted_challenge(&mut self, now: Now, conn: u32) -> Option<ChallengeReply> {
-        let subject = Subject { on: Trigger::Open, conn, method: None, role: None, params: None };
-        let Some(reply) = self.behaviors.reply_to(&subject) else { return Some(ChallengeReply::default()) };
+        let subject = Subject {
+            on: Trigger::Open,
+            conn,
+            method: None,
+            role: None,
+            params: None,
+        };
+        let Some(reply) = self.behaviors.reply_to(&subject) else {
+            return Some(ChallengeReply::default());
+        };
         match reply {
             Reply::Challenge(challenge) if challenge.skip => None,
             Reply::Challenge(challenge) => Some(challenge),
@@ -63,7 +78,10 @@ impl Gateway {
             return;
         }
         if let Then::Default(change) = self.reply(now, conn, request, reply) {
-            let handshaking = self.connections.get(&conn).is_some_and(|connection| connection.handshake().is_some());
+            let handshaking = self
+                .connections
+                .get(&conn)
+                .is_some_and(|connection| connection.handshake().is_some());
             if handshaking {
                 self.handshake_request(now, conn, request, change);
             } else {
@@ -76,7 +94,10 @@ impl Gateway {
         if let Some(open) = self.connections.get(&conn).and_then(Connection::open) {
             return Some(open.role);
         }
-        let named = request.params.as_ref().and_then(|params| params.get("role"));
+        let named = request
+            .params
+            .as_ref()
+            .and_then(|params| params.get("role"));
         Role::parse(named.and_then(Value::as_str).unwrap_or("operator"))
     }
 
@@ -84,7 +105,10 @@ impl Gateway {
         match reply {
             Reply::Pass | Reply::Challenge(_) => return Then::Default(HelloChange::default()),
             Reply::Patch(patch) => {
-                return Then::Default(HelloChange { patch: Some(patch.clone()), replace: None });
+                return Then::Default(HelloChange {
+                    patch: Some(patch.clone()),
+                    replace: None,
+                });
             }
             Reply::Events(events) => {
                 self.send_scripted_events(conn, events);
@@ -106,16 +130,26 @@ impl Gateway {
             }
             Reply::Delay(delay) => {
                 self.stop_waiting(conn);
-                let scripted = ScriptedReply { request: request.clone(), reply: (*delay.then).clone() };
+                let scripted = ScriptedReply {
+                    request: request.clone(),
+                    reply: (*delay.then).clone(),
+                };
                 let at = now.since_start + Duration::from_millis(delay.ms);
-                self.timers.set(at, Timer::Scripted(conn, Box::new(scripted)));
+                self.timers
+                    .set(at, Timer::Scripted(conn, Box::new(scripted)));
             }
             Reply::Sequence(replies) => return self.reply_in_sequence(now, conn, request, replies),
         }
         Then::Done
     }
 
-    fn reply_in_sequence(&mut self, now: Now, conn: u32, request: &Request, replies: &[Reply]) -> Then {
+    fn reply_in_sequence(
+        &mut self,
+        now: Now,
+        conn: u32,
+        request: &Request,
+        replies: &[Reply],
+    ) -> Then {
         let mut then = Then::Done;
         for reply in replies {
             if let Then::Default(change) = self.reply(now, conn, request, reply) {
@@ -134,22 +168,32 @@ impl Gateway {
                 }
                 Some(_) | None => None,
             };
-            let event =
-                Event { event: event.event.clone(), payload: event.payload.clone(), seq, state_version: None };
+            let event = Event {
+                event: event.event.clone(),
+                payload: event.payload.clone(),
+                seq,
+                state_version: None,
+            };
             self.send(conn, Frame::Event(event));
         }
     }
 
     /// On `connect` the connection opens as the built-in checks would have it, else as the client asked.
     fn respond_scripted(&mut self, now: Now, conn: u32, request: &Request, payload: &Value) {
-        let handshaking = self.connections.get(&conn).is_some_and(|connection| connection.handshake().is_some());
+        let handshaking = self
+            .connections
+            .get(&conn)
+            .is_some_and(|connection| connection.handshake().is_some());
         if !handshaking || request.method != "connect" {
             self.respond(conn, &request.id, Ok(payload.clone()));
             return;
         }
         match self.admit(now, conn, request.params.as_ref()) {
             Ok(admitted) => {
-                let change = HelloChange { patch: None, replace: Some(payload.clone()) };
+                let change = HelloChange {
+                    patch: None,
+                    replace: Some(payload.clone()),
+                };
                 self.welcome(now, conn, &request.id, &admitted, change);
             }
             Err(_) => self.welcome_anyway(now, conn, request, payload.clone()),
@@ -158,7 +202,10 @@ impl Gateway {
 
     /// A scripted silence must not end in the gateway's own handshake time-out.
     fn stop_waiting(&mut self, conn: u32) {
-        let handshake = self.connections.get_mut(&conn).and_then(Connection::handshake_mut);
+        let handshake = self
+            .connections
+            .get_mut(&conn)
+            .and_then(Connection::handshake_mut);
         if let Some(deadline) = handshake.and_then(|handshake| handshake.deadline.take()) {
             self.timers.cancel(deadline);
         }

@@ -30,10 +30,18 @@ pub(crate) struct HelloChange {
 
 impl Gateway {
     /// Opens the connection: token, surface, presence, hello-ok, and what follows it.
-    pub(crate) fn welcome(&mut self, now: Now, conn: u32, id: &RequestId, admitted: &Admitted, change: HelloChange) {
+    pub(crate) fn welcome(
+        &mut self,
+        now: Now,
+        conn: u32,
+        id: &RequestId,
+        admitted: &Admitted,
+        change: HelloChange,
+    ) {
         let attempt = &admitted.attempt;
         let device = attempt.device.as_ref().filter(|_| admitted.recorded);
-        let token = device.and_then(|device| self.token_for(device, attempt.role, &admitted.scopes, now.wall));
+        let token = device
+            .and_then(|device| self.token_for(device, attempt.role, &admitted.scopes, now.wall));
         let scopes = match &token {
             Some(token) if !self.profile.rules.requested_scopes => token.scopes.clone(),
             Some(_) | None => admitted.scopes.clone(),
@@ -51,23 +59,41 @@ impl Gateway {
         let payload = change.replace.unwrap_or(payload);
         let handed_over = admitted.handoff.is_some();
         let node = attempt.role == Role::Node;
-        // In the handoff of 2026.6.34 these overtake the answer. ref: gateway-behaviour.md §3
+        // In the handoff they come before the hello of 2026.6.34, and not at all with 2026.9.6. Recordings 60, 61
         let early = handed_over && !self.profile.rules.rich_hello;
         if node && early {
             self.send_voicewake(conn);
         }
-        self.send(conn, gateway_protocol::Frame::Response(Response::ok(id.clone(), payload)));
-        if node && !early {
+        self.send(
+            conn,
+            gateway_protocol::Frame::Response(Response::ok(id.clone(), payload)),
+        );
+        if node && !handed_over {
             self.send_voicewake(conn);
         }
         self.after_hello(now, conn, admitted);
     }
 
     /// From handshake to open.
-    fn open(&mut self, now: Now, conn: u32, admitted: &Admitted, scopes: Vec<String>, surface: Option<Surface>) {
-        let ping = self.timers.set(now.since_start + self.config.ping_interval(), Timer::Ping(conn));
-        let Some(connection) = self.connections.get_mut(&conn) else { return };
-        if let Some(deadline) = connection.handshake().and_then(|handshake| handshake.deadline) {
+    fn open(
+        &mut self,
+        now: Now,
+        conn: u32,
+        admitted: &Admitted,
+        scopes: Vec<String>,
+        surface: Option<Surface>,
+    ) {
+        let ping = self.timers.set(
+            now.since_start + self.config.ping_interval(),
+            Timer::Ping(conn),
+        );
+        let Some(connection) = self.connections.get_mut(&conn) else {
+            return;
+        };
+        if let Some(deadline) = connection
+            .handshake()
+            .and_then(|handshake| handshake.deadline)
+        {
             self.timers.cancel(deadline);
         }
         let attempt = &admitted.attempt;
@@ -82,9 +108,18 @@ impl Gateway {
             unauthorized: 0,
             surface,
         }));
-        self.outputs.push_back(Output::Limit { conn, max_message: limits::MESSAGE_BYTES });
+        self.outputs.push_back(Output::Limit {
+            conn,
+            max_message: limits::MESSAGE_BYTES,
+        });
         let client = &attempt.params.client;
-        self.log(Some(conn), format!("hello-ok to {} {} as {}", client.id, client.mode, attempt.role));
+        self.log(
+            Some(conn),
+            format!(
+                "hello-ok to {} {} as {}",
+                client.id, client.mode, attempt.role
+            ),
+        );
     }
 
     /// What a node declares, filtered by its platform.
@@ -92,14 +127,26 @@ impl Gateway {
         let params = &admitted.attempt.params;
         let caps = params.caps.clone().unwrap_or_default();
         let declared = params.commands.as_deref().unwrap_or_default();
-        let commands = platform::filter(&params.client, &caps, declared, &self.config.nodes, self.profile);
-        Surface { caps, commands, permissions: params.permissions.clone() }
+        let commands = platform::filter(
+            &params.client,
+            &caps,
+            declared,
+            &self.config.nodes,
+            self.profile,
+        );
+        Surface {
+            caps,
+            commands,
+            permissions: params.permissions.clone(),
+        }
     }
 
     /// Compares a node's surface with what is approved and asks for the rest. ref: gateway-behaviour.md §7.1
     fn declare_surface(&mut self, now: Now, conn: u32, admitted: &Admitted, surface: Surface) {
         let attempt = &admitted.attempt;
-        let Some(device) = &attempt.device else { return };
+        let Some(device) = &attempt.device else {
+            return;
+        };
         let node_id = NodeId::new(device.id.as_str());
         let meta = NodeMeta::of(&attempt.params.client, attempt.locality.remote_ip);
         self.nodes.live.insert(node_id.clone(), conn);
@@ -107,35 +154,73 @@ impl Gateway {
         seen.meta = Some(meta.clone());
         seen.connected_at = Some(now.wall);
         seen.last = Some((now.wall, "connect".to_owned()));
-        let silent = self.profile.rules.node_errors_9 && admitted.fresh && admitted.granted.is_shared();
+        let silent =
+            self.profile.rules.node_errors_9 && admitted.fresh && admitted.granted.is_shared();
         let request_id = self.entropy.uuid().into();
-        let incoming = PendingNode { request_id, node_id, meta, surface, silent, ts: now.wall };
+        let revision = self.entropy.uuid();
+        let incoming = PendingNode {
+            request_id,
+            node_id,
+            meta,
+            surface,
+            silent,
+            ts: now.wall,
+            revision,
+        };
         if admitted.handoff.is_some() && self.profile.rules.node_errors_9 {
             self.nodes.approve(&incoming, None, now.wall);
-            self.tell_node_pairing("node.pair.resolved", &incoming.resolved("approved", now.wall), None);
+            self.nodes.note_connected(&incoming.node_id, now.wall);
+            self.tell_node_pairing(
+                "node.pair.resolved",
+                &incoming.resolved("approved", now.wall),
+                None,
+            );
             return;
         }
+        self.nodes.note_connected(&incoming.node_id, now.wall);
         match self.nodes.declare(incoming.clone()) {
             SurfaceStep::Settled => {}
             SurfaceStep::Withdrawn(older) => {
-                self.tell_node_pairing("node.pair.resolved", &older.resolved("rejected", now.wall), None);
+                self.tell_node_pairing(
+                    "node.pair.resolved",
+                    &older.resolved("rejected", now.wall),
+                    None,
+                );
             }
             SurfaceStep::Asked { withdrawn } => {
                 if let Some(older) = withdrawn {
-                    self.tell_node_pairing("node.pair.resolved", &older.resolved("rejected", now.wall), None);
+                    self.tell_node_pairing(
+                        "node.pair.resolved",
+                        &older.resolved("rejected", now.wall),
+                        None,
+                    );
                 }
-                self.tell_node_pairing("node.pair.requested", &incoming.to_json(self.profile, false), None);
-                self.log(Some(conn), format!("node surface request {}", incoming.request_id));
+                self.tell_node_pairing(
+                    "node.pair.requested",
+                    &incoming.to_json(self.profile, false),
+                    None,
+                );
+                self.log(
+                    Some(conn),
+                    format!("node surface request {}", incoming.request_id),
+                );
             }
         }
     }
 
     fn note_presence(&mut self, now: Now, conn: u32) {
-        let Some(connection) = self.connections.get(&conn) else { return };
-        let Some(open) = connection.open().filter(|open| open.client.mode != "cli") else { return };
+        let Some(connection) = self.connections.get(&conn) else {
+            return;
+        };
+        let Some(open) = connection.open().filter(|open| open.client.mode != "cli") else {
+            return;
+        };
         let client = &open.client;
         let entry = PresenceEntry {
-            host: client.display_name.clone().unwrap_or_else(|| client.id.clone()),
+            host: client
+                .display_name
+                .clone()
+                .unwrap_or_else(|| client.id.clone()),
             ip: connection.locality.remote_ip.map(|ip| ip.to_string()),
             version: client.version.clone(),
             platform: client.platform.clone(),
@@ -152,9 +237,18 @@ impl Gateway {
         self.versions.presence += 1;
     }
 
-    fn hello(&mut self, now: Now, conn: u32, admitted: &Admitted, scopes: &[String], token: Option<&Token>) -> Value {
+    fn hello(
+        &mut self,
+        now: Now,
+        conn: u32,
+        admitted: &Admitted,
+        scopes: &[String],
+        token: Option<&Token>,
+    ) -> Value {
         let canvas = self.entropy.capability();
-        let Some(connection) = self.connections.get(&conn) else { return Value::Null };
+        let Some(connection) = self.connections.get(&conn) else {
+            return Value::Null;
+        };
         let host = connection.host.as_deref().unwrap_or("127.0.0.1");
         let rich = self.profile.rules.rich_hello;
         let operator = admitted.attempt.role == Role::Operator;
@@ -173,8 +267,16 @@ impl Gateway {
             .with("server", server)
             .with("features", self.profile.features().clone())
             .with("snapshot", self.snapshot(now, operator, scopes))
-            .when(rich && reads, "controlUiWidgetKinds", control_ui["controlUiWidgetKinds"].clone())
-            .when(rich && reads, "controlUiLinkReaders", control_ui["controlUiLinkReaders"].clone())
+            .when(
+                rich && reads,
+                "controlUiWidgetKinds",
+                control_ui["controlUiWidgetKinds"].clone(),
+            )
+            .when(
+                rich && reads,
+                "controlUiLinkReaders",
+                control_ui["controlUiLinkReaders"].clone(),
+            )
             .when(!rich || operator, "pluginSurfaceUrls", surfaces)
             .with("auth", self.hello_auth(admitted, scopes, token))
             .with("policy", self.policy())
@@ -185,8 +287,15 @@ impl Gateway {
         let rich = self.profile.rules.rich_hello;
         let admin = operator && gateway_protocol::role::scope_allows(scopes, scope::ADMIN);
         let reads = operator && gateway_protocol::role::scope_allows(scopes, scope::READ);
-        let presence = if rich && !operator { json!([]) } else { self.presence_json(now.wall) };
-        let uptime = now.since_start.saturating_sub(self.boot.started).as_millis();
+        let presence = if rich && !operator {
+            json!([])
+        } else {
+            self.presence_json(now.wall)
+        };
+        let uptime = now
+            .since_start
+            .saturating_sub(self.boot.started)
+            .as_millis();
         let defaults = Object::new()
             .with("defaultAgentId", "main")
             .when(rich, "modelConfigured", false)
@@ -199,12 +308,27 @@ impl Gateway {
             .when(rich, "suspension", json!({"phase": "accepting"}))
             .with("presence", presence)
             .with("health", self.health_json(now.wall))
-            .with("stateVersion", json!({"presence": self.versions.presence, "health": self.versions.health}))
+            .with(
+                "stateVersion",
+                json!({"presence": self.versions.presence, "health": self.versions.health}),
+            )
             .with("uptimeMs", u64::try_from(uptime).unwrap_or(u64::MAX))
-            .when(rich, "appliedConfigHash", format!("hmac-sha256:v1:{}", self.boot.config_hash))
+            .when(
+                rich,
+                "appliedConfigHash",
+                format!("hmac-sha256:v1:{}", self.boot.config_hash),
+            )
             .with("sessionDefaults", defaults)
-            .when(rich && reads, "updateSchedule", json!({"channel": "stable", "autoEnabled": false}))
-            .when(admin, "configPath", "/home/openclaw/.openclaw/openclaw.json")
+            .when(
+                rich && reads,
+                "updateSchedule",
+                json!({"channel": "stable", "autoEnabled": false}),
+            )
+            .when(
+                admin,
+                "configPath",
+                "/home/openclaw/.openclaw/openclaw.json",
+            )
             .when(admin, "stateDir", "/home/openclaw/.openclaw")
             .when(admin, "authMode", self.config.auth.mode.as_str())
             .build()
@@ -221,7 +345,11 @@ impl Gateway {
             .with("role", role.as_str())
             .with("scopes", scopes.to_vec())
             .when(rich && operator, "recoveryScope", recovery)
-            .when(rich && operator && admitted.recorded, "recoveryMigrationAllowed", true)
+            .when(
+                rich && operator && admitted.recorded,
+                "recoveryMigrationAllowed",
+                true,
+            )
             .maybe("deviceToken", token.map(|token| token.value.expose()))
             .maybe("issuedAtMs", token.map(|token| token.issued_at().0))
             .maybe("deviceTokens", self.handed_over(admitted))
@@ -232,7 +360,10 @@ impl Gateway {
     fn handed_over(&self, admitted: &Admitted) -> Option<Value> {
         admitted.handoff.as_ref()?;
         let device = self.devices.find(&admitted.attempt.device.as_ref()?.id)?;
-        let others = device.tokens.iter().filter(|(role, _)| **role != admitted.attempt.role);
+        let others = device
+            .tokens
+            .iter()
+            .filter(|(role, _)| **role != admitted.attempt.role);
         let issued = others.map(|(role, token)| {
             json!({
                 "deviceToken": token.value.expose(),
@@ -250,8 +381,16 @@ impl Gateway {
             .with("maxPayload", limits::MESSAGE_BYTES)
             .with("maxBufferedBytes", limits::BUFFERED_BYTES)
             .with("tickIntervalMs", self.config.tick_interval_ms)
-            .when(rich, "attachments", json!({"maxBytes": 19_464_192, "maxImageBytes": 6_291_456}))
-            .when(rich, "allowedSessionVisibilities", json!(["shared", "read-only", "suggest", "draft"]))
+            .when(
+                rich,
+                "attachments",
+                json!({"maxBytes": 19_464_192, "maxImageBytes": 6_291_456}),
+            )
+            .when(
+                rich,
+                "allowedSessionVisibilities",
+                json!(["shared", "read-only", "suggest", "draft"]),
+            )
             .when(rich, "hasMultipleSessionSharingIdentities", false)
             .build()
     }
@@ -262,19 +401,26 @@ impl Gateway {
         if self.profile.rules.health_after_connect {
             if !self.health_due {
                 self.health_due = true;
-                self.timers.set(now.since_start + HEALTH_DELAY, Timer::Health);
+                self.timers
+                    .set(now.since_start + HEALTH_DELAY, Timer::Health);
             }
         } else if !cli {
             self.broadcast_presence(now);
         }
-        if let Some(setup) = admitted.handoff.as_ref().filter(|_| self.profile.rules.setup_rpc) {
+        if let Some(setup) = admitted
+            .handoff
+            .as_ref()
+            .filter(|_| self.profile.rules.setup_rpc)
+        {
             self.setup_completed(now, conn, setup);
         }
     }
 
     fn setup_completed(&mut self, now: Now, conn: u32, setup: &SetupToken) {
         let open = self.connections.get(&conn).and_then(Connection::open);
-        let Some((open, device)) = open.and_then(|open| Some((open, open.device.clone()?))) else { return };
+        let Some((open, device)) = open.and_then(|open| Some((open, open.device.clone()?))) else {
+            return;
+        };
         let payload = json!({
             "setupId": setup.setup_id,
             "deviceId": device.as_str(),
@@ -282,19 +428,30 @@ impl Gateway {
             "access": setup.access,
             "ts": now.wall.0,
         });
-        self.completed_setups.insert(setup.setup_id.clone(), payload.clone());
+        self.completed_setups
+            .insert(setup.setup_id.clone(), payload.clone());
         self.tell_pairing("device.pair.setup.completed", &payload);
     }
 
     fn send_voicewake(&mut self, conn: u32) {
         let routing = json!({"version": 1, "defaultTarget": {"mode": "current"}, "routes": [], "updatedAtMs": 0});
-        self.send_event(conn, "voicewake.changed", json!({"triggers": ["openclaw", "claude", "computer"]}));
-        self.send_event(conn, "voicewake.routing.changed", json!({"config": routing}));
+        self.send_event(
+            conn,
+            "voicewake.changed",
+            json!({"triggers": ["openclaw", "claude", "computer"]}),
+        );
+        self.send_event(
+            conn,
+            "voicewake.routing.changed",
+            json!({"config": routing}),
+        );
     }
 
     /// The connection is over for the gateway: presence, node, invokes.
     pub(crate) fn left(&mut self, now: Now, conn: u32) {
-        let Some(connection) = self.connections.get_mut(&conn) else { return };
+        let Some(connection) = self.connections.get_mut(&conn) else {
+            return;
+        };
         let phase = std::mem::replace(&mut connection.phase, Phase::Closing);
         let open = match phase {
             Phase::Handshake(handshake) => {
@@ -322,10 +479,7 @@ impl Gateway {
         let lost: Vec<InvokeId> = self.invokes.of_connection(conn);
         if self.nodes.live.get(node) == Some(&conn) {
             self.nodes.live.remove(node);
-            if let Some(seen) = self.nodes.seen.get_mut(node) {
-                seen.connected_at = None;
-                seen.disconnected_at = Some(now.wall);
-            }
+            self.nodes.note_disconnected(node, now.wall);
         }
         for id in lost {
             self.fail_invoke(&id, crate::invoke::InvokeFailure::Disconnected);
@@ -333,9 +487,21 @@ impl Gateway {
     }
 
     /// What a scripted answer to `connect` makes of a client that would not have been let in.
-    pub(crate) fn welcome_anyway(&mut self, now: Now, conn: u32, request: &gateway_protocol::Request, payload: Value) {
-        let params = request.params.clone().and_then(|params| serde_json::from_value(params).ok()).unwrap_or_default();
-        let Some(connection) = self.connections.get(&conn) else { return };
+    pub(crate) fn welcome_anyway(
+        &mut self,
+        now: Now,
+        conn: u32,
+        request: &gateway_protocol::Request,
+        payload: Value,
+    ) {
+        let params = request
+            .params
+            .clone()
+            .and_then(|params| serde_json::from_value(params).ok())
+            .unwrap_or_default();
+        let Some(connection) = self.connections.get(&conn) else {
+            return;
+        };
         let params: gateway_protocol::ConnectParams = params;
         let attempt = crate::auth::Attempt {
             role: Role::parse(params.role_text()).unwrap_or(Role::Operator),
@@ -345,15 +511,32 @@ impl Gateway {
             params,
         };
         let scopes = attempt.scopes();
-        let admitted =
-            Admitted { attempt, granted: Granted::Open, scopes, recorded: false, fresh: false, handoff: None };
-        let change = HelloChange { patch: None, replace: Some(payload) };
+        let admitted = Admitted {
+            attempt,
+            granted: Granted::Open,
+            scopes,
+            recorded: false,
+            fresh: false,
+            handoff: None,
+        };
+        let change = HelloChange {
+            patch: None,
+            replace: Some(payload),
+        };
         self.welcome(now, conn, &request.id, &admitted, change);
     }
 }
 
 /// What names a presence entry.
 fn instance_of(connection: &Connection, open: &OpenConnection) -> String {
-    let device = || open.device.as_ref().map(|device| device.as_str().to_owned());
-    open.client.instance_id.clone().or_else(device).unwrap_or_else(|| connection.id.as_str().to_owned())
+    let device = || {
+        open.device
+            .as_ref()
+            .map(|device| device.as_str().to_owned())
+    };
+    open.client
+        .instance_id
+        .clone()
+        .or_else(device)
+        .unwrap_or_else(|| connection.id.as_str().to_owned())
 }

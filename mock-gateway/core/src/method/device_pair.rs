@@ -4,11 +4,12 @@ use gateway_protocol::role::scope_allows;
 use gateway_protocol::{CloseFrame, DeviceId, ErrorShape, Now, Role, SecretKind, UnixMillis};
 use serde_json::{Value, json};
 
-use crate::connection::Granted;
-use crate::devices::{ApprovedVia, Device};
-use crate::gateway::Gateway;
+use crate::connection::{Connection, Granted};
+use crate::devices::{ApprovedVia, Device, DeviceSurfaces};
+use crate::gateway::{Gateway, ScopeWait};
 use crate::json::Object;
 use crate::method::{Answer, Call, invalid, synthetic};
+use crate::nodes::PendingNode;
 use crate::pairing::{Asked, PendingDevice, expiry};
 use crate::view::{DeviceView, TokenView};
 
@@ -27,56 +28,87 @@ impl Gateway {
             "device.pair.setupCode" => self.device_setup_code(at, call).into(),
             "device.pair.setupStatus" => Ok(self.device_setup_status(call)).into(),
             "device.scopes.requestUpgrade" => self.scopes_request(at, call).into(),
-            "device.scopes.waitUpgrade" => self.scopes_wait(call).into(),
+            "device.scopes.waitUpgrade" => self.scopes_wait(call),
             _ => Answer::Now(Ok(synthetic::payload(&call.method))),
         }
     }
 
     fn device_list(&self, call: &Call) -> Value {
         let pending = self.pending_devices.oldest_first().iter().rev();
-        let pending: Vec<Value> =
-            pending.filter(|pending| !call.is_foreign(&pending.device_id)).map(PendingDevice::to_json).collect();
+        let pending: Vec<Value> = pending
+            .filter(|pending| !call.is_foreign(&pending.device_id))
+            .map(PendingDevice::to_json)
+            .collect();
         let devices = self.devices.newest_first();
-        let paired: Vec<Value> =
-            devices.into_iter().filter(|device| !call.is_foreign(&device.id)).map(|device| self.device_json(device, true)).collect();
+        let paired: Vec<Value> = devices
+            .into_iter()
+            .filter(|device| !call.is_foreign(&device.id))
+            .map(|device| self.device_json(device, true))
+            .collect();
         json!({"pending": pending, "paired": paired})
     }
 
     fn device_json(&self, device: &Device, listed: bool) -> Value {
         let rich = self.profile.rules.rich_lists;
-        let surface = if rich { self.node_surface_json(&device.id) } else { None };
+        let node = gateway_protocol::NodeId::new(device.id.as_str());
+        let surfaces = if rich {
+            let pending = self
+                .nodes
+                .pending_of(&node)
+                .map(PendingNode::to_surface_json);
+            DeviceSurfaces {
+                approved: self.node_surface_json(&device.id),
+                pending,
+            }
+        } else {
+            DeviceSurfaces::default()
+        };
         let connected = (rich && listed).then(|| self.is_connected(&device.id));
-        device.to_json(rich, surface, connected)
+        device.to_json(rich, surfaces, connected)
     }
 
     pub(crate) fn is_connected(&self, device: &DeviceId) -> bool {
-        self.connections
-            .values()
-            .any(|connection| connection.open().is_some_and(|open| open.device.as_ref() == Some(device)))
+        self.connections.values().any(|connection| {
+            connection
+                .open()
+                .is_some_and(|open| open.device.as_ref() == Some(device))
+        })
     }
 
     fn device_approve(&mut self, now: UnixMillis, call: &Call) -> Result<Value, ErrorShape> {
         let id = call.text("requestId");
-        let Some(pending) = self.pending_devices.find(id) else { return Err(invalid("unknown requestId")) };
+        let Some(pending) = self.pending_devices.find(id) else {
+            return Err(invalid("unknown requestId"));
+        };
         check_may_approve(call, pending, self.devices.find(&pending.device_id))?;
-        self.approve_request(now, id, ApprovedVia::Owner).ok_or_else(|| invalid("unknown requestId"))
+        self.approve_request(now, id, ApprovedVia::Owner)
+            .ok_or_else(|| invalid("unknown requestId"))
     }
 
     /// Approves a pending request; `None` when there is none of that id.
-    pub(crate) fn approve_request(&mut self, now: UnixMillis, id: &str, via: ApprovedVia) -> Option<Value> {
+    pub(crate) fn approve_request(
+        &mut self,
+        now: UnixMillis,
+        id: &str,
+        via: ApprovedVia,
+    ) -> Option<Value> {
         let pending = self.pending_devices.take(id)?;
         self.approve(now, &pending, via);
+        self.end_scope_waits(id, true);
         let device = self.devices.find(&pending.device_id)?;
         Some(json!({"requestId": id, "device": self.device_json(device, false)}))
     }
 
     fn device_reject(&mut self, now: UnixMillis, call: &Call) -> Result<Value, ErrorShape> {
         let id = call.text("requestId");
-        let Some(pending) = self.pending_devices.find(id) else { return Err(invalid("unknown requestId")) };
+        let Some(pending) = self.pending_devices.find(id) else {
+            return Err(invalid("unknown requestId"));
+        };
         if call.is_foreign(&pending.device_id) {
             return Err(invalid("device pairing rejection denied"));
         }
-        self.reject_request(now, id).ok_or_else(|| invalid("unknown requestId"))
+        self.reject_request(now, id)
+            .ok_or_else(|| invalid("unknown requestId"))
     }
 
     /// Rejects a pending request; its setup code dies with it. ref: gateway-behaviour.md §5.2
@@ -84,6 +116,7 @@ impl Gateway {
         let pending = self.pending_devices.take(id)?;
         self.setup_tokens.revoke_of(&pending.device_id);
         self.tell_pairing("device.pair.resolved", &pending.resolved("rejected", now));
+        self.end_scope_waits(id, false);
         self.log(None, format!("pairing request {id} rejected"));
         Some(json!({"requestId": id, "deviceId": pending.device_id.as_str()}))
     }
@@ -93,14 +126,16 @@ impl Gateway {
         if call.is_foreign(&id) {
             return Err(invalid("device pairing removal denied"));
         }
-        self.remove_device(&id).ok_or_else(|| invalid("unknown deviceId"))
+        self.remove_device(&id)
+            .ok_or_else(|| invalid("unknown deviceId"))
     }
 
     /// Removes a device with everything it had; live connections close 4001.
     pub(crate) fn remove_device(&mut self, id: &DeviceId) -> Option<Value> {
         self.devices.remove(id)?;
         self.pending_devices.drop_of(id);
-        self.nodes.remove(&gateway_protocol::NodeId::new(id.as_str()));
+        self.nodes
+            .remove(&gateway_protocol::NodeId::new(id.as_str()));
         self.close_device(id, None);
         self.log(None, format!("device {id} removed"));
         Some(json!({"deviceId": id.as_str()}))
@@ -113,14 +148,18 @@ impl Gateway {
                 open.device.as_ref() == Some(id) && role.is_none_or(|role| role == open.role)
             });
             if hit {
-                self.closing.push((*conn, CloseFrame::new(4001, "device removed")));
+                self.closing
+                    .push((*conn, CloseFrame::new(4001, "device removed")));
             }
         }
     }
 
     fn device_rename(&mut self, call: &Call) -> Result<Value, ErrorShape> {
         let (id, label) = (DeviceId::from(call.text("deviceId")), call.text("label"));
-        let device = self.devices.find_mut(&id).ok_or_else(|| invalid("unknown deviceId"))?;
+        let device = self
+            .devices
+            .find_mut(&id)
+            .ok_or_else(|| invalid("unknown deviceId"))?;
         device.label = Some(label.to_owned());
         self.tell_pairing("device.pair.changed", &json!({}));
         Ok(json!({"deviceId": id.as_str(), "label": label}))
@@ -130,16 +169,23 @@ impl Gateway {
         let denied = || invalid("device token rotation denied");
         let id = DeviceId::from(call.text("deviceId"));
         let role = Role::parse(call.text("role")).ok_or_else(denied)?;
-        let scopes: Option<Vec<String>> = call
-            .params
-            .get("scopes")
-            .and_then(Value::as_array)
-            .map(|scopes| scopes.iter().filter_map(Value::as_str).map(str::to_owned).collect());
+        let scopes: Option<Vec<String>> =
+            call.params
+                .get("scopes")
+                .and_then(Value::as_array)
+                .map(|scopes| {
+                    scopes
+                        .iter()
+                        .filter_map(Value::as_str)
+                        .map(str::to_owned)
+                        .collect()
+                });
         if !self.may_handle_token(call, &id, role) {
             return Err(denied());
         }
         let own = call.device.as_ref() == Some(&id) && call.granted == Granted::DeviceToken;
-        self.rotate_token(now, &id, role, scopes, own).ok_or_else(denied)
+        self.rotate_token(now, &id, role, scopes, own)
+            .ok_or_else(denied)
     }
 
     /// Replaces a token; `None` for an unknown device or role, a revoked token, or scopes beyond the approved ones.
@@ -152,7 +198,10 @@ impl Gateway {
         reveal: bool,
     ) -> Option<Value> {
         let device = self.devices.find(id)?;
-        device.tokens.get(&role).filter(|token| token.revoked_at.is_none())?;
+        device
+            .tokens
+            .get(&role)
+            .filter(|token| token.revoked_at.is_none())?;
         let scopes = match scopes {
             Some(scopes) if !device.covers(&scopes) => return None,
             Some(scopes) => gateway_protocol::role::with_implied(&scopes),
@@ -163,7 +212,11 @@ impl Gateway {
         token.reissue(value.clone(), scopes.clone(), now);
         self.close_device(id, Some(role));
         self.log(None, format!("{role} token of device {id} rotated"));
-        let delivery = if reveal { "in-band" } else { "withheld-cross-device" };
+        let delivery = if reveal {
+            "in-band"
+        } else {
+            "withheld-cross-device"
+        };
         let answer = Object::new()
             .with("deviceId", id.as_str())
             .with("role", role.as_str())
@@ -185,7 +238,12 @@ impl Gateway {
     }
 
     /// Revokes a token; `None` for an unknown device or role.
-    pub(crate) fn revoke_token(&mut self, now: UnixMillis, id: &DeviceId, role: Role) -> Option<Value> {
+    pub(crate) fn revoke_token(
+        &mut self,
+        now: UnixMillis,
+        id: &DeviceId,
+        role: Role,
+    ) -> Option<Value> {
         let token = self.devices.find_mut(id)?.tokens.get_mut(&role)?;
         let revoked_at = *token.revoked_at.get_or_insert(now);
         self.close_device(id, Some(role));
@@ -199,19 +257,36 @@ impl Gateway {
         if call.is_admin() || call.confined_to.as_ref() == Some(id) {
             return true;
         }
-        let token = self.devices.find(id).and_then(|device| device.tokens.get(&role));
-        let weaker = token.is_some_and(|token| token.scopes.iter().all(|scope| scope_allows(&call.scopes, scope)));
+        let token = self
+            .devices
+            .find(id)
+            .and_then(|device| device.tokens.get(&role));
+        let weaker = token.is_some_and(|token| {
+            token
+                .scopes
+                .iter()
+                .all(|scope| scope_allows(&call.scopes, scope))
+        });
         role == Role::Operator && weaker && !call.is_foreign(id)
     }
 
     fn device_setup_code(&mut self, now: UnixMillis, call: &Call) -> Result<Value, ErrorShape> {
-        let Some(url) = call.params.get("publicUrl").and_then(Value::as_str).map(str::to_owned) else {
+        let Some(url) = call
+            .params
+            .get("publicUrl")
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+        else {
             return Err(invalid(
                 "Gateway is only bound to loopback. Set gateway.bind=lan, enable tailscale serve, or configure \
                  plugins.entries.device-pair.config.publicUrl.",
             ));
         };
-        let limited = call.params.get("limited").and_then(Value::as_bool).unwrap_or_default();
+        let limited = call
+            .params
+            .get("limited")
+            .and_then(Value::as_bool)
+            .unwrap_or_default();
         let minted = self.mint_setup_code(now, &url, None, limited);
         Ok(json!({
             "setupId": minted.setup_id,
@@ -231,8 +306,15 @@ impl Gateway {
 
     fn scopes_request(&mut self, now: UnixMillis, call: &Call) -> Result<Value, ErrorShape> {
         let device = call.device.as_ref().and_then(|id| self.devices.find(id));
-        let Some(device) = device else { return Err(invalid("device identity required")) };
-        let scopes = call.params.get("scopes").and_then(Value::as_array).into_iter().flatten();
+        let Some(device) = device else {
+            return Err(invalid("device identity required"));
+        };
+        let scopes = call
+            .params
+            .get("scopes")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
         let incoming = PendingDevice {
             request_id: self.entropy.uuid().into(),
             device_id: device.id.clone(),
@@ -244,7 +326,10 @@ impl Gateway {
             client_mode: device.client_mode.clone(),
             role: Role::Operator,
             roles: vec![Role::Operator],
-            scopes: scopes.filter_map(Value::as_str).map(str::to_owned).collect(),
+            scopes: scopes
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect(),
             remote_ip: device.remote_ip,
             silent: false,
             is_repair: true,
@@ -261,21 +346,42 @@ impl Gateway {
         Ok(json!({"requestId": pending.request_id.as_str()}))
     }
 
-    /// The real gateway keeps the answer back until somebody decides; this one tells how things stand.
-    fn scopes_wait(&self, call: &Call) -> Result<Value, ErrorShape> {
-        let id = call.text("requestId");
-        if self.pending_devices.find(id).is_some() {
-            return Ok(json!({"status": "pending", "requestId": id}));
+    /// The answer is kept back until somebody decides. Recording 81.
+    fn scopes_wait(&mut self, call: &Call) -> Answer {
+        let id = call.text("requestId").to_owned();
+        let Some(pending) = self.pending_devices.find(&id) else {
+            return Answer::error("unknown requestId");
+        };
+        if Some(&pending.device_id) != call.device.as_ref() {
+            return Answer::error("unknown requestId");
         }
-        let device = call.device.as_ref().and_then(|id| self.devices.find(id));
-        let token = device.and_then(|device| device.tokens.get(&Role::Operator));
-        let token = token.ok_or_else(|| invalid("unknown requestId"))?;
-        Ok(json!({
-            "status": "approved",
-            "requestId": id,
-            "deviceToken": token.value.expose(),
-            "scopes": token.scopes,
-        }))
+        self.scope_waits.push(ScopeWait {
+            request_id: id,
+            conn: call.conn,
+            id: call.id.clone(),
+        });
+        Answer::Later
+    }
+
+    /// Answers those who wait for a request. No recording shows a rejection; the shape is the approval's.
+    fn end_scope_waits(&mut self, request_id: &str, approved: bool) {
+        let (done, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.scope_waits)
+            .into_iter()
+            .partition(|wait| wait.request_id == request_id);
+        self.scope_waits = rest;
+        for wait in done {
+            let open = self.connections.get(&wait.conn).and_then(Connection::open);
+            let device = open.and_then(|open| self.devices.find(open.device.as_ref()?));
+            let token = device
+                .and_then(|device| device.tokens.get(&Role::Operator))
+                .filter(|_| approved);
+            let answer = Object::new()
+                .with("status", if approved { "approved" } else { "rejected" })
+                .with("requestId", request_id)
+                .maybe("deviceToken", token.map(|token| token.value.expose()))
+                .maybe("scopes", token.map(|token| token.scopes.clone()));
+            self.respond(wait.conn, &wait.id, Ok(answer.build()));
+        }
     }
 
     pub(crate) fn device_view(&self, device: &Device) -> DeviceView {
@@ -303,13 +409,21 @@ impl Gateway {
 
 /// The approver must hold every operator scope that the new token will have: those asked for and those that the
 /// device has already. ref: gateway-behaviour.md §6.4; the second half seen with `openclaw devices approve` 2026.6.34.
-fn check_may_approve(call: &Call, pending: &PendingDevice, known: Option<&Device>) -> Result<(), ErrorShape> {
+fn check_may_approve(
+    call: &Call,
+    pending: &PendingDevice,
+    known: Option<&Device>,
+) -> Result<(), ErrorShape> {
     let denied = || invalid("device pairing approval denied");
     if call.is_foreign(&pending.device_id) {
         return Err(denied());
     }
-    let held = known.filter(|_| pending.roles.contains(&Role::Operator)).map(|device| device.token_scopes(Role::Operator));
-    let mut needed = pending.scopes.iter().chain(held.iter().flatten());
+    let held = known
+        .filter(|_| pending.roles.contains(&Role::Operator))
+        .map(|device| device.token_scopes(Role::Operator));
+    // Sorted, so admin is missed first. Recording 77
+    let asked = gateway_protocol::role::with_implied(&pending.scopes);
+    let mut needed = asked.iter().chain(held.iter().flatten());
     let missing = needed.find(|scope| scope.starts_with("operator.") && !call.allows(scope));
     if let Some(scope) = missing {
         return Err(invalid(&format!("missing scope: {scope}")));

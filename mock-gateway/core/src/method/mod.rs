@@ -55,7 +55,10 @@ impl Call {
     }
 
     pub(crate) fn text(&self, name: &str) -> &str {
-        self.params.get(name).and_then(Value::as_str).unwrap_or_default()
+        self.params
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
     }
 
     pub(crate) fn allows(&self, scope: &str) -> bool {
@@ -105,7 +108,9 @@ impl Gateway {
         match family {
             "device" => self.call_device(now, call),
             "node" => self.call_node(now, call),
-            _ => self.call_system(now, call).unwrap_or_else(|| Answer::Now(Ok(synthetic::payload(&call.method)))),
+            _ => self
+                .call_system(now, call)
+                .unwrap_or_else(|| Answer::Now(Ok(synthetic::payload(&call.method)))),
         }
     }
 }

@@ -50,19 +50,31 @@ impl Gateway {
             return Ok(());
         }
         let node = node_of(call);
-        if self.nodes.live.get(&node).is_some_and(|live| *live != call.conn) {
-            return Err(pairing_changed("node pairing changed before request dispatch"));
+        if self
+            .nodes
+            .live
+            .get(&node)
+            .is_some_and(|live| *live != call.conn)
+        {
+            return Err(pairing_changed(
+                "node pairing changed before request dispatch",
+            ));
         }
         if self.nodes.records.contains_key(&node) {
             return Ok(());
         }
         match call.method.as_str() {
-            "node.event" | "node.pending.pull" | "node.pending.ack" => {
-                Err(pairing_changed("node pairing changed while invocation was active"))
-            }
-            "node.pending.drain" => Err(pairing_changed("node pairing changed while pending work was active")),
+            "node.event" | "node.pending.pull" | "node.pending.ack" => Err(pairing_changed(
+                "node pairing changed while invocation was active",
+            )),
+            "node.pending.drain" => Err(pairing_changed(
+                "node pairing changed while pending work was active",
+            )),
             "node.runnerInventory.update" => {
-                let request = self.nodes.pending_of(&node).map_or("", |pending| pending.request_id.as_str());
+                let request = self
+                    .nodes
+                    .pending_of(&node)
+                    .map_or("", |pending| pending.request_id.as_str());
                 let message = format!(
                     "node capability surface is awaiting operator approval; run `openclaw nodes approve {request}` \
                      (see `openclaw nodes pending`), then this node retries automatically"
@@ -75,8 +87,13 @@ impl Gateway {
 
     /// Ids of every node, connected ones first, then by name.
     fn node_ids(&self) -> Vec<NodeId> {
-        let devices = self.devices.oldest_first().filter(|device| device.roles.contains(&Role::Node));
-        let mut ids: Vec<NodeId> = devices.map(|device| NodeId::new(device.id.as_str())).collect();
+        let devices = self
+            .devices
+            .oldest_first()
+            .filter(|device| device.roles.contains(&Role::Node));
+        let mut ids: Vec<NodeId> = devices
+            .map(|device| NodeId::new(device.id.as_str()))
+            .collect();
         ids.extend(self.nodes.records.keys().cloned());
         ids.sort();
         ids.dedup();
@@ -84,17 +101,37 @@ impl Gateway {
         ids
     }
 
+    /// The name of a live node of 2026.6.34 is the one it gives itself, renamed or not. Recording 101.
     fn node_name(&self, node: &NodeId) -> Option<String> {
-        let named = || self.nodes.names.get(node).cloned();
-        let recorded = || self.nodes.records.get(node).and_then(|record| record.meta.display_name.clone());
-        let seen = || self.nodes.seen.get(node).and_then(|seen| seen.meta.as_ref()?.display_name.clone());
-        let device = || self.devices.find(&DeviceId::new(node.as_str())).and_then(|device| device.display_name.clone());
+        let live = self.nodes.live.contains_key(node) && !self.profile.rules.node_errors_9;
+        let named = || self.nodes.names.get(node).filter(|_| !live).cloned();
+        let recorded = || {
+            self.nodes
+                .records
+                .get(node)
+                .filter(|_| !live)
+                .and_then(|record| record.meta.display_name.clone())
+        };
+        let seen = || {
+            self.nodes
+                .seen
+                .get(node)
+                .and_then(|seen| seen.meta.as_ref()?.display_name.clone())
+        };
+        let device = || {
+            self.devices
+                .find(&DeviceId::new(node.as_str()))
+                .and_then(|device| device.display_name.clone())
+        };
         named().or_else(recorded).or_else(seen).or_else(device)
     }
 
     fn node_list(&self, now: UnixMillis, call: &Call) -> Value {
-        let nodes: Vec<Value> =
-            self.node_ids().iter().map(|node| self.node_json(node, call).build()).collect();
+        let nodes: Vec<Value> = self
+            .node_ids()
+            .iter()
+            .map(|node| self.node_json(node, call).build())
+            .collect();
         json!({"ts": now.0, "nodes": nodes})
     }
 
@@ -111,20 +148,28 @@ impl Gateway {
     /// What a live node declares.
     pub(crate) fn declared(&self, node: &NodeId) -> Option<&Surface> {
         let conn = self.nodes.live.get(node)?;
-        self.connections.get(conn).and_then(Connection::open)?.surface.as_ref()
+        self.connections
+            .get(conn)
+            .and_then(Connection::open)?
+            .surface
+            .as_ref()
     }
 
     fn node_json(&self, node: &NodeId, call: &Call) -> Object {
         let newer = self.profile.rules.node_errors_9;
         let seen = self.nodes.seen.get(node);
         let record = self.nodes.records.get(node);
-        let meta = seen.and_then(|seen| seen.meta.as_ref()).or_else(|| record.map(|record| &record.meta));
+        let meta = seen
+            .and_then(|seen| seen.meta.as_ref())
+            .or_else(|| record.map(|record| &record.meta));
         let connected = self.nodes.live.contains_key(node);
         let mut surface = self.nodes.effective(node, self.declared(node));
         surface.caps.sort();
         surface.commands.sort();
         let device = self.devices.find(&DeviceId::new(node.as_str()));
-        let approved_at = record.map(|record| record.approved_at).or_else(|| device.map(|device| device.approved_at));
+        let approved_at = record
+            .map(|record| record.approved_at)
+            .or_else(|| device.map(|device| device.approved_at));
         let last = seen.and_then(|seen| seen.last.as_ref());
         let named = |pick: fn(&NodeMeta) -> Option<String>| meta.and_then(pick);
         let object = Object::new()
@@ -135,19 +180,42 @@ impl Gateway {
             .maybe("clientId", named(|meta| meta.client_id.clone()))
             .maybe("clientMode", named(|meta| meta.client_mode.clone()))
             .maybe("deviceFamily", named(|meta| meta.device_family.clone()))
-            .maybe("modelIdentifier", named(|meta| meta.model_identifier.clone()))
-            .maybe("remoteIp", named(|meta| meta.remote_ip.map(|ip| ip.to_string())))
+            .maybe(
+                "modelIdentifier",
+                named(|meta| meta.model_identifier.clone()),
+            )
+            .maybe(
+                "remoteIp",
+                named(|meta| meta.remote_ip.map(|ip| ip.to_string())),
+            )
             .with("caps", surface.caps.clone())
             .with("commands", surface.commands.clone())
             .when(newer, "sessionHost", false)
             .when(newer && connected, "nodePluginTools", json!([]))
             .maybe("permissions", surface.permissions_json())
             .with("approvalState", self.nodes.approval_state(node));
-        let object = if call.allows(scope::PAIRING) { self.pending_json(object, node) } else { object };
+        let object = if call.allows(scope::PAIRING) {
+            self.pending_json(object, node)
+        } else {
+            object
+        };
         object
-            .maybe("connectedAtMs", seen.and_then(|seen| seen.connected_at).map(|at| at.0))
-            .maybe("lastConnectedAtMs", seen.and_then(|seen| seen.connected_at).filter(|_| newer).map(|at| at.0))
-            .maybe("lastDisconnectedAtMs", seen.and_then(|seen| seen.disconnected_at).filter(|_| newer).map(|at| at.0))
+            .maybe(
+                "connectedAtMs",
+                seen.and_then(|seen| seen.connected_at).map(|at| at.0),
+            )
+            .maybe(
+                "lastConnectedAtMs",
+                seen.and_then(|seen| seen.connected_at.or(seen.last_connected_at))
+                    .filter(|_| newer)
+                    .map(|at| at.0),
+            )
+            .maybe(
+                "lastDisconnectedAtMs",
+                seen.and_then(|seen| seen.disconnected_at)
+                    .filter(|_| newer)
+                    .map(|at| at.0),
+            )
             .maybe("lastSeenAtMs", last.map(|(at, _)| at.0))
             .maybe("lastSeenReason", last.map(|(_, reason)| reason.clone()))
             .maybe("approvedAtMs", approved_at.map(|at| at.0))
@@ -156,12 +224,17 @@ impl Gateway {
     }
 
     fn pending_json(&self, object: Object, node: &NodeId) -> Object {
-        let Some(pending) = self.nodes.pending_of(node) else { return object };
+        let Some(pending) = self.nodes.pending_of(node) else {
+            return object;
+        };
         object
             .with("pendingRequestId", pending.request_id.as_str())
-            .with("pendingDeclaredCaps", pending.surface.caps.clone())
-            .with("pendingDeclaredCommands", pending.surface.commands.clone())
-            .maybe("pendingDeclaredPermissions", pending.surface.permissions_json())
+            .with("pendingDeclaredCaps", sorted(&pending.surface.caps))
+            .with("pendingDeclaredCommands", sorted(&pending.surface.commands))
+            .maybe(
+                "pendingDeclaredPermissions",
+                pending.surface.permissions_json(),
+            )
     }
 
     /// `nodeSurface` in the device list of 2026.9.6.
@@ -178,7 +251,14 @@ impl Gateway {
             .maybe("permissions", record.surface.permissions_json())
             .with("createdAtMs", record.created_at.0)
             .with("approvedAtMs", record.approved_at.0)
-            .maybe("lastConnectedAtMs", seen.and_then(|seen| seen.connected_at).map(|at| at.0));
+            .maybe(
+                "lastConnectedAtMs",
+                seen.and_then(|seen| seen.last_connected_at).map(|at| at.0),
+            )
+            .maybe(
+                "lastDisconnectedAtMs",
+                seen.and_then(|seen| seen.disconnected_at).map(|at| at.0),
+            );
         Some(surface.build())
     }
 
@@ -199,18 +279,21 @@ impl Gateway {
     /// ref: gateway-behaviour.md §7.5
     fn node_event(&mut self, now: UnixMillis, call: &Call) -> Value {
         let event = call.text("event");
-        let handled = |handled: bool, reason: &str| {
-            json!({"ok": true, "event": event, "handled": handled, "reason": reason})
-        };
+        let handled = |handled: bool, reason: &str| json!({"ok": true, "event": event, "handled": handled, "reason": reason});
         match event {
             "node.presence.alive" => {
                 let Some(trigger) = event_payload(call).and_then(|payload| {
-                    payload.get("trigger").and_then(Value::as_str).map(str::to_owned)
+                    payload
+                        .get("trigger")
+                        .and_then(Value::as_str)
+                        .map(str::to_owned)
                 }) else {
                     return handled(false, "invalid_payload");
                 };
                 let seen = self.nodes.seen.entry(node_of(call)).or_default();
-                let throttled = seen.alive_at.is_some_and(|at| now.0.saturating_sub(at.0) < ALIVE_EVERY_MS);
+                let throttled = seen
+                    .alive_at
+                    .is_some_and(|at| now.0.saturating_sub(at.0) < ALIVE_EVERY_MS);
                 if !throttled {
                     seen.alive_at = Some(now);
                     seen.last = Some((now, trigger));
@@ -228,14 +311,29 @@ impl Gateway {
     fn pending_enqueue(&mut self, now: UnixMillis, call: &Call) -> Result<Value, ErrorShape> {
         let node = NodeId::from(call.text("nodeId"));
         if self.profile.rules.node_errors_9 && !self.nodes.records.contains_key(&node) {
-            return Err(pairing_changed("node pairing changed while pending work was active"));
+            return Err(pairing_changed(
+                "node pairing changed while pending work was active",
+            ));
         }
         let kind = call.text("type").to_owned();
-        let priority = call.params.get("priority").and_then(Value::as_str).unwrap_or("normal").to_owned();
-        let ttl = call.params.get("expiresInMs").and_then(Value::as_u64).map_or(WORK_TTL, Duration::from_millis);
+        let priority = call
+            .params
+            .get("priority")
+            .and_then(Value::as_str)
+            .unwrap_or("normal")
+            .to_owned();
+        let ttl = call
+            .params
+            .get("expiresInMs")
+            .and_then(Value::as_u64)
+            .map_or(WORK_TTL, Duration::from_millis);
         let id = self.entropy.uuid();
         let work = self.nodes.work.entry(node.clone()).or_default();
-        let queued = work.items.iter().find(|item| item["type"] == kind.as_str()).cloned();
+        let queued = work
+            .items
+            .iter()
+            .find(|item| item["type"] == kind.as_str())
+            .cloned();
         let queued = queued.unwrap_or_else(|| {
             let item = json!({
                 "id": id,
@@ -259,10 +357,15 @@ impl Gateway {
     /// An empty queue yields the baseline entry. Recording 98.
     fn pending_drain(&mut self, now: UnixMillis, call: &Call) -> Value {
         let node = node_of(call);
-        let max = call.params.get("maxItems").and_then(Value::as_u64).unwrap_or(4);
+        let max = call
+            .params
+            .get("maxItems")
+            .and_then(Value::as_u64)
+            .unwrap_or(4);
         let max = usize::try_from(max).unwrap_or(usize::MAX);
         let work = self.nodes.work.entry(node.clone()).or_default();
-        work.items.retain(|item| item["expiresAtMs"].as_i64().is_none_or(|at| at > now.0));
+        work.items
+            .retain(|item| item["expiresAtMs"].as_i64().is_none_or(|at| at > now.0));
         work.items.sort_by_key(|item| item["priority"] != "high");
         let rest = work.items.split_off(max.min(work.items.len()));
         let items = std::mem::replace(&mut work.items, rest);
@@ -284,7 +387,12 @@ impl Gateway {
 
     fn pending_pull(&self, call: &Call) -> Value {
         let node = node_of(call);
-        let actions = self.nodes.work.get(&node).map(|work| work.actions.clone()).unwrap_or_default();
+        let actions = self
+            .nodes
+            .work
+            .get(&node)
+            .map(|work| work.actions.clone())
+            .unwrap_or_default();
         json!({"nodeId": node.as_str(), "actions": actions})
     }
 
@@ -307,10 +415,18 @@ impl Gateway {
             return Err(ErrorShape::new(ErrorCode::Unavailable, message));
         }
         let capability = self.entropy.capability();
-        let host = self.connections.get(&call.conn).and_then(|connection| connection.host.as_deref());
-        let url = format!("http://{}/__openclaw__/cap/{capability}", host.unwrap_or("127.0.0.1"));
+        let host = self
+            .connections
+            .get(&call.conn)
+            .and_then(|connection| connection.host.as_deref());
+        let url = format!(
+            "http://{}/__openclaw__/cap/{capability}",
+            host.unwrap_or("127.0.0.1")
+        );
         let expires = now.plus(Duration::from_secs(600)).0;
-        Ok(json!({"surface": surface, "pluginSurfaceUrls": {"canvas": url}, "expiresAtMs": expires}))
+        Ok(
+            json!({"surface": surface, "pluginSurfaceUrls": {"canvas": url}, "expiresAtMs": expires}),
+        )
     }
 }
 
@@ -320,19 +436,37 @@ pub(crate) fn node_of(call: &Call) -> NodeId {
 }
 
 pub(crate) fn pairing_changed(message: &str) -> ErrorShape {
-    let mut error = ErrorShape::new(ErrorCode::Unavailable, message).with_details(json!({"code": "PAIRING_CHANGED"}));
+    let mut error = ErrorShape::new(ErrorCode::Unavailable, message)
+        .with_details(json!({"code": "PAIRING_CHANGED"}));
     error.retryable = Some(true);
     error
 }
 
+fn sorted(names: &[String]) -> Vec<String> {
+    let mut names = names.to_vec();
+    names.sort();
+    names
+}
+
 fn node_echo(call: &Call, name: &str) -> Value {
     let list = call.params.get(name).cloned().unwrap_or_else(|| json!([]));
-    Object::new().with("nodeId", node_of(call).as_str()).with(name, list).build()
+    Object::new()
+        .with("nodeId", node_of(call).as_str())
+        .with(name, list)
+        .build()
 }
 
 /// `payload`, or `payloadJSON` read.
 fn event_payload(call: &Call) -> Option<Value> {
-    let direct = call.params.get("payload").filter(|payload| payload.is_object()).cloned();
-    let text = || serde_json::from_str::<Value>(call.text("payloadJSON")).ok().filter(Value::is_object);
+    let direct = call
+        .params
+        .get("payload")
+        .filter(|payload| payload.is_object())
+        .cloned();
+    let text = || {
+        serde_json::from_str::<Value>(call.text("payloadJSON"))
+            .ok()
+            .filter(Value::is_object)
+    };
     direct.or_else(text)
 }

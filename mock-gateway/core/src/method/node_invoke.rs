@@ -35,7 +35,10 @@ impl Gateway {
             Err(error) => return Answer::Now(Err(error)),
         };
         let order = InvokeOrder {
-            origin: Origin::Operator { conn: call.conn, request_id: call.id.clone() },
+            origin: Origin::Operator {
+                conn: call.conn,
+                request_id: call.id.clone(),
+            },
             node_conn,
             node_id,
             command,
@@ -56,11 +59,17 @@ impl Gateway {
         }
         let newer = self.profile.rules.node_errors_9;
         if newer && !self.nodes.records.contains_key(node) {
-            return Err(pairing_changed("node pairing changed while invocation was active"));
+            return Err(pairing_changed(
+                "node pairing changed while invocation was active",
+            ));
         }
         let live = self.nodes.live.get(node).copied();
-        let open = live.and_then(|conn| self.connections.get(&conn)).and_then(Connection::open);
-        let (Some(conn), Some(open)) = (live, open) else { return Err(not_connected(newer)) };
+        let open = live
+            .and_then(|conn| self.connections.get(&conn))
+            .and_then(Connection::open);
+        let (Some(conn), Some(open)) = (live, open) else {
+            return Err(not_connected(newer));
+        };
         let surface = self.nodes.effective(node, open.surface.as_ref());
         let verdict = platform::judge(
             command,
@@ -71,14 +80,19 @@ impl Gateway {
             self.profile,
         );
         let platform = &open.client.platform;
-        let allowlist = format!("\"{command}\" is not in the allowlist for platform \"{platform}\"");
+        let allowlist =
+            format!("\"{command}\" is not in the allowlist for platform \"{platform}\"");
         let problem = match verdict {
             Verdict::Allowed => None,
-            Verdict::NeedsTalk => Some(format!("\"{command}\" requires a trusted Talk-capable node")),
-            Verdict::Dangerous if newer => {
-                Some(format!("\"{command}\" requires explicit gateway.nodes.commands.allow opt-in"))
-            }
-            Verdict::Denied if newer => Some(format!("\"{command}\" is blocked by gateway.nodes.commands.deny")),
+            Verdict::NeedsTalk => Some(format!(
+                "\"{command}\" requires a trusted Talk-capable node"
+            )),
+            Verdict::Dangerous if newer => Some(format!(
+                "\"{command}\" requires explicit gateway.nodes.commands.allow opt-in"
+            )),
+            Verdict::Denied if newer => Some(format!(
+                "\"{command}\" is blocked by gateway.nodes.commands.deny"
+            )),
             Verdict::NotListed | Verdict::Dangerous | Verdict::Denied => Some(allowlist),
         };
         if let Some(problem) = problem {
@@ -86,11 +100,19 @@ impl Gateway {
         }
         if surface.commands.is_empty() {
             let problem = "the node did not declare any supported commands";
-            return Err(not_allowed(problem, "node did not declare commands", command));
+            return Err(not_allowed(
+                problem,
+                "node did not declare commands",
+                command,
+            ));
         }
         if !surface.commands.iter().any(|known| known == command) {
             let problem = format!("the node (platform: {platform}) does not support \"{command}\"");
-            return Err(not_allowed(&problem, "command not declared by node", command));
+            return Err(not_allowed(
+                &problem,
+                "command not declared by node",
+                command,
+            ));
         }
         Ok(conn)
     }
@@ -104,7 +126,11 @@ impl Gateway {
         let timeout_ms = order.timeout_ms.unwrap_or(default_ms);
         // 2026.9.6 takes 0 for "no limit". Recording 105.
         let unlimited = newer && timeout_ms == 0;
-        let told = if newer { (!unlimited).then_some(timeout_ms) } else { order.timeout_ms };
+        let told = if newer {
+            (!unlimited).then_some(timeout_ms)
+        } else {
+            order.timeout_ms
+        };
         let payload = Object::new()
             .with("id", id.as_str())
             .with("nodeId", order.node_id.as_str())
@@ -113,10 +139,20 @@ impl Gateway {
             .maybe("timeoutMs", told)
             .with("idempotencyKey", order.idempotency_key.as_str());
         let timer = (!unlimited).then(|| {
-            self.timers.set(now.since_start + Duration::from_millis(timeout_ms), Timer::Invoke(id.clone()))
+            self.timers.set(
+                now.since_start + Duration::from_millis(timeout_ms),
+                Timer::Invoke(id.clone()),
+            )
         });
-        let client = self.connections.get(&order.node_conn).and_then(Connection::open).map(|open| open.client.clone());
-        self.log(Some(order.node_conn), format!("invoke {} ({id})", order.command));
+        let client = self
+            .connections
+            .get(&order.node_conn)
+            .and_then(Connection::open)
+            .map(|open| open.client.clone());
+        self.log(
+            Some(order.node_conn),
+            format!("invoke {} ({id})", order.command),
+        );
         let pending = PendingInvoke {
             origin: order.origin,
             node_conn: order.node_conn,
@@ -149,14 +185,23 @@ impl Gateway {
             return Answer::error("nodeId mismatch");
         }
         let id = InvokeId::from(call.text("id"));
-        let Some(pending) = self.invokes.pending.get(&id).filter(|pending| pending.node_id == node_of(call)).cloned()
+        let Some(pending) = self
+            .invokes
+            .pending
+            .get(&id)
+            .filter(|pending| pending.node_id == node_of(call))
+            .cloned()
         else {
             return Answer::Now(Ok(json!({"ok": true, "ignored": true})));
         };
         if let Some(timer) = pending.timer {
             self.timers.cancel(timer);
         }
-        let ok = call.params.get("ok").and_then(Value::as_bool).unwrap_or_default();
+        let ok = call
+            .params
+            .get("ok")
+            .and_then(Value::as_bool)
+            .unwrap_or_default();
         let error = call.params.get("error").filter(|error| !error.is_null());
         let (payload, payload_json) = result_payload(call);
         if ok {
@@ -181,13 +226,34 @@ impl Gateway {
         Answer::Later
     }
 
-    fn node_failed(&mut self, now: Now, pending: &PendingInvoke, error: Option<&Value>) -> ErrorShape {
-        let ios = pending.client.platform.to_ascii_lowercase().starts_with("ios")
-            || pending.client.platform.to_ascii_lowercase().starts_with("ipados");
-        if !(ios && invoke::is_background_error(error) && invoke::needs_foreground(&pending.command)) {
+    fn node_failed(
+        &mut self,
+        now: Now,
+        pending: &PendingInvoke,
+        error: Option<&Value>,
+    ) -> ErrorShape {
+        let ios = pending
+            .client
+            .platform
+            .to_ascii_lowercase()
+            .starts_with("ios")
+            || pending
+                .client
+                .platform
+                .to_ascii_lowercase()
+                .starts_with("ipados");
+        if !(ios
+            && invoke::is_background_error(error)
+            && invoke::needs_foreground(&pending.command))
+        {
             return invoke::node_error(self.profile, error);
         }
-        let text = |name: &str| error.and_then(|error| error.get(name)).cloned().unwrap_or_default();
+        let text = |name: &str| {
+            error
+                .and_then(|error| error.get(name))
+                .cloned()
+                .unwrap_or_default()
+        };
         let newer = self.profile.rules.node_errors_9;
         if newer || pending.command.starts_with("canvas.") {
             let details = Object::new()
@@ -201,14 +267,24 @@ impl Gateway {
     }
 
     /// 2026.6.34 keeps the command for later. Recording 104.
-    fn queue_until_foreground(&mut self, now: Now, pending: &PendingInvoke, error: Option<&Value>) -> ErrorShape {
+    fn queue_until_foreground(
+        &mut self,
+        now: Now,
+        pending: &PendingInvoke,
+        error: Option<&Value>,
+    ) -> ErrorShape {
         let id = self.entropy.uuid();
         let action = Object::new()
             .with("id", id.as_str())
             .with("command", pending.command.as_str())
             .with("paramsJSON", pending.params_json.clone())
             .with("enqueuedAtMs", now.wall.0);
-        self.nodes.work.entry(pending.node_id.clone()).or_default().actions.push(action.build());
+        self.nodes
+            .work
+            .entry(pending.node_id.clone())
+            .or_default()
+            .actions
+            .push(action.build());
         let details = json!({
             "code": "QUEUED_UNTIL_FOREGROUND",
             "queuedActionId": id,
@@ -230,7 +306,9 @@ impl Gateway {
             InvokeFailure::Disconnected => "disconnected",
             InvokeFailure::Cancelled => "cancelled",
         };
-        let Some(pending) = self.invokes.finish(id, outcome, None) else { return };
+        let Some(pending) = self.invokes.finish(id, outcome, None) else {
+            return;
+        };
         if let Some(timer) = pending.timer {
             self.timers.cancel(timer);
         }
@@ -246,7 +324,10 @@ impl Gateway {
                     Ok(_) => "answered".to_owned(),
                     Err(error) => error.message.clone(),
                 };
-                self.log(Some(pending.node_conn), format!("invoke {}: {how}", pending.command));
+                self.log(
+                    Some(pending.node_conn),
+                    format!("invoke {}: {how}", pending.command),
+                );
             }
         }
     }
@@ -254,10 +335,16 @@ impl Gateway {
 
 /// Payload and its text form: a direct payload wins, text that is no JSON is wrapped. Recording 92.
 fn result_payload(call: &Call) -> (Value, Option<String>) {
-    if let Some(payload) = call.params.get("payload").filter(|payload| !payload.is_null()) {
+    if let Some(payload) = call
+        .params
+        .get("payload")
+        .filter(|payload| !payload.is_null())
+    {
         return (payload.clone(), None);
     }
-    let Some(text) = call.params.get("payloadJSON").and_then(Value::as_str) else { return (Value::Null, None) };
+    let Some(text) = call.params.get("payloadJSON").and_then(Value::as_str) else {
+        return (Value::Null, None);
+    };
     let payload = serde_json::from_str(text).unwrap_or_else(|_| json!({"payloadJSON": text}));
     (payload, Some(text.to_owned()))
 }
@@ -265,11 +352,16 @@ fn result_payload(call: &Call) -> (Value, Option<String>) {
 fn not_connected(newer: bool) -> ErrorShape {
     let details = Object::new()
         .with("code", "NOT_CONNECTED")
-        .when(newer, "nodeError", json!({"code": "NOT_CONNECTED", "message": "node not connected"}))
+        .when(
+            newer,
+            "nodeError",
+            json!({"code": "NOT_CONNECTED", "message": "node not connected"}),
+        )
         .when(newer, "nodeCommandDispatched", false);
     ErrorShape::new(ErrorCode::Unavailable, "node not connected").with_details(details.build())
 }
 
 fn not_allowed(problem: &str, reason: &str, command: &str) -> ErrorShape {
-    invalid(&format!("node command not allowed: {problem}")).with_details(json!({"reason": reason, "command": command}))
+    invalid(&format!("node command not allowed: {problem}"))
+        .with_details(json!({"reason": reason, "command": command}))
 }

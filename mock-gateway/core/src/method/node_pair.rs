@@ -1,6 +1,8 @@
 //! `node.pair.*` and `node.rename`. ref: gateway-behaviour.md §7.1
 
-use gateway_protocol::{CloseFrame, DeviceId, ErrorShape, NodeId, Now, Role, SecretKind, UnixMillis};
+use gateway_protocol::{
+    CloseFrame, DeviceId, ErrorShape, NodeId, Now, Role, SecretKind, UnixMillis,
+};
 use serde_json::{Value, json};
 
 use crate::connection::Surface;
@@ -11,13 +13,17 @@ use crate::nodes::{NodeMeta, PendingNode, SurfaceStep};
 use crate::platform;
 
 impl Gateway {
-    pub(crate) fn call_node_pair(&mut self, now: Now, call: &Call) -> Option<Result<Value, ErrorShape>> {
+    pub(crate) fn call_node_pair(
+        &mut self,
+        now: Now,
+        call: &Call,
+    ) -> Option<Result<Value, ErrorShape>> {
         Some(match call.method.as_str() {
             "node.pair.list" => Ok(self.node_pair_list()),
             "node.pair.approve" => self.node_pair_approve(now.wall, call),
-            "node.pair.reject" => {
-                self.reject_node(now.wall, call.text("requestId")).ok_or_else(|| invalid("unknown requestId"))
-            }
+            "node.pair.reject" => self
+                .reject_node(now.wall, call.text("requestId"))
+                .ok_or_else(|| invalid("unknown requestId")),
             "node.pair.remove" => self
                 .remove_node(now.wall, &NodeId::from(call.text("nodeId")))
                 .ok_or_else(|| invalid("unknown nodeId")),
@@ -29,8 +35,13 @@ impl Gateway {
     }
 
     fn node_pair_list(&self) -> Value {
-        let pending: Vec<Value> =
-            self.nodes.pending.iter().rev().map(|pending| pending.to_json(self.profile, true)).collect();
+        let pending: Vec<Value> = self
+            .nodes
+            .pending
+            .iter()
+            .rev()
+            .map(|pending| pending.to_json(self.profile, true))
+            .collect();
         let mut records: Vec<_> = self.nodes.records.values().collect();
         records.sort_by_key(|record| std::cmp::Reverse(record.approved_at));
         let paired: Vec<Value> = records
@@ -42,22 +53,36 @@ impl Gateway {
 
     fn node_pair_approve(&mut self, now: UnixMillis, call: &Call) -> Result<Value, ErrorShape> {
         let id = call.text("requestId");
-        let pending = self.nodes.pending.iter().find(|pending| pending.request_id.as_str() == id);
+        let pending = self
+            .nodes
+            .pending
+            .iter()
+            .find(|pending| pending.request_id.as_str() == id);
         let pending = pending.ok_or_else(|| invalid("unknown requestId"))?;
         let needed = platform::approve_scopes(&pending.surface.commands, self.profile);
-        if let Some(scope) = needed.into_iter().find(|scope| !call.allows(scope)) {
-            return Err(missing_scope(self.profile, scope));
+        if let Some(scope) = needed.iter().find(|scope| !call.allows(scope)) {
+            return Err(missing_scope(self.profile, scope, &needed));
         }
-        self.approve_node(now, id, true).ok_or_else(|| invalid("unknown requestId"))
+        self.approve_node(now, id, true)
+            .ok_or_else(|| invalid("unknown requestId"))
     }
 
     /// Approves a pending surface; the node token of 2026.6.34 is in the answer only when `reveal`.
-    pub(crate) fn approve_node(&mut self, now: UnixMillis, id: &str, reveal: bool) -> Option<Value> {
+    pub(crate) fn approve_node(
+        &mut self,
+        now: UnixMillis,
+        id: &str,
+        reveal: bool,
+    ) -> Option<Value> {
         let pending = self.nodes.take_pending(id)?;
         let token = (!self.profile.rules.node_errors_9).then(|| self.mint(SecretKind::NodeToken));
         let record = self.nodes.approve(&pending, token, now);
         let live = self.nodes.live.get(&pending.node_id).copied();
-        self.tell_node_pairing("node.pair.resolved", &pending.resolved("approved", now), live);
+        self.tell_node_pairing(
+            "node.pair.resolved",
+            &pending.resolved("approved", now),
+            live,
+        );
         self.log(None, format!("node {} approved", pending.node_id));
         let node = record.to_json(self.profile, self.nodes.seen.get(&pending.node_id), reveal);
         Some(json!({"requestId": id, "node": node}))
@@ -66,8 +91,11 @@ impl Gateway {
     /// Rejects a pending surface; the node stays connected with nothing in force.
     pub(crate) fn reject_node(&mut self, now: UnixMillis, id: &str) -> Option<Value> {
         let pending = self.nodes.take_pending(id)?;
-        let live = self.nodes.live.get(&pending.node_id).copied();
-        self.tell_node_pairing("node.pair.resolved", &pending.resolved("rejected", now), live);
+        self.tell_node_pairing(
+            "node.pair.resolved",
+            &pending.resolved("rejected", now),
+            None,
+        );
         self.log(None, format!("node {} rejected", pending.node_id));
         Some(json!({"requestId": id, "nodeId": pending.node_id.as_str()}))
     }
@@ -80,14 +108,16 @@ impl Gateway {
         if !had_role && !had_surface {
             return None;
         }
-        let payload = json!({"requestId": "", "nodeId": node.as_str(), "decision": "removed", "ts": now.0});
-        self.tell_node_pairing("node.pair.resolved", &payload, self.nodes.live.get(node).copied());
+        let payload =
+            json!({"requestId": "", "nodeId": node.as_str(), "decision": "removed", "ts": now.0});
+        self.tell_node_pairing("node.pair.resolved", &payload, None);
         for (conn, connection) in &self.connections {
-            let hit = connection
-                .open()
-                .is_some_and(|open| open.role == Role::Node && open.device.as_ref() == Some(&device_id));
+            let hit = connection.open().is_some_and(|open| {
+                open.role == Role::Node && open.device.as_ref() == Some(&device_id)
+            });
             if hit {
-                self.closing.push((*conn, CloseFrame::new(4001, "device removed")));
+                self.closing
+                    .push((*conn, CloseFrame::new(4001, "device removed")));
             }
         }
         self.log(None, format!("node {node} removed"));
@@ -96,7 +126,9 @@ impl Gateway {
 
     /// A device with both roles keeps the other one; a device that was only a node goes.
     fn drop_node_role(&mut self, id: &DeviceId) -> bool {
-        let Some(device) = self.devices.find_mut(id) else { return false };
+        let Some(device) = self.devices.find_mut(id) else {
+            return false;
+        };
         if !device.roles.contains(&Role::Node) {
             return false;
         }
@@ -110,10 +142,22 @@ impl Gateway {
 
     /// 2026.6.34: a node asks over somebody else's connection. Recording 96.
     fn node_pair_request(&mut self, now: UnixMillis, call: &Call) -> Value {
-        let text = |name: &str| call.params.get(name).and_then(Value::as_str).map(str::to_owned);
+        let text = |name: &str| {
+            call.params
+                .get(name)
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+        };
         let texts = |name: &str| {
-            let list = call.params.get(name).and_then(Value::as_array).into_iter().flatten();
-            list.filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>()
+            let list = call
+                .params
+                .get(name)
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten();
+            list.filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
         };
         let incoming = PendingNode {
             request_id: self.entropy.uuid().into(),
@@ -128,21 +172,38 @@ impl Gateway {
                 model_identifier: text("modelIdentifier"),
                 remote_ip: None,
             },
-            surface: Surface { caps: texts("caps"), commands: texts("commands"), permissions: None },
+            surface: Surface {
+                caps: texts("caps"),
+                commands: texts("commands"),
+                permissions: None,
+            },
             silent: false,
             ts: now,
+            revision: self.entropy.uuid(),
         };
         let created = match self.nodes.declare(incoming.clone()) {
             SurfaceStep::Asked { withdrawn } => {
                 if let Some(older) = withdrawn {
-                    self.tell_node_pairing("node.pair.resolved", &older.resolved("rejected", now), None);
+                    self.tell_node_pairing(
+                        "node.pair.resolved",
+                        &older.resolved("rejected", now),
+                        None,
+                    );
                 }
-                self.tell_node_pairing("node.pair.requested", &incoming.to_json(self.profile, false), None);
+                self.tell_node_pairing(
+                    "node.pair.requested",
+                    &incoming.to_json(self.profile, false),
+                    None,
+                );
                 true
             }
             SurfaceStep::Settled | SurfaceStep::Withdrawn(_) => false,
         };
-        let mut request = self.nodes.pending_of(&incoming.node_id).cloned().unwrap_or(incoming);
+        let mut request = self
+            .nodes
+            .pending_of(&incoming.node_id)
+            .cloned()
+            .unwrap_or(incoming);
         request.ts = now;
         json!({"status": "pending", "request": request.to_json(self.profile, false), "created": created})
     }
@@ -170,6 +231,7 @@ impl Gateway {
 
     pub(crate) fn knows_node(&self, node: &NodeId) -> bool {
         let device = self.devices.find(&DeviceId::new(node.as_str()));
-        self.nodes.records.contains_key(node) || device.is_some_and(|device| device.roles.contains(&Role::Node))
+        self.nodes.records.contains_key(node)
+            || device.is_some_and(|device| device.roles.contains(&Role::Node))
     }
 }

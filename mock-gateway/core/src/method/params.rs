@@ -7,23 +7,39 @@ const REQUEST_ID: Shape = Shape::Object(&[Field::required("requestId", Shape::TE
 const DEVICE_ID: Shape = Shape::Object(&[Field::required("deviceId", Shape::TEXT)]);
 const NODE_ID: Shape = Shape::Object(&[Field::required("nodeId", Shape::TEXT)]);
 const SETUP_ID: Shape = Shape::Object(&[Field::required("setupId", Shape::TEXT)]);
-const DEVICE_LABEL: Shape =
-    Shape::Object(&[Field::required("deviceId", Shape::TEXT), Field::required("label", Shape::TEXT)]);
+const DEVICE_LABEL: Shape = Shape::Object(&[
+    Field::required("deviceId", Shape::TEXT),
+    Field::required("label", Shape::TEXT),
+]);
 const ROTATE: Shape = Shape::Object(&[
     Field::required("deviceId", Shape::TEXT),
     Field::required("role", Shape::TEXT),
     Field::optional("scopes", Shape::TEXTS),
 ]);
-const REVOKE: Shape = Shape::Object(&[Field::required("deviceId", Shape::TEXT), Field::required("role", Shape::TEXT)]);
+const REVOKE: Shape = Shape::Object(&[
+    Field::required("deviceId", Shape::TEXT),
+    Field::required("role", Shape::TEXT),
+]);
 const SETUP_CODE: Shape = Shape::Object(&[
     Field::optional("publicUrl", Shape::TEXT),
     Field::optional("includeQr", Shape::Bool),
     Field::optional("limited", Shape::Bool),
 ]);
-const SCOPES: Shape = Shape::Object(&[Field::required("scopes", Shape::Array { item: &Shape::TEXT, min: 1 })]);
-const RENAME: Shape =
-    Shape::Object(&[Field::required("nodeId", Shape::TEXT), Field::required("displayName", Shape::TEXT)]);
-const VERIFY: Shape = Shape::Object(&[Field::required("nodeId", Shape::TEXT), Field::required("token", Shape::TEXT)]);
+const SCOPES: Shape = Shape::Object(&[Field::required(
+    "scopes",
+    Shape::Array {
+        item: &Shape::TEXT,
+        min: 1,
+    },
+)]);
+const RENAME: Shape = Shape::Object(&[
+    Field::required("nodeId", Shape::TEXT),
+    Field::required("displayName", Shape::TEXT),
+]);
+const VERIFY: Shape = Shape::Object(&[
+    Field::required("nodeId", Shape::TEXT),
+    Field::required("token", Shape::TEXT),
+]);
 const NODE_REQUEST: Shape = Shape::Open(&[Field::required("nodeId", Shape::TEXT)]);
 const INVOKE: Shape = Shape::Object(&[
     Field::required("nodeId", Shape::TEXT),
@@ -32,8 +48,10 @@ const INVOKE: Shape = Shape::Object(&[
     Field::optional("timeoutMs", Shape::COUNT),
     Field::required("idempotencyKey", Shape::TEXT),
 ]);
-const NODE_ERROR: Shape =
-    Shape::Object(&[Field::optional("code", Shape::ANY_TEXT), Field::optional("message", Shape::ANY_TEXT)]);
+const NODE_ERROR: Shape = Shape::Object(&[
+    Field::optional("code", Shape::ANY_TEXT),
+    Field::optional("message", Shape::ANY_TEXT),
+]);
 const INVOKE_RESULT: Shape = Shape::Object(&[
     Field::required("id", Shape::TEXT),
     Field::required("nodeId", Shape::TEXT),
@@ -49,19 +67,43 @@ const NODE_EVENT: Shape = Shape::Object(&[
 ]);
 const ENQUEUE: Shape = Shape::Object(&[
     Field::required("nodeId", Shape::TEXT),
-    Field::required("type", Shape::OneOf(&["status.request", "location.request"])),
+    Field::required(
+        "type",
+        Shape::OneOf(&["status.request", "location.request"]),
+    ),
     Field::optional("priority", Shape::OneOf(&["normal", "high"])),
-    Field::optional("expiresInMs", Shape::Integer { min: Some(1_000), max: None }),
+    Field::optional(
+        "expiresInMs",
+        Shape::Integer {
+            min: Some(1_000),
+            max: None,
+        },
+    ),
     Field::optional("wake", Shape::Bool),
 ]);
-const DRAIN: Shape = Shape::Object(&[Field::optional("maxItems", Shape::Integer { min: Some(1), max: Some(10) })]);
-const ACK: Shape = Shape::Object(&[Field::required("ids", Shape::Array { item: &Shape::TEXT, min: 1 })]);
+const DRAIN: Shape = Shape::Object(&[Field::optional(
+    "maxItems",
+    Shape::Integer {
+        min: Some(1),
+        max: Some(10),
+    },
+)]);
+const ACK: Shape = Shape::Object(&[Field::required(
+    "ids",
+    Shape::Array {
+        item: &Shape::TEXT,
+        min: 1,
+    },
+)]);
 
 /// What the parameters of a method must look like; `None` for methods that take anything.
 pub(crate) fn params_shape(method: &str) -> Option<Shape> {
     Some(match method {
         "device.pair.list" | "node.pair.list" | "node.list" | "node.pending.pull" => NOTHING,
-        "device.pair.approve" | "device.pair.reject" | "node.pair.approve" | "node.pair.reject"
+        "device.pair.approve"
+        | "device.pair.reject"
+        | "node.pair.approve"
+        | "node.pair.reject"
         | "device.scopes.waitUpgrade" => REQUEST_ID,
         "device.pair.remove" => DEVICE_ID,
         "node.pair.remove" | "node.describe" => NODE_ID,

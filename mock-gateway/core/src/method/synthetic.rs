@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 pub(crate) fn payload(method: &str) -> Value {
     match method {
         "sessions.list" => json!({"path": "", "count": 0, "defaults": {}, "sessions": []}),
-        "sessions.subscribe" | "sessions.unsubscribe" => json!({"subscribed": method == "sessions.subscribe"}),
+        "sessions.subscribe" | "sessions.unsubscribe" => {
+            json!({"subscribed": method == "sessions.subscribe"})
+        }
         "usage.status" => json!({"updatedAt": 0, "providers": []}),
         "usage.cost" => json!({"updatedAt": 0, "days": 0, "daily": [], "totals": {"totalCost": 0}}),
         "agents.list" => json!({

@@ -44,9 +44,17 @@ impl Gateway {
     }
 
     fn request_restart(&mut self, now: Now, call: &Call) -> Value {
-        let reason = call.params.get("reason").and_then(Value::as_str).unwrap_or("gateway restarting").to_owned();
+        let reason = call
+            .params
+            .get("reason")
+            .and_then(Value::as_str)
+            .unwrap_or("gateway restarting")
+            .to_owned();
         let announced = (self.profile.restart_down, "gateway restarting".to_owned());
-        self.timers.set(now.since_start + RESTART_NOTICE, Timer::Restart(Box::new(announced)));
+        self.timers.set(
+            now.since_start + RESTART_NOTICE,
+            Timer::Restart(Box::new(announced)),
+        );
         json!({
             "ok": true,
             "status": "scheduled",

@@ -17,8 +17,14 @@ fn a_reply_replaces_the_built_in_answer_as_often_as_asked() {
     assert_ne!(world.call(conn, "status", json!({})), Ok(json!({"x": 1})));
     let view = serde_json::to_value(&world.gateway.view().behaviors).unwrap();
     assert_eq!(view, json!([{"name": "b", "matched": 1, "applied": 1}]));
-    world.control(Control::Unmount { name: "b".into() }).unwrap();
-    assert!(world.control(Control::Unmount { name: "b".into() }).is_err());
+    world
+        .control(Control::Unmount { name: "b".into() })
+        .unwrap();
+    assert!(
+        world
+            .control(Control::Unmount { name: "b".into() })
+            .is_err()
+    );
 }
 
 #[test]
@@ -28,8 +34,7 @@ fn an_error_may_end_a_connect() {
                        "details": {"a": 1}, "close": {"code": 1008, "reason": "no"}});
     world.control(mount(json!({"name": "b", "when": {"method": "connect", "nth": 1}, "reply": {"error": error}}))).unwrap();
     let (error, close) = world.refused(&Client::cli(1, &[]), false);
-    let expected =
-        json!({"code": "UNAVAILABLE", "message": "no", "details": {"a": 1}, "retryable": true, "retryAfterMs": 5});
+    let expected = json!({"code": "UNAVAILABLE", "message": "no", "details": {"a": 1}, "retryable": true, "retryAfterMs": 5});
     assert_eq!((error, close), (expected, (1008, "no".to_owned())));
     world.join(&Client::cli(1, &[]));
 }
@@ -38,7 +43,11 @@ fn an_error_may_end_a_connect() {
 fn a_patch_changes_the_built_in_hello() {
     let mut world = World::new("2026.6.34");
     let patch = json!({"policy": {"tickIntervalMs": 1000}, "features": null});
-    world.control(mount(json!({"name": "b", "when": {"method": "connect"}, "reply": {"patch": patch}}))).unwrap();
+    world
+        .control(mount(
+            json!({"name": "b", "when": {"method": "connect"}, "reply": {"patch": patch}}),
+        ))
+        .unwrap();
     let (conn, hello) = world.join(&Client::cli(1, &["operator.read"]));
     assert_eq!(hello["policy"]["tickIntervalMs"], 1000);
     assert_eq!(hello.get("features"), None);
@@ -70,14 +79,22 @@ fn replies(#[case] reply: Value, #[case] expected: &[&str]) {
     let (conn, _) = world.join(&Client::backend(&["operator.read"]));
     world.elapse(100);
     world.inbox(conn);
-    world.control(mount(json!({"name": "b", "when": {"method": "last-*"}, "reply": reply}))).unwrap();
+    world
+        .control(mount(
+            json!({"name": "b", "when": {"method": "last-*"}, "reply": reply}),
+        ))
+        .unwrap();
     world.request(conn, "last-heartbeat", json!({}));
     world.elapse(1_000);
     let got: Vec<String> = world
         .inbox(conn)
         .into_iter()
         .map(|got| match got {
-            Got::Frame(frame) => frame["event"].as_str().or_else(|| frame["type"].as_str()).unwrap().to_owned(),
+            Got::Frame(frame) => frame["event"]
+                .as_str()
+                .or_else(|| frame["type"].as_str())
+                .unwrap()
+                .to_owned(),
             Got::Close(frame) => format!("close {}", frame.code),
             Got::Abort => "abort".to_owned(),
             Got::Ping => "ping".to_owned(),
@@ -90,7 +107,11 @@ fn replies(#[case] reply: Value, #[case] expected: &[&str]) {
 fn a_delayed_connect_outlives_the_handshake_time_out() {
     let mut world = World::new("2026.6.34");
     let delay = json!({"delay": {"ms": 60_000, "then": "pass"}});
-    world.control(mount(json!({"name": "b", "when": {"method": "connect"}, "reply": delay}))).unwrap();
+    world
+        .control(mount(
+            json!({"name": "b", "when": {"method": "connect"}, "reply": delay}),
+        ))
+        .unwrap();
     let conn = world.open();
     let params = Client::backend(&[]).signed("", 0);
     let id = world.request(conn, "connect", params);
@@ -107,13 +128,19 @@ fn a_delayed_connect_outlives_the_handshake_time_out() {
 fn challenges(#[case] challenge: Value, #[case] after: u64, #[case] offset: Option<i64>) {
     let mut world = World::new("2026.6.34");
     let opened_at = world.now().wall.0;
-    world.control(mount(json!({"name": "b", "when": {"on": "open"}, "reply": {"challenge": challenge}}))).unwrap();
+    world
+        .control(mount(
+            json!({"name": "b", "when": {"on": "open"}, "reply": {"challenge": challenge}}),
+        ))
+        .unwrap();
     let conn = world.open();
     if after > 0 {
         assert_eq!(world.inbox(conn), []);
         world.elapse(after);
     }
-    let ts = world.event(conn, "connect.challenge").map(|event| event["payload"]["ts"].as_i64().unwrap());
+    let ts = world
+        .event(conn, "connect.challenge")
+        .map(|event| event["payload"]["ts"].as_i64().unwrap());
     assert_eq!(ts, offset.map(|offset| opened_at + offset));
 }
 
@@ -121,7 +148,11 @@ fn challenges(#[case] challenge: Value, #[case] after: u64, #[case] offset: Opti
 fn a_challenge_may_carry_a_chosen_nonce() {
     let mut world = World::new("2026.6.34");
     let reply = json!({"challenge": {"nonce": "chosen"}});
-    world.control(mount(json!({"name": "b", "when": {"on": "open", "conn": 1}, "reply": reply}))).unwrap();
+    world
+        .control(mount(
+            json!({"name": "b", "when": {"on": "open", "conn": 1}, "reply": reply}),
+        ))
+        .unwrap();
     let conn = world.open();
     assert_eq!(world.nonce(conn), "chosen");
     world.connect_on(conn, &Client::cli(1, &[])).unwrap();
@@ -139,13 +170,32 @@ fn controls_talk_to_connections() {
     )
     .unwrap();
     assert_eq!(world.control(event), Ok(json!({"connections": [node]})));
-    assert_eq!(world.event(node, "node.pair.resolved").unwrap().get("seq"), None);
+    assert_eq!(
+        world.event(node, "node.pair.resolved").unwrap().get("seq"),
+        None
+    );
     assert_eq!(world.event(operator, "node.pair.resolved"), None);
-    let raw = Control::SendRaw { conn: operator, text: "not json".into() };
+    let raw = Control::SendRaw {
+        conn: operator,
+        text: "not json".into(),
+    };
     world.control(raw).unwrap();
-    assert!(world.inbox(operator).contains(&Got::Frame(json!("not json"))));
-    world.control(Control::CloseConnections { conn: None, role: None, close: None }).unwrap();
+    assert!(
+        world
+            .inbox(operator)
+            .contains(&Got::Frame(json!("not json")))
+    );
+    world
+        .control(Control::CloseConnections {
+            conn: None,
+            role: None,
+            close: None,
+        })
+        .unwrap();
     assert!(world.inbox(operator).contains(&Got::Abort));
-    let gone = world.control(Control::SendRaw { conn: operator, text: String::new() });
+    let gone = world.control(Control::SendRaw {
+        conn: operator,
+        text: String::new(),
+    });
     assert!(gone.is_err());
 }

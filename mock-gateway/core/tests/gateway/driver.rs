@@ -4,9 +4,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use gateway_core::{Config, Control, ControlError, Gateway, Input, Lifecycle, Output, Peer, profile};
+use gateway_core::{
+    Config, Control, ControlError, Gateway, Input, Lifecycle, Output, Peer, profile,
+};
 use gateway_protocol::time::VIRTUAL_EPOCH;
-use gateway_protocol::{CloseFrame, Frame, Keypair, Now, Outgoing, SignaturePayload, SignatureVersion};
+use gateway_protocol::{
+    CloseFrame, Frame, Keypair, Now, Outgoing, SignaturePayload, SignatureVersion,
+};
 use serde_json::{Value, json};
 
 /// The shared token of every test gateway.
@@ -50,12 +54,28 @@ impl Client {
 
     /// A desktop operator.
     pub(crate) fn desktop(seed: u8, scopes: &[&str]) -> Self {
-        Self::new(seed, "openclaw-macos", "ui", "operator", scopes, "macOS 26.1.0", Some("Mac"))
+        Self::new(
+            seed,
+            "openclaw-macos",
+            "ui",
+            "operator",
+            scopes,
+            "macOS 26.1.0",
+            Some("Mac"),
+        )
     }
 
     /// A node host with these commands.
     pub(crate) fn node(seed: u8, commands: &[&str]) -> Self {
-        let mut client = Self::new(seed, "node-host", "node", "node", &[], "linux", Some("Linux"));
+        let mut client = Self::new(
+            seed,
+            "node-host",
+            "node",
+            "node",
+            &[],
+            "linux",
+            Some("Linux"),
+        );
         client.params["caps"] = json!(["system"]);
         client.params["commands"] = json!(commands);
         client
@@ -63,7 +83,15 @@ impl Client {
 
     /// An official iOS node.
     pub(crate) fn ios(seed: u8, commands: &[&str]) -> Self {
-        let mut client = Self::new(seed, "openclaw-ios", "node", "node", &[], "iOS 18.4.0", Some("iPhone"));
+        let mut client = Self::new(
+            seed,
+            "openclaw-ios",
+            "node",
+            "node",
+            &[],
+            "iOS 18.4.0",
+            Some("iPhone"),
+        );
         client.params["caps"] = json!(["device"]);
         client.params["commands"] = json!(commands);
         client
@@ -71,7 +99,16 @@ impl Client {
 
     /// The gateway's own helper: no device.
     pub(crate) fn backend(scopes: &[&str]) -> Self {
-        Self::new(0, "gateway-client", "backend", "operator", scopes, "linux", None).without_device()
+        Self::new(
+            0,
+            "gateway-client",
+            "backend",
+            "operator",
+            scopes,
+            "linux",
+            None,
+        )
+        .without_device()
     }
 
     fn new(
@@ -94,7 +131,11 @@ impl Client {
         if let Some(family) = family {
             params["client"]["deviceFamily"] = json!(family);
         }
-        Self { key: Some(Keypair::from_seed([seed; 32])), params, version: SignatureVersion::V3 }
+        Self {
+            key: Some(Keypair::from_seed([seed; 32])),
+            params,
+            version: SignatureVersion::V3,
+        }
     }
 
     pub(crate) fn without_device(mut self) -> Self {
@@ -110,7 +151,11 @@ impl Client {
     /// Sets or, with null, removes a member of the connect params.
     pub(crate) fn set(mut self, pointer: &str, value: Value) -> Self {
         let (parent, name) = pointer.rsplit_once('/').unwrap();
-        let parent = if parent.is_empty() { &mut self.params } else { self.params.pointer_mut(parent).unwrap() };
+        let parent = if parent.is_empty() {
+            &mut self.params
+        } else {
+            self.params.pointer_mut(parent).unwrap()
+        };
         if value.is_null() {
             parent.as_object_mut().unwrap().remove(name);
         } else {
@@ -128,8 +173,11 @@ impl Client {
         let mut params = self.params.clone();
         let Some(key) = &self.key else { return params };
         let auth = &params["auth"];
-        let token = ["token", "deviceToken", "bootstrapToken"].iter().find_map(|name| auth[*name].as_str());
-        let scopes: Vec<String> = serde_json::from_value(params["scopes"].clone()).unwrap_or_default();
+        let token = ["token", "deviceToken", "bootstrapToken"]
+            .iter()
+            .find_map(|name| auth[*name].as_str());
+        let scopes: Vec<String> =
+            serde_json::from_value(params["scopes"].clone()).unwrap_or_default();
         let (id, client) = (self.id(), &params["client"]);
         let payload = SignaturePayload {
             device_id: &id,
@@ -162,7 +210,12 @@ impl World {
 
     pub(crate) fn with(version: &str, config: Config) -> Self {
         let at = Duration::ZERO;
-        let gateway = Gateway::new(config, profile(version).unwrap(), 7, Now::at(at, VIRTUAL_EPOCH));
+        let gateway = Gateway::new(
+            config,
+            profile(version).unwrap(),
+            7,
+            Now::at(at, VIRTUAL_EPOCH),
+        );
         Self {
             gateway,
             at,
@@ -232,7 +285,13 @@ impl World {
         self.input(Input::Opened { conn, peer });
         let challenge = self.inboxes.entry(conn).or_default().front().cloned();
         if let Some(Got::Frame(frame)) = challenge {
-            self.nonces.insert(conn, frame["payload"]["nonce"].as_str().unwrap_or_default().to_owned());
+            self.nonces.insert(
+                conn,
+                frame["payload"]["nonce"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned(),
+            );
         }
         conn
     }
@@ -242,7 +301,10 @@ impl World {
     }
 
     pub(crate) fn text(&mut self, conn: u32, text: &str) {
-        self.input(Input::Text { conn, text: text.to_owned() });
+        self.input(Input::Text {
+            conn,
+            text: text.to_owned(),
+        });
     }
 
     /// Sends a request; gives its id.
@@ -265,8 +327,14 @@ impl World {
         let frame = self
             .take(conn, |got| matches!(got, Got::Frame(frame) if frame["type"] == "res" && frame["id"] == id))
             .unwrap_or_else(|| panic!("no answer to {id} on {conn}: {:?}", self.inboxes.get(&conn)));
-        let Got::Frame(frame) = frame else { unreachable!() };
-        if frame["ok"] == true { Ok(frame["payload"].clone()) } else { Err(frame["error"].clone()) }
+        let Got::Frame(frame) = frame else {
+            unreachable!()
+        };
+        if frame["ok"] == true {
+            Ok(frame["payload"].clone())
+        } else {
+            Err(frame["error"].clone())
+        }
     }
 
     fn take(&mut self, conn: u32, wanted: impl Fn(&Got) -> bool) -> Option<Got> {
@@ -277,7 +345,10 @@ impl World {
 
     /// Takes the next event of that name out of the inbox.
     pub(crate) fn event(&mut self, conn: u32, name: &str) -> Option<Value> {
-        let got = self.take(conn, |got| matches!(got, Got::Frame(frame) if frame["event"] == name))?;
+        let got = self.take(
+            conn,
+            |got| matches!(got, Got::Frame(frame) if frame["event"] == name),
+        )?;
         match got {
             Got::Frame(frame) => Some(frame),
             Got::Ping | Got::Close(_) | Got::Abort => None,
@@ -306,14 +377,18 @@ impl World {
     /// Opens locally and connects; the client must get in.
     pub(crate) fn join(&mut self, client: &Client) -> (u32, Value) {
         let conn = self.open();
-        let hello = self.connect_on(conn, client).unwrap_or_else(|error| panic!("refused: {error}"));
+        let hello = self
+            .connect_on(conn, client)
+            .unwrap_or_else(|error| panic!("refused: {error}"));
         (conn, hello)
     }
 
     /// Opens remotely and connects; the client must get in.
     pub(crate) fn join_remote(&mut self, client: &Client) -> (u32, Value) {
         let conn = self.open_remote();
-        let hello = self.connect_on(conn, client).unwrap_or_else(|error| panic!("refused: {error}"));
+        let hello = self
+            .connect_on(conn, client)
+            .unwrap_or_else(|error| panic!("refused: {error}"));
         (conn, hello)
     }
 
@@ -324,13 +399,22 @@ impl World {
 
     /// Opens and connects; the client must be refused. Gives the error and the close frame.
     pub(crate) fn refused(&mut self, client: &Client, remote: bool) -> (Value, (u16, String)) {
-        let conn = if remote { self.open_remote() } else { self.open() };
-        let error = self.connect_on(conn, client).map_or_else(|error| error, |hello| panic!("let in: {hello}"));
+        let conn = if remote {
+            self.open_remote()
+        } else {
+            self.open()
+        };
+        let error = self
+            .connect_on(conn, client)
+            .map_or_else(|error| error, |hello| panic!("let in: {hello}"));
         (error, self.closed(conn).expect("no close frame"))
     }
 
     pub(crate) fn hang_up(&mut self, conn: u32) {
-        self.input(Input::Closed { conn, code: Some(1000) });
+        self.input(Input::Closed {
+            conn,
+            code: Some(1000),
+        });
     }
 }
 
@@ -344,5 +428,7 @@ fn as_json(message: Outgoing) -> Value {
 
 /// Sets up TOML-like behaviours in one line.
 pub(crate) fn mount(behavior: Value) -> Control {
-    Control::Mount { behavior: Box::new(serde_json::from_value(behavior).unwrap()) }
+    Control::Mount {
+        behavior: Box::new(serde_json::from_value(behavior).unwrap()),
+    }
 }

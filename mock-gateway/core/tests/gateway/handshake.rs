@@ -9,11 +9,16 @@ use crate::driver::{Client, Got, TOKEN, World};
 
 #[test]
 fn the_challenge_comes_first_and_without_seq() {
-    for (version, capabilities) in [("2026.6.34", Value::Null), ("2026.9.6", json!(["model-catalog-snapshot"]))] {
+    for (version, capabilities) in [
+        ("2026.6.34", Value::Null),
+        ("2026.9.6", json!(["model-catalog-snapshot"])),
+    ] {
         let mut world = World::new(version);
         let conn = world.open();
         let inbox = world.inbox(conn);
-        let [Got::Frame(frame)] = inbox.as_slice() else { panic!("{inbox:?}") };
+        let [Got::Frame(frame)] = inbox.as_slice() else {
+            panic!("{inbox:?}")
+        };
         assert_eq!(frame["event"], "connect.challenge");
         assert_eq!(frame["payload"]["nonce"].as_str().unwrap().len(), 36);
         assert_eq!(frame["payload"]["ts"], world.now().wall.0);
@@ -28,10 +33,26 @@ fn the_challenge_comes_first_and_without_seq() {
 #[case::array("[]", 1008, "invalid request frame")]
 #[case::number("5", 1008, "invalid request frame")]
 #[case::response(r#"{"type":"res","id":"1","ok":true}"#, 1008, "invalid request frame")]
-#[case::number_id(r#"{"type":"req","id":1,"method":"connect"}"#, 1008, "invalid request frame")]
-#[case::empty_method(r#"{"type":"req","id":"1","method":""}"#, 1008, "invalid request frame")]
-#[case::unknown_key(r#"{"type":"req","id":"1","method":"connect","x":1}"#, 1008, "invalid request frame")]
-fn a_bad_first_frame_is_closed_without_an_answer(#[case] text: &str, #[case] code: u16, #[case] reason: &str) {
+#[case::number_id(
+    r#"{"type":"req","id":1,"method":"connect"}"#,
+    1008,
+    "invalid request frame"
+)]
+#[case::empty_method(
+    r#"{"type":"req","id":"1","method":""}"#,
+    1008,
+    "invalid request frame"
+)]
+#[case::unknown_key(
+    r#"{"type":"req","id":"1","method":"connect","x":1}"#,
+    1008,
+    "invalid request frame"
+)]
+fn a_bad_first_frame_is_closed_without_an_answer(
+    #[case] text: &str,
+    #[case] code: u16,
+    #[case] reason: &str,
+) {
     let mut world = World::new("2026.6.34");
     let conn = world.open();
     world.text(conn, text);
@@ -130,21 +151,85 @@ fn protocol_ranges(
 }
 
 fn peer(origin: Option<&str>, host: Option<&str>, remote: bool) -> Peer {
-    let base = if remote { Peer::at("203.0.113.7".parse().unwrap()) } else { Peer::loopback() };
-    Peer { origin: origin.map(str::to_owned), host: host.map(str::to_owned), ..base }
+    let base = if remote {
+        Peer::at("203.0.113.7".parse().unwrap())
+    } else {
+        Peer::loopback()
+    };
+    Peer {
+        origin: origin.map(str::to_owned),
+        host: host.map(str::to_owned),
+        ..base
+    }
 }
 
 #[rstest]
 #[case::none("cli", "cli", None, None, false, None)]
-#[case::control_ui_needs_one("openclaw-control-ui", "ui", None, None, false, Some("origin missing or invalid"))]
-#[case::webchat_mode_needs_one("cli", "webchat", None, None, false, Some("origin missing or invalid"))]
+#[case::control_ui_needs_one(
+    "openclaw-control-ui",
+    "ui",
+    None,
+    None,
+    false,
+    Some("origin missing or invalid")
+)]
+#[case::webchat_mode_needs_one(
+    "cli",
+    "webchat",
+    None,
+    None,
+    false,
+    Some("origin missing or invalid")
+)]
 #[case::webchat_id_does_not("webchat", "ui", None, None, false, None)]
-#[case::loopback("openclaw-control-ui", "ui", Some("http://localhost:5173"), None, false, None)]
-#[case::loopback_from_afar("openclaw-control-ui", "ui", Some("http://localhost:5173"), None, true, Some("origin not allowed"))]
-#[case::own_lan_host("openclaw-control-ui", "ui", Some("http://10.0.0.8:18789"), Some("10.0.0.8:18789"), true, None)]
-#[case::own_public_host("openclaw-control-ui", "ui", Some("http://gw.example"), Some("gw.example"), true, Some("origin not allowed"))]
-#[case::foreign("cli", "cli", Some("http://evil.example"), None, false, Some("origin not allowed"))]
-#[case::null("cli", "cli", Some("null"), None, false, Some("origin missing or invalid"))]
+#[case::loopback(
+    "openclaw-control-ui",
+    "ui",
+    Some("http://localhost:5173"),
+    None,
+    false,
+    None
+)]
+#[case::loopback_from_afar(
+    "openclaw-control-ui",
+    "ui",
+    Some("http://localhost:5173"),
+    None,
+    true,
+    Some("origin not allowed")
+)]
+#[case::own_lan_host(
+    "openclaw-control-ui",
+    "ui",
+    Some("http://10.0.0.8:18789"),
+    Some("10.0.0.8:18789"),
+    true,
+    None
+)]
+#[case::own_public_host(
+    "openclaw-control-ui",
+    "ui",
+    Some("http://gw.example"),
+    Some("gw.example"),
+    true,
+    Some("origin not allowed")
+)]
+#[case::foreign(
+    "cli",
+    "cli",
+    Some("http://evil.example"),
+    None,
+    false,
+    Some("origin not allowed")
+)]
+#[case::null(
+    "cli",
+    "cli",
+    Some("null"),
+    None,
+    false,
+    Some("origin missing or invalid")
+)]
 fn origins(
     #[case] id: &str,
     #[case] mode: &str,
@@ -154,13 +239,18 @@ fn origins(
     #[case] refused: Option<&str>,
 ) {
     let mut world = World::new("2026.6.34");
-    let client = Client::cli(1, &[]).set("/client/id", json!(id)).set("/client/mode", json!(mode));
+    let client = Client::cli(1, &[])
+        .set("/client/id", json!(id))
+        .set("/client/mode", json!(mode));
     let conn = world.open_from(peer(origin, host, remote));
     let reason = match world.connect_on(conn, &client) {
         Err(error) if error["details"]["code"] == "CONTROL_UI_ORIGIN_NOT_ALLOWED" => {
             let (code, text) = world.closed(conn).unwrap();
             assert_eq!(code, 1008);
-            assert!(text.starts_with("origin not allowed (open the Control UI"), "{text}");
+            assert!(
+                text.starts_with("origin not allowed (open the Control UI"),
+                "{text}"
+            );
             error["details"]["reason"].as_str().map(str::to_owned)
         }
         _ => None,
@@ -191,12 +281,17 @@ fn device_blocks(
     break_it(&mut params);
     let error = world.call(conn, "connect", params).unwrap_err();
     let details = json!({"code": code, "reason": reason});
-    assert_eq!(error, json!({"code": "INVALID_REQUEST", "message": message, "details": details}));
+    assert_eq!(
+        error,
+        json!({"code": "INVALID_REQUEST", "message": message, "details": details})
+    );
     assert_eq!(world.closed(conn), Some((1008, message.to_owned())));
 }
 
 #[rstest]
-fn both_signature_versions_count(#[values(SignatureVersion::V2, SignatureVersion::V3)] version: SignatureVersion) {
+fn both_signature_versions_count(
+    #[values(SignatureVersion::V2, SignatureVersion::V3)] version: SignatureVersion,
+) {
     let mut world = World::new("2026.6.34");
     let mut client = Client::cli(1, &["operator.read"]);
     client.version = version;
@@ -219,7 +314,10 @@ fn a_nonce_belongs_to_one_connection() {
 #[case::array("[]", Some(("invalid", "invalid request frame: must be object")))]
 #[case::event(r#"{"type":"event","event":"x"}"#, Some(("invalid", "invalid request frame: must have required property 'id'; at root: unexpected property 'event'; at /type: must be equal to constant")))]
 #[case::no_method(r#"{"type":"req","id":"9"}"#, Some(("9", "invalid request frame: must have required property 'method'")))]
-fn bad_frames_after_hello_do_not_end_the_connection(#[case] text: &str, #[case] answer: Option<(&str, &str)>) {
+fn bad_frames_after_hello_do_not_end_the_connection(
+    #[case] text: &str,
+    #[case] answer: Option<(&str, &str)>,
+) {
     let mut world = World::new("2026.6.34");
     let (conn, _) = world.join(&Client::backend(&["operator.admin"]));
     world.inbox(conn);
@@ -228,7 +326,10 @@ fn bad_frames_after_hello_do_not_end_the_connection(#[case] text: &str, #[case] 
         None => assert_eq!(world.inbox(conn), []),
         Some((id, message)) => assert_eq!(world.answer(conn, id).unwrap_err()["message"], message),
     }
-    assert_eq!(world.call(conn, "last-heartbeat", Value::Null), Ok(Value::Null));
+    assert_eq!(
+        world.call(conn, "last-heartbeat", Value::Null),
+        Ok(Value::Null)
+    );
 }
 
 #[test]
@@ -238,9 +339,14 @@ fn a_bad_id_goes_back_as_it_came() {
     world.inbox(conn);
     world.text(conn, r#"{"type":"req","id":9,"method":"health"}"#);
     let inbox = world.inbox(conn);
-    let [Got::Frame(frame)] = inbox.as_slice() else { panic!("{inbox:?}") };
+    let [Got::Frame(frame)] = inbox.as_slice() else {
+        panic!("{inbox:?}")
+    };
     assert_eq!((&frame["id"], &frame["ok"]), (&json!(9), &json!(false)));
-    assert_eq!(frame["error"]["message"], "invalid request frame: at /id: must be string");
+    assert_eq!(
+        frame["error"]["message"],
+        "invalid request frame: at /id: must be string"
+    );
 }
 
 #[rstest]
@@ -255,7 +361,10 @@ fn who_may_call_what(#[case] method: &str, #[case] scopes: &[&str], #[case] mess
     let mut world = World::new("2026.6.34");
     let (conn, _) = world.join(&Client::backend(scopes));
     let error = world.call(conn, method, json!({})).unwrap_err();
-    assert_eq!(error, json!({"code": "INVALID_REQUEST", "message": message}));
+    assert_eq!(
+        error,
+        json!({"code": "INVALID_REQUEST", "message": message})
+    );
 }
 
 #[test]
@@ -263,9 +372,11 @@ fn the_newer_release_details_a_missing_scope() {
     let mut world = World::new("2026.9.6");
     let (conn, _) = world.join(&Client::backend(&[]));
     let error = world.call(conn, "status", json!({})).unwrap_err();
-    let details =
-        json!({"code": "MISSING_SCOPE", "missingScope": "operator.read", "requiredScopes": ["operator.read"]});
-    assert_eq!(error, json!({"code": "FORBIDDEN", "message": "missing scope: operator.read", "details": details}));
+    let details = json!({"code": "MISSING_SCOPE", "missingScope": "operator.read", "requiredScopes": ["operator.read"]});
+    assert_eq!(
+        error,
+        json!({"code": "FORBIDDEN", "message": "missing scope: operator.read", "details": details})
+    );
 }
 
 #[test]
@@ -283,7 +394,10 @@ fn the_eleventh_call_of_the_other_role_ends_the_connection() {
     for _ in 0..11 {
         world.call(conn, "status", json!({})).unwrap_err();
     }
-    assert_eq!(world.closed(conn), Some((1008, "repeated unauthorized calls".to_owned())));
+    assert_eq!(
+        world.closed(conn),
+        Some((1008, "repeated unauthorized calls".to_owned()))
+    );
 }
 
 #[test]
@@ -291,24 +405,42 @@ fn thirty_two_unauthenticated_sockets_per_address() {
     let mut world = World::new("2026.6.34");
     let loopback = Peer::loopback();
     let conns: Vec<u32> = (0..32).map(|_| world.open()).collect();
-    assert_eq!(world.gateway.admission(&loopback), Admission::TooManyUnauthenticated);
+    assert_eq!(
+        world.gateway.admission(&loopback),
+        Admission::TooManyUnauthenticated
+    );
     assert!(world.gateway.admits("203.0.113.7".parse().unwrap()));
     world.connect_on(conns[0], &Client::cli(1, &[])).unwrap();
-    assert!(world.gateway.admits(loopback.remote_ip), "a hello frees a slot");
+    assert!(
+        world.gateway.admits(loopback.remote_ip),
+        "a hello frees a slot"
+    );
     world.open();
     assert!(!world.gateway.admits(loopback.remote_ip));
     world.hang_up(conns[1]);
-    assert!(world.gateway.admits(loopback.remote_ip), "a close frees a slot");
+    assert!(
+        world.gateway.admits(loopback.remote_ip),
+        "a close frees a slot"
+    );
 }
 
 #[test]
 fn untrusted_proxy_headers() {
     let headers = vec![("X-Forwarded-For".to_owned(), "203.0.113.9".to_owned())];
-    let peer = Peer { headers, ..Peer::loopback() };
-    assert_eq!(World::new("2026.9.6").gateway.admission(&peer), Admission::ProxyAttributionRequired);
+    let peer = Peer {
+        headers,
+        ..Peer::loopback()
+    };
+    assert_eq!(
+        World::new("2026.9.6").gateway.admission(&peer),
+        Admission::ProxyAttributionRequired
+    );
     let mut world = World::new("2026.6.34");
     assert_eq!(world.gateway.admission(&peer), Admission::Accept);
     let conn = world.open_from(peer);
     let error = world.connect_on(conn, &Client::cli(1, &[])).unwrap_err();
-    assert_eq!(error["details"]["reason"], "not-paired", "a proxied client is remote");
+    assert_eq!(
+        error["details"]["reason"], "not-paired",
+        "a proxied client is remote"
+    );
 }

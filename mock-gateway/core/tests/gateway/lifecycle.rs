@@ -31,7 +31,13 @@ fn ticks_are_global_and_pings_count_from_hello() {
     let tick = world.event(conn, "tick").unwrap();
     assert_eq!(tick["payload"], json!({"ts": world.now().wall.0}));
     assert!(tick["seq"].is_u64());
-    let pings = |world: &mut World| world.inbox(conn).iter().filter(|got| **got == Got::Ping).count();
+    let pings = |world: &mut World| {
+        world
+            .inbox(conn)
+            .iter()
+            .filter(|got| **got == Got::Ping)
+            .count()
+    };
     assert_eq!(pings(&mut world), 0);
     world.elapse(15_000);
     assert_eq!(pings(&mut world), 1, "25 s after hello");
@@ -54,11 +60,16 @@ fn what_a_coming_and_going_client_causes(
     world.inbox(watcher);
     let events = |world: &mut World| -> Vec<String> {
         world.elapse(100);
-        let names = world.inbox(watcher).into_iter().filter_map(|got| match got {
-            Got::Frame(frame) => frame["event"].as_str().map(str::to_owned),
-            Got::Ping | Got::Close(_) | Got::Abort => None,
-        });
-        names.filter(|name| !name.starts_with("device.") && name != "tick").collect()
+        let names = world
+            .inbox(watcher)
+            .into_iter()
+            .filter_map(|got| match got {
+                Got::Frame(frame) => frame["event"].as_str().map(str::to_owned),
+                Got::Ping | Got::Close(_) | Got::Abort => None,
+            });
+        names
+            .filter(|name| !name.starts_with("device.") && name != "tick")
+            .collect()
     };
     let (conn, _) = world.join(&Client::desktop(2, &["operator.read"]));
     assert_eq!(events(&mut world), on_connect);
@@ -69,7 +80,10 @@ fn what_a_coming_and_going_client_causes(
     assert_eq!(presence[1]["reason"], "disconnect");
     let (cli, _) = world.join(&Client::cli(3, &[]));
     world.hang_up(cli);
-    assert!(!events(&mut world).contains(&"presence".to_owned()), "command lines do not appear");
+    assert!(
+        !events(&mut world).contains(&"presence".to_owned()),
+        "command lines do not appear"
+    );
 }
 
 #[test]
@@ -89,7 +103,10 @@ fn seq_counts_broadcasts_of_one_connection() {
 }
 
 fn shutdown_of(world: &mut World, conn: u32) -> (Value, Option<(u16, String)>) {
-    (world.event(conn, "shutdown").unwrap()["payload"].clone(), world.closed(conn))
+    (
+        world.event(conn, "shutdown").unwrap()["payload"].clone(),
+        world.closed(conn),
+    )
 }
 
 /// ref: gateway-behaviour.md §8
@@ -102,31 +119,56 @@ fn a_stop_says_goodbye(#[case] version: &str, #[case] payload: Value, #[case] cl
     let waiting = world.open();
     world.control(Control::Stop).unwrap();
     let service_restart = Some((1012, "service restart".to_owned()));
-    assert_eq!(shutdown_of(&mut world, conn), (payload, service_restart.clone()));
+    assert_eq!(
+        shutdown_of(&mut world, conn),
+        (payload, service_restart.clone())
+    );
     let inbox = world.inbox(waiting);
     assert_eq!(inbox.contains(&Got::Abort), !clean);
-    assert_eq!(inbox.iter().any(|got| matches!(got, Got::Close(frame) if frame.code == 1012)), clean);
+    assert_eq!(
+        inbox
+            .iter()
+            .any(|got| matches!(got, Got::Close(frame) if frame.code == 1012)),
+        clean
+    );
     assert_eq!(world.lifecycle, [Lifecycle::Stopping]);
     world.elapse(100_000);
-    world.input(Input::Opened { conn: 99, peer: Peer::loopback() });
+    world.input(Input::Opened {
+        conn: 99,
+        peer: Peer::loopback(),
+    });
     assert_eq!(world.inbox(99), [Got::Abort]);
 }
 
 #[rstest]
 #[case("2026.6.34", 1)]
 #[case("2026.9.6", 5)]
-fn a_restart_comes_back(#[case] version: &str, #[case] seconds: u64, #[values(true, false)] over_the_wire: bool) {
+fn a_restart_comes_back(
+    #[case] version: &str,
+    #[case] seconds: u64,
+    #[values(true, false)] over_the_wire: bool,
+) {
     let mut world = World::new(version);
     let (conn, _) = world.join(&Client::backend(&["operator.admin"]));
     if over_the_wire {
-        let answer = world.call(conn, "gateway.restart.request", json!({"reason": "test"})).unwrap();
+        let answer = world
+            .call(conn, "gateway.restart.request", json!({"reason": "test"}))
+            .unwrap();
         assert_eq!(answer["status"], "scheduled");
         world.elapse(50);
     } else {
-        world.control(Control::Restart { down_for_ms: None, reason: None }).unwrap();
+        world
+            .control(Control::Restart {
+                down_for_ms: None,
+                reason: None,
+            })
+            .unwrap();
     }
     let (payload, close) = shutdown_of(&mut world, conn);
-    assert_eq!(payload, json!({"reason": "gateway restarting", "restartExpectedMs": 1500}));
+    assert_eq!(
+        payload,
+        json!({"reason": "gateway restarting", "restartExpectedMs": 1500})
+    );
     assert_eq!(close, Some((1012, "service restart".to_owned())));
     let down_for = Duration::from_secs(seconds);
     assert_eq!(world.lifecycle, [Lifecycle::Restarting { down_for }]);
@@ -135,13 +177,20 @@ fn a_restart_comes_back(#[case] version: &str, #[case] seconds: u64, #[values(tr
     world.elapse(seconds * 1_000);
     assert_eq!(world.lifecycle.last(), Some(&Lifecycle::Ready));
     let (_, hello) = world.join(&Client::backend(&["operator.admin"]));
-    assert_eq!(hello["snapshot"]["presence"].as_array().unwrap().len(), 1 + 1, "presence starts empty");
+    assert_eq!(
+        hello["snapshot"]["presence"].as_array().unwrap().len(),
+        1 + 1,
+        "presence starts empty"
+    );
     assert_eq!(hello["snapshot"]["uptimeMs"], 0);
 }
 
 #[test]
 fn early_connects_are_told_to_come_back() {
-    let config = Config { starting_ms: Some(2_000), ..Config::with_token(TOKEN) };
+    let config = Config {
+        starting_ms: Some(2_000),
+        ..Config::with_token(TOKEN)
+    };
     let mut world = World::with("2026.9.6", config);
     let (error, close) = world.refused(&Client::backend(&[]), false);
     assert_eq!(
@@ -161,22 +210,43 @@ fn a_new_shared_token_ends_what_the_old_one_opened(#[case] version: &str, #[case
     let mut world = World::new(version);
     let client = Client::desktop(1, &["operator.read"]);
     let (shared, hello) = world.join(&client);
-    let (by_device, _) = world.join(&client.clone().auth(json!({"deviceToken": hello["auth"]["deviceToken"]})));
+    let (by_device, _) = world.join(
+        &client
+            .clone()
+            .auth(json!({"deviceToken": hello["auth"]["deviceToken"]})),
+    );
     let token = SharedToken::new("new");
-    world.control(Control::SetSharedToken { token, at_restart: false }).unwrap();
-    assert_eq!(world.closed(shared), Some((4001, "gateway auth changed".to_owned())));
+    world
+        .control(Control::SetSharedToken {
+            token,
+            at_restart: false,
+        })
+        .unwrap();
+    assert_eq!(
+        world.closed(shared),
+        Some((4001, "gateway auth changed".to_owned()))
+    );
     assert_eq!(world.closed(by_device).is_some(), restarts);
     world.elapse(1_000);
     let error = world.refused(&client, true).0;
-    assert_eq!(error["details"]["recommendedNextStep"], "retry_with_device_token");
+    assert_eq!(
+        error["details"]["recommendedNextStep"],
+        "retry_with_device_token"
+    );
 }
 
 #[test]
 fn a_shifted_clock_is_what_frames_and_checks_see() {
     let mut world = World::new("2026.6.34");
-    world.control(Control::ShiftClock { offset_ms: -200_000 }).unwrap();
+    world
+        .control(Control::ShiftClock {
+            offset_ms: -200_000,
+        })
+        .unwrap();
     let conn = world.open();
-    let Got::Frame(challenge) = world.inbox(conn).remove(0) else { panic!("no challenge") };
+    let Got::Frame(challenge) = world.inbox(conn).remove(0) else {
+        panic!("no challenge")
+    };
     assert_eq!(challenge["payload"]["ts"], world.now().wall.0 - 200_000);
     let error = world.connect_on(conn, &Client::cli(1, &[])).unwrap_err();
     assert_eq!(error["details"]["code"], "DEVICE_AUTH_SIGNATURE_EXPIRED");

@@ -10,14 +10,22 @@ use crate::driver::{Client, TOKEN, World};
 fn approved(world: &mut World, client: &Client) -> (u32, u32, String) {
     let admin = world.admin();
     let (node, _) = world.join(client);
-    world.control(Control::ApproveNode { request_id: "latest".into() }).unwrap();
+    world
+        .control(Control::ApproveNode {
+            request_id: "latest".into(),
+        })
+        .unwrap();
     world.inbox(node);
     world.inbox(admin);
     (admin, node, client.id())
 }
 
 fn invoke(world: &mut World, conn: u32, node: &str, command: &str) -> String {
-    world.request(conn, "node.invoke", json!({"nodeId": node, "command": command, "idempotencyKey": "k"}))
+    world.request(
+        conn,
+        "node.invoke",
+        json!({"nodeId": node, "command": command, "idempotencyKey": "k"}),
+    )
 }
 
 /// Recording 101.
@@ -30,27 +38,57 @@ fn a_first_connect_asks_for_its_surface(#[values("2026.6.34", "2026.9.6")] versi
     let (node, hello) = world.join(&client);
     let asked = world.event(admin, "node.pair.requested").unwrap()["payload"].clone();
     assert_eq!(asked["nodeId"], client.id());
-    assert_eq!(asked["commands"], json!(["system.which", "system.run"]), "filtered by platform");
+    assert_eq!(
+        asked["commands"],
+        json!(["system.which", "system.run"]),
+        "filtered by platform"
+    );
     assert_eq!(asked["caps"], json!(["system"]));
     assert_eq!(asked["silent"], json!(newer));
     assert_eq!(asked.get("requiredApproveScopes").is_some(), newer);
     assert_eq!(hello["snapshot"]["presence"] == json!([]), newer);
-    assert!(world.event(node, "voicewake.changed").unwrap().get("seq").is_none());
+    assert!(
+        world
+            .event(node, "voicewake.changed")
+            .unwrap()
+            .get("seq")
+            .is_none()
+    );
     let listed = world.call(admin, "node.list", json!({})).unwrap()["nodes"][0].clone();
     assert_eq!(listed["approvalState"], "pending-approval");
-    assert_eq!((&listed["caps"], &listed["commands"]), (&json!([]), &json!([])));
+    assert_eq!(
+        (&listed["caps"], &listed["commands"]),
+        (&json!([]), &json!([]))
+    );
     assert_eq!(listed["pendingRequestId"], asked["requestId"]);
-    assert_eq!((&listed["paired"], &listed["connected"]), (&json!(true), &json!(true)));
+    assert_eq!(
+        (&listed["paired"], &listed["connected"]),
+        (&json!(true), &json!(true))
+    );
     let pending = world.call(admin, "node.pair.list", json!({})).unwrap()["pending"][0].clone();
-    assert_eq!(pending["requiredApproveScopes"], json!(["operator.pairing", "operator.admin"]));
+    assert_eq!(
+        pending["requiredApproveScopes"],
+        json!(["operator.pairing", "operator.admin"])
+    );
     let params = json!({"requestId": asked["requestId"]});
-    let answer = world.call(admin, "node.pair.approve", params.clone()).unwrap();
+    let answer = world
+        .call(admin, "node.pair.approve", params.clone())
+        .unwrap();
     assert_eq!(answer["node"]["token"].is_string(), !newer);
     assert_eq!(world.event(node, "node.pair.resolved").is_some(), newer);
-    let described = world.call(admin, "node.describe", json!({"nodeId": client.id()})).unwrap();
+    let described = world
+        .call(admin, "node.describe", json!({"nodeId": client.id()}))
+        .unwrap();
     assert_eq!(described["approvalState"], "approved");
-    assert_eq!(described["commands"], json!(["system.run", "system.which"]), "sorted");
-    assert_eq!(world.call(admin, "node.pair.approve", params).unwrap_err()["message"], "unknown requestId");
+    assert_eq!(
+        described["commands"],
+        json!(["system.run", "system.which"]),
+        "sorted"
+    );
+    assert_eq!(
+        world.call(admin, "node.pair.approve", params).unwrap_err()["message"],
+        "unknown requestId"
+    );
 }
 
 /// Recording 91.
@@ -67,7 +105,11 @@ fn approving_a_surface_takes_scopes(
 ) {
     let mut world = World::new(version);
     let (approver, _) = world.join(&Client::backend(granted));
-    let client = if commands == ["system.run"] { Client::node(1, commands) } else { Client::ios(1, commands) };
+    let client = if commands == ["system.run"] {
+        Client::node(1, commands)
+    } else {
+        Client::ios(1, commands)
+    };
     world.join(&client);
     let id = world.event(approver, "node.pair.requested").unwrap()["payload"]["requestId"].clone();
     let outcome = world.call(approver, "node.pair.approve", json!({"requestId": id}));
@@ -86,13 +128,22 @@ fn a_surface_that_grows_is_asked_for_again() {
     world.hang_up(node);
     let (node, _) = world.join(&Client::ios(1, &["device.info", "location.get"]));
     let first = world.event(admin, "node.pair.requested").unwrap()["payload"]["requestId"].clone();
-    let described = world.call(admin, "node.describe", json!({"nodeId": id})).unwrap();
+    let described = world
+        .call(admin, "node.describe", json!({"nodeId": id}))
+        .unwrap();
     assert_eq!(described["approvalState"], "pending-reapproval");
-    assert_eq!(described["commands"], json!(["device.info"]), "what is approved keeps working");
+    assert_eq!(
+        described["commands"],
+        json!(["device.info"]),
+        "what is approved keeps working"
+    );
     world.hang_up(node);
     world.join(&client);
     let resolved = world.event(admin, "node.pair.resolved").unwrap()["payload"].clone();
-    assert_eq!((&resolved["requestId"], &resolved["decision"]), (&first, &json!("rejected")));
+    assert_eq!(
+        (&resolved["requestId"], &resolved["decision"]),
+        (&first, &json!("rejected"))
+    );
     assert_eq!(world.event(admin, "node.pair.requested"), None);
 }
 
@@ -102,9 +153,15 @@ fn a_rejected_node_stays_with_nothing_and_asks_at_its_next_connect() {
     let client = Client::ios(1, &["device.info"]);
     let admin = world.admin();
     let (node, _) = world.join(&client);
-    world.control(Control::RejectNode { request_id: client.id() }).unwrap();
+    world
+        .control(Control::RejectNode {
+            request_id: client.id(),
+        })
+        .unwrap();
     assert_eq!(world.closed(node), None);
-    let described = world.call(admin, "node.describe", json!({"nodeId": client.id()})).unwrap();
+    let described = world
+        .call(admin, "node.describe", json!({"nodeId": client.id()}))
+        .unwrap();
     assert_eq!(described["approvalState"], "unapproved");
     world.inbox(admin);
     world.join(&client);
@@ -115,12 +172,22 @@ fn a_rejected_node_stays_with_nothing_and_asks_at_its_next_connect() {
 fn a_removed_node_loses_its_role_and_its_connection() {
     let mut world = World::new("2026.6.34");
     let (admin, node, id) = approved(&mut world, &Client::ios(1, &[]));
-    world.call(admin, "node.pair.remove", json!({"nodeId": id})).unwrap();
+    world
+        .call(admin, "node.pair.remove", json!({"nodeId": id}))
+        .unwrap();
     let resolved = world.event(admin, "node.pair.resolved").unwrap()["payload"].clone();
-    assert_eq!((&resolved["requestId"], &resolved["decision"]), (&json!(""), &json!("removed")));
-    assert_eq!(world.closed(node), Some((4001, "device removed".to_owned())));
+    assert_eq!(
+        (&resolved["requestId"], &resolved["decision"]),
+        (&json!(""), &json!("removed"))
+    );
+    assert_eq!(
+        world.closed(node),
+        Some((4001, "device removed".to_owned()))
+    );
     assert_eq!(world.gateway.view().nodes, []);
-    let error = world.call(admin, "node.pair.remove", json!({"nodeId": id})).unwrap_err();
+    let error = world
+        .call(admin, "node.pair.remove", json!({"nodeId": id}))
+        .unwrap_err();
     assert_eq!(error["message"], "unknown nodeId");
 }
 
@@ -130,7 +197,11 @@ fn a_removed_node_loses_its_role_and_its_connection() {
 #[case::text(json!({"payloadJSON": "{\"bins\":1}"}), json!({"bins": 1}), json!("{\"bins\":1}"))]
 #[case::text_that_is_no_json(json!({"payloadJSON": "oops"}), json!({"payloadJSON": "oops"}), json!("oops"))]
 #[case::nothing(json!({}), Value::Null, Value::Null)]
-fn an_invoke_goes_to_the_node_and_back(#[case] result: Value, #[case] payload: Value, #[case] text: Value) {
+fn an_invoke_goes_to_the_node_and_back(
+    #[case] result: Value,
+    #[case] payload: Value,
+    #[case] text: Value,
+) {
     let mut world = World::new("2026.6.34");
     let (admin, node, id) = approved(&mut world, &Client::node(1, &["system.which"]));
     let params = json!({"nodeId": id, "command": "system.which", "params": {"bins": ["ls"]}, "idempotencyKey": "k"});
@@ -140,12 +211,20 @@ fn an_invoke_goes_to_the_node_and_back(#[case] result: Value, #[case] payload: V
     assert_eq!(asked["payload"]["paramsJSON"], "{\"bins\":[\"ls\"]}");
     assert_eq!(asked["payload"].get("timeoutMs"), None);
     let mut answer = json!({"id": asked["payload"]["id"], "nodeId": id, "ok": true});
-    answer.as_object_mut().unwrap().extend(result.as_object().unwrap().clone());
-    assert_eq!(world.call(node, "node.invoke.result", answer.clone()), Ok(json!({"ok": true})));
-    let expected =
-        json!({"ok": true, "nodeId": id, "command": "system.which", "payload": payload, "payloadJSON": text});
+    answer
+        .as_object_mut()
+        .unwrap()
+        .extend(result.as_object().unwrap().clone());
+    assert_eq!(
+        world.call(node, "node.invoke.result", answer.clone()),
+        Ok(json!({"ok": true}))
+    );
+    let expected = json!({"ok": true, "nodeId": id, "command": "system.which", "payload": payload, "payloadJSON": text});
     assert_eq!(world.answer(admin, &request), Ok(expected));
-    assert_eq!(world.call(node, "node.invoke.result", answer), Ok(json!({"ok": true, "ignored": true})));
+    assert_eq!(
+        world.call(node, "node.invoke.result", answer),
+        Ok(json!({"ok": true, "ignored": true}))
+    );
 }
 
 #[test]
@@ -175,8 +254,17 @@ fn a_node_s_error_reaches_the_operator(#[values("2026.6.34", "2026.9.6")] versio
     let request = invoke(&mut world, admin, &id, "device.info");
     let invoke_id = world.event(node, "node.invoke.request").unwrap()["payload"]["id"].clone();
     let error = json!({"code": "BROKEN", "message": "no"});
-    world.call(node, "node.invoke.result", json!({"id": invoke_id, "nodeId": id, "ok": false, "error": error})).unwrap();
-    assert_eq!(world.answer(admin, &request).unwrap_err(), node_error(version, "BROKEN", "no"));
+    world
+        .call(
+            node,
+            "node.invoke.result",
+            json!({"id": invoke_id, "nodeId": id, "ok": false, "error": error}),
+        )
+        .unwrap();
+    assert_eq!(
+        world.answer(admin, &request).unwrap_err(),
+        node_error(version, "BROKEN", "no")
+    );
 }
 
 /// Recording 105.
@@ -215,15 +303,41 @@ fn a_node_that_leaves_fails_its_invokes(#[values("2026.6.34", "2026.9.6")] versi
     assert_eq!(world.answer(admin, &request).unwrap_err(), expected);
     let request = invoke(&mut world, admin, &id, "device.info");
     let error = world.answer(admin, &request).unwrap_err();
-    assert_eq!((&error["message"], &error["details"]["code"]), (&json!("node not connected"), &json!("NOT_CONNECTED")));
-    assert_eq!(error["details"].get("nodeCommandDispatched"), newer.then(|| json!(false)).as_ref());
+    assert_eq!(
+        (&error["message"], &error["details"]["code"]),
+        (&json!("node not connected"), &json!("NOT_CONNECTED"))
+    );
+    assert_eq!(
+        error["details"].get("nodeCommandDispatched"),
+        newer.then(|| json!(false)).as_ref()
+    );
 }
 
 #[rstest]
-#[case("2026.6.34", "camera.list", "the node (platform: iOS 18.4.0) does not support \"camera.list\"", "command not declared by node")]
-#[case("2026.6.34", "made.up", "\"made.up\" is not in the allowlist for platform \"iOS 18.4.0\"", "command not allowlisted")]
-#[case("2026.6.34", "camera.snap", "\"camera.snap\" is not in the allowlist for platform \"iOS 18.4.0\"", "command not allowlisted")]
-#[case("2026.9.6", "camera.snap", "\"camera.snap\" requires explicit gateway.nodes.commands.allow opt-in", "command not allowlisted")]
+#[case(
+    "2026.6.34",
+    "camera.list",
+    "the node (platform: iOS 18.4.0) does not support \"camera.list\"",
+    "command not declared by node"
+)]
+#[case(
+    "2026.6.34",
+    "made.up",
+    "\"made.up\" is not in the allowlist for platform \"iOS 18.4.0\"",
+    "command not allowlisted"
+)]
+#[case(
+    "2026.6.34",
+    "camera.snap",
+    "\"camera.snap\" is not in the allowlist for platform \"iOS 18.4.0\"",
+    "command not allowlisted"
+)]
+#[case(
+    "2026.9.6",
+    "camera.snap",
+    "\"camera.snap\" requires explicit gateway.nodes.commands.allow opt-in",
+    "command not allowlisted"
+)]
 fn commands_that_may_not_be_invoked(
     #[case] version: &str,
     #[case] command: &str,
@@ -235,23 +349,48 @@ fn commands_that_may_not_be_invoked(
     let request = invoke(&mut world, admin, &id, command);
     let error = world.answer(admin, &request).unwrap_err();
     assert_eq!(error["code"], "INVALID_REQUEST");
-    assert_eq!(error["message"], format!("node command not allowed: {problem}"));
-    assert_eq!(error["details"], json!({"reason": reason, "command": command}));
+    assert_eq!(
+        error["message"],
+        format!("node command not allowed: {problem}")
+    );
+    assert_eq!(
+        error["details"],
+        json!({"reason": reason, "command": command})
+    );
 }
 
 /// Recording 106.
 #[rstest]
-#[case("2026.6.34", "INVALID_REQUEST", "node command not allowed: the node did not declare any supported commands")]
-#[case("2026.9.6", "UNAVAILABLE", "node pairing changed while invocation was active")]
-fn an_unapproved_node_cannot_be_invoked(#[case] version: &str, #[case] code: &str, #[case] message: &str) {
+#[case(
+    "2026.6.34",
+    "INVALID_REQUEST",
+    "node command not allowed: the node did not declare any supported commands"
+)]
+#[case(
+    "2026.9.6",
+    "UNAVAILABLE",
+    "node pairing changed while invocation was active"
+)]
+fn an_unapproved_node_cannot_be_invoked(
+    #[case] version: &str,
+    #[case] code: &str,
+    #[case] message: &str,
+) {
     let mut world = World::new(version);
     let admin = world.admin();
     let client = Client::ios(1, &["device.info"]);
     let (node, _) = world.join(&client);
     let request = invoke(&mut world, admin, &client.id(), "device.info");
     let error = world.answer(admin, &request).unwrap_err();
-    assert_eq!((&error["code"], &error["message"]), (&json!(code), &json!(message)));
-    let event = world.call(node, "node.event", json!({"event": "chat.subscribe", "payload": {}}));
+    assert_eq!(
+        (&error["code"], &error["message"]),
+        (&json!(code), &json!(message))
+    );
+    let event = world.call(
+        node,
+        "node.event",
+        json!({"event": "chat.subscribe", "payload": {}}),
+    );
     assert_eq!(event.is_ok(), version == "2026.6.34");
 }
 
@@ -262,9 +401,20 @@ fn configuration_allows_and_denies_commands() {
         deny_commands: vec!["device.info".into()],
         ..NodesConfig::default()
     };
-    let mut world = World::with("2026.6.34", Config { nodes, ..Config::with_token(TOKEN) });
-    let (admin, _, id) = approved(&mut world, &Client::ios(1, &["device.info", "camera.snap", "made.up"]));
-    let described = world.call(admin, "node.describe", json!({"nodeId": id})).unwrap();
+    let mut world = World::with(
+        "2026.6.34",
+        Config {
+            nodes,
+            ..Config::with_token(TOKEN)
+        },
+    );
+    let (admin, _, id) = approved(
+        &mut world,
+        &Client::ios(1, &["device.info", "camera.snap", "made.up"]),
+    );
+    let described = world
+        .call(admin, "node.describe", json!({"nodeId": id}))
+        .unwrap();
     assert_eq!(described["commands"], json!(["camera.snap", "made.up"]));
 }
 
@@ -272,7 +422,10 @@ fn configuration_allows_and_denies_commands() {
 #[test]
 fn an_ios_node_in_the_background_gets_its_command_later() {
     let mut world = World::new("2026.6.34");
-    let (admin, node, id) = approved(&mut world, &Client::ios(1, &["camera.list", "canvas.navigate"]));
+    let (admin, node, id) = approved(
+        &mut world,
+        &Client::ios(1, &["camera.list", "canvas.navigate"]),
+    );
     let fail = |world: &mut World, command: &str| {
         let request = invoke(world, admin, &id, command);
         let invoke_id = world.event(node, "node.invoke.request").unwrap()["payload"]["id"].clone();
@@ -282,13 +435,21 @@ fn an_ios_node_in_the_background_gets_its_command_later() {
         world.answer(admin, &request).unwrap_err()
     };
     let error = fail(&mut world, "canvas.navigate");
-    assert_eq!((&error["code"], &error["message"]), (&json!("INVALID_REQUEST"), &json!("app in background")));
+    assert_eq!(
+        (&error["code"], &error["message"]),
+        (&json!("INVALID_REQUEST"), &json!("app in background"))
+    );
     let error = fail(&mut world, "camera.list");
-    assert_eq!((&error["details"]["code"], &error["retryable"]), (&json!("QUEUED_UNTIL_FOREGROUND"), &json!(true)));
+    assert_eq!(
+        (&error["details"]["code"], &error["retryable"]),
+        (&json!("QUEUED_UNTIL_FOREGROUND"), &json!(true))
+    );
     let pulled = world.call(node, "node.pending.pull", json!({})).unwrap();
     let action = pulled["actions"][0]["id"].clone();
     assert_eq!(action, error["details"]["queuedActionId"]);
-    let acked = world.call(node, "node.pending.ack", json!({"ids": [action]})).unwrap();
+    let acked = world
+        .call(node, "node.pending.ack", json!({"ids": [action]}))
+        .unwrap();
     assert_eq!(acked["remainingCount"], 0);
 }
 
@@ -305,12 +466,22 @@ fn a_control_invokes_and_cancels() {
     };
     let started = world.control(control).unwrap();
     assert!(world.event(node, "node.invoke.request").is_some());
-    world.control(Control::InvokeCancel { invoke_id: "latest".into() }).unwrap();
+    world
+        .control(Control::InvokeCancel {
+            invoke_id: "latest".into(),
+        })
+        .unwrap();
     let cancel = world.event(node, "node.invoke.cancel").unwrap()["payload"].clone();
-    assert_eq!(cancel, json!({"invokeId": started["invokeId"], "nodeId": id}));
+    assert_eq!(
+        cancel,
+        json!({"invokeId": started["invokeId"], "nodeId": id})
+    );
     assert_eq!(world.gateway.view().invokes[0].outcome, "cancelled");
     let late = json!({"id": started["invokeId"], "nodeId": id, "ok": true});
-    assert_eq!(world.call(node, "node.invoke.result", late), Ok(json!({"ok": true, "ignored": true})));
+    assert_eq!(
+        world.call(node, "node.invoke.result", late),
+        Ok(json!({"ok": true, "ignored": true}))
+    );
 }
 
 /// Recording 97.
@@ -331,17 +502,38 @@ fn pending_work_is_queued_once_and_drained() {
     let mut world = World::new("2026.6.34");
     let (admin, node, id) = approved(&mut world, &Client::ios(1, &[]));
     let location = json!({"nodeId": id, "type": "location.request", "priority": "high"});
-    let first = world.call(admin, "node.pending.enqueue", location.clone()).unwrap();
+    let first = world
+        .call(admin, "node.pending.enqueue", location.clone())
+        .unwrap();
     let again = world.call(admin, "node.pending.enqueue", location).unwrap();
-    assert_eq!((&first["revision"], &first["queued"]["id"]), (&again["revision"], &again["queued"]["id"]));
-    world.call(admin, "node.pending.enqueue", json!({"nodeId": id, "type": "status.request"})).unwrap();
-    let drained = world.call(node, "node.pending.drain", json!({"maxItems": 1})).unwrap();
-    assert_eq!((&drained["items"][0]["type"], &drained["hasMore"]), (&json!("location.request"), &json!(true)));
+    assert_eq!(
+        (&first["revision"], &first["queued"]["id"]),
+        (&again["revision"], &again["queued"]["id"])
+    );
+    world
+        .call(
+            admin,
+            "node.pending.enqueue",
+            json!({"nodeId": id, "type": "status.request"}),
+        )
+        .unwrap();
+    let drained = world
+        .call(node, "node.pending.drain", json!({"maxItems": 1}))
+        .unwrap();
+    assert_eq!(
+        (&drained["items"][0]["type"], &drained["hasMore"]),
+        (&json!("location.request"), &json!(true))
+    );
     world.call(node, "node.pending.drain", json!({})).unwrap();
     let empty = world.call(node, "node.pending.drain", json!({})).unwrap();
     assert_eq!(empty["items"][0]["id"], "baseline-status");
-    let error = world.call(node, "node.pending.drain", json!({"maxItems": 99})).unwrap_err();
-    assert_eq!(error["message"], "invalid node.pending.drain params: at /maxItems: must be <= 10");
+    let error = world
+        .call(node, "node.pending.drain", json!({"maxItems": 99}))
+        .unwrap_err();
+    assert_eq!(
+        error["message"],
+        "invalid node.pending.drain params: at /maxItems: must be <= 10"
+    );
 }
 
 /// Recording 96.
@@ -350,14 +542,32 @@ fn legacy_node_pairing_over_an_operator_connection() {
     let mut world = World::new("2026.6.34");
     let admin = world.admin();
     let params = json!({"nodeId": "legacy-1", "displayName": "Legacy", "platform": "ios", "commands": ["device.info"]});
-    let first = world.call(admin, "node.pair.request", params.clone()).unwrap();
-    assert_eq!((&first["status"], &first["created"]), (&json!("pending"), &json!(true)));
+    let first = world
+        .call(admin, "node.pair.request", params.clone())
+        .unwrap();
+    assert_eq!(
+        (&first["status"], &first["created"]),
+        (&json!("pending"), &json!(true))
+    );
     let again = world.call(admin, "node.pair.request", params).unwrap();
-    assert_eq!((&again["created"], &again["request"]["requestId"]), (&json!(false), &first["request"]["requestId"]));
+    assert_eq!(
+        (&again["created"], &again["request"]["requestId"]),
+        (&json!(false), &first["request"]["requestId"])
+    );
     let id = first["request"]["requestId"].clone();
-    let token = world.call(admin, "node.pair.approve", json!({"requestId": id})).unwrap()["node"]["token"].clone();
+    let token = world
+        .call(admin, "node.pair.approve", json!({"requestId": id}))
+        .unwrap()["node"]["token"]
+        .clone();
     let verify = |world: &mut World, token: Value| {
-        world.call(admin, "node.pair.verify", json!({"nodeId": "legacy-1", "token": token})).unwrap()["ok"].clone()
+        world
+            .call(
+                admin,
+                "node.pair.verify",
+                json!({"nodeId": "legacy-1", "token": token}),
+            )
+            .unwrap()["ok"]
+            .clone()
     };
     assert_eq!(verify(&mut world, token), true);
     assert_eq!(verify(&mut world, json!("wrong")), false);
@@ -380,12 +590,29 @@ fn the_newest_connection_of_a_node_gets_the_invokes() {
 #[test]
 fn renaming_a_node() {
     let mut world = World::new("2026.6.34");
-    let (admin, _, id) = approved(&mut world, &Client::ios(1, &[]));
+    let (admin, node, id) = approved(&mut world, &Client::ios(1, &[]));
     let renamed = json!({"nodeId": id, "displayName": "Rack 1"});
-    assert_eq!(world.call(admin, "node.rename", renamed.clone()), Ok(renamed));
-    let listed = world.call(admin, "node.list", json!({})).unwrap();
-    assert_eq!(listed["nodes"][0]["displayName"], "Rack 1");
-    let error = world.call(admin, "node.rename", json!({"nodeId": "x", "displayName": "y"})).unwrap_err();
+    assert_eq!(
+        world.call(admin, "node.rename", renamed.clone()),
+        Ok(renamed)
+    );
+    let listed = |world: &mut World| {
+        world.call(admin, "node.list", json!({})).unwrap()["nodes"][0]["displayName"].clone()
+    };
+    assert_eq!(
+        listed(&mut world),
+        "client 1",
+        "a live node keeps its own name (recording 101)"
+    );
+    world.hang_up(node);
+    assert_eq!(listed(&mut world), "Rack 1");
+    let error = world
+        .call(
+            admin,
+            "node.rename",
+            json!({"nodeId": "x", "displayName": "y"}),
+        )
+        .unwrap_err();
     assert_eq!(error["message"], "unknown nodeId");
 }
 
@@ -396,13 +623,33 @@ fn what_the_newer_node_host_sends_after_hello_is_answered() {
     let client = Client::node(1, &["system.which"]);
     let (node, _) = world.join(&client);
     let inventory = json!({"protocolFeatures": ["node-worker-supervisor-v6"], "workerHost": {"enabled": false}});
-    let error = world.call(node, "node.runnerInventory.update", inventory.clone()).unwrap_err();
-    assert!(error["message"].as_str().unwrap().starts_with("node capability surface is awaiting operator approval"));
-    world.control(Control::ApproveNode { request_id: "latest".into() }).unwrap();
+    let error = world
+        .call(node, "node.runnerInventory.update", inventory.clone())
+        .unwrap_err();
+    assert!(
+        error["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("node capability surface is awaiting operator approval")
+    );
+    world
+        .control(Control::ApproveNode {
+            request_id: "latest".into(),
+        })
+        .unwrap();
     let own = json!({"nodeId": client.id()});
-    assert_eq!(world.call(node, "node.runnerInventory.update", inventory), Ok(own));
+    assert_eq!(
+        world.call(node, "node.runnerInventory.update", inventory),
+        Ok(own)
+    );
     let skills = json!({"nodeId": client.id(), "skills": []});
-    assert_eq!(world.call(node, "node.skills.update", json!({"skills": []})), Ok(skills));
+    assert_eq!(
+        world.call(node, "node.skills.update", json!({"skills": []})),
+        Ok(skills)
+    );
     let stats = json!({"event": "node.host.stats", "payloadJSON": "{}"});
-    assert_eq!(world.call(node, "node.event", stats).unwrap()["reason"], "updated");
+    assert_eq!(
+        world.call(node, "node.event", stats).unwrap()["reason"],
+        "updated"
+    );
 }

@@ -28,15 +28,36 @@ fn member_name() -> impl Strategy<Value = String> {
     prop_oneof![
         "[a-z]{0,6}",
         prop::sample::select(vec![
-            "type", "id", "method", "params", "client", "auth", "device", "token", "requestId", "deviceId", "nodeId",
-            "role", "scopes", "command", "idempotencyKey", "timeoutMs", "ok", "payload", "event", "ids",
+            "type",
+            "id",
+            "method",
+            "params",
+            "client",
+            "auth",
+            "device",
+            "token",
+            "requestId",
+            "deviceId",
+            "nodeId",
+            "role",
+            "scopes",
+            "command",
+            "idempotencyKey",
+            "timeoutMs",
+            "ok",
+            "payload",
+            "event",
+            "ids",
         ])
         .prop_map(str::to_owned),
     ]
 }
 
 fn any_method() -> impl Strategy<Value = String> {
-    let known: Vec<&'static str> = gateway_protocol::method::methods().iter().map(|row| row.name).collect();
+    let known: Vec<&'static str> = gateway_protocol::method::methods()
+        .iter()
+        .map(|row| row.name)
+        .collect();
     prop_oneof![4 => prop::sample::select(known).prop_map(str::to_owned), 1 => "[a-z.]{1,12}"]
 }
 
@@ -51,7 +72,12 @@ fn populated(version: &str) -> (World, Vec<u32>) {
 }
 
 fn answers(inbox: &[Got], id: &str) -> usize {
-    inbox.iter().filter(|got| matches!(got, Got::Frame(frame) if frame["type"] == "res" && frame["id"] == id)).count()
+    inbox
+        .iter()
+        .filter(
+            |got| matches!(got, Got::Frame(frame) if frame["type"] == "res" && frame["id"] == id),
+        )
+        .count()
 }
 
 proptest! {

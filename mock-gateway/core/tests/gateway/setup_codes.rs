@@ -9,7 +9,13 @@ use crate::driver::{Client, Got, TOKEN, World};
 
 fn mint(world: &mut World) -> Value {
     let url = Some("ws://127.0.0.1:1".to_owned());
-    world.control(Control::MintSetupCode { url, ttl_ms: None, limited: false }).unwrap()
+    world
+        .control(Control::MintSetupCode {
+            url,
+            ttl_ms: None,
+            limited: false,
+        })
+        .unwrap()
 }
 
 fn bootstrap(code: &Value) -> Value {
@@ -24,36 +30,71 @@ fn a_code_holds_url_and_token(#[case] version: &str, #[case] with_expiry: bool) 
     let minted = mint(&mut world);
     let code = SetupCode::decode(minted["setupCode"].as_str().unwrap()).unwrap();
     assert_eq!(code.url.as_deref(), Some("ws://127.0.0.1:1"));
-    assert_eq!(code.bootstrap_token.unwrap().expose(), minted["bootstrapToken"]);
-    assert_eq!(code.expires_at_ms, with_expiry.then(|| world.now().wall.0 + 600_000));
-    let none = world.control(Control::MintSetupCode { url: None, ttl_ms: None, limited: false });
+    assert_eq!(
+        code.bootstrap_token.unwrap().expose(),
+        minted["bootstrapToken"]
+    );
+    assert_eq!(
+        code.expires_at_ms,
+        with_expiry.then(|| world.now().wall.0 + 600_000)
+    );
+    let none = world.control(Control::MintSetupCode {
+        url: None,
+        ttl_ms: None,
+        limited: false,
+    });
     assert_eq!(none, Err(ControlError::NoUrl));
 }
 
 /// Recordings 60 and 61.
 #[rstest]
-fn a_mobile_node_is_handed_both_tokens(#[values("2026.6.34", "2026.9.6")] version: &str, #[values(true, false)] remote: bool) {
+fn a_mobile_node_is_handed_both_tokens(
+    #[values("2026.6.34", "2026.9.6")] version: &str,
+    #[values(true, false)] remote: bool,
+) {
     let newer = version == "2026.9.6";
     let mut world = World::new(version);
     let admin = world.admin();
     world.inbox(admin);
     let code = mint(&mut world);
     let client = Client::ios(1, &["device.info"]).auth(bootstrap(&code));
-    let (conn, hello) = if remote { world.join_remote(&client) } else { world.join(&client) };
+    let (conn, hello) = if remote {
+        world.join_remote(&client)
+    } else {
+        world.join(&client)
+    };
     assert_eq!(world.event(admin, "device.pair.requested"), None);
-    assert_eq!(world.event(admin, "device.pair.resolved").unwrap()["payload"]["decision"], "approved");
+    assert_eq!(
+        world.event(admin, "device.pair.resolved").unwrap()["payload"]["decision"],
+        "approved"
+    );
     assert_eq!(hello["auth"]["role"], "node");
     let handed = &hello["auth"]["deviceTokens"][0];
     assert_eq!(handed["role"], "operator");
-    let mut profile = vec!["operator.approvals", "operator.read", "operator.talk.secrets", "operator.write"];
+    let mut profile = vec![
+        "operator.approvals",
+        "operator.read",
+        "operator.talk.secrets",
+        "operator.write",
+    ];
     if newer {
         profile.extend(["operator.admin", "operator.questions"]);
         profile.sort_unstable();
     }
     assert_eq!(handed["scopes"], json!(profile));
     let state = &world.gateway.view().nodes[0].approval_state;
-    assert_eq!(state, if newer { "approved" } else { "pending-approval" });
-    assert_eq!(world.event(admin, "device.pair.setup.completed").is_some(), newer);
+    assert_eq!(
+        state,
+        if newer {
+            "approved"
+        } else {
+            "pending-approval"
+        }
+    );
+    assert_eq!(
+        world.event(admin, "device.pair.setup.completed").is_some(),
+        newer
+    );
     // The other leg, and the spent code.
     let operator = Client::ios(1, &[])
         .set("/role", json!("operator"))
@@ -68,9 +109,12 @@ fn a_mobile_node_is_handed_both_tokens(#[values("2026.6.34", "2026.9.6")] versio
 }
 
 #[rstest]
-#[case("2026.6.34", true)]
-#[case("2026.9.6", false)]
-fn voicewake_overtakes_the_handoff_hello_on_the_older_release(#[case] version: &str, #[case] early: bool) {
+#[case("2026.6.34", &["voicewake.changed", "voicewake.routing.changed", "res"])]
+#[case("2026.9.6", &["res"])]
+fn voicewake_overtakes_the_handoff_hello_on_the_older_release(
+    #[case] version: &str,
+    #[case] expected: &[&str],
+) {
     let mut world = World::new(version);
     let code = mint(&mut world);
     let conn = world.open();
@@ -87,11 +131,6 @@ fn voicewake_overtakes_the_handoff_hello_on_the_older_release(#[case] version: &
         })
         .filter(|name| *name != "presence")
         .collect();
-    let expected = if early {
-        ["voicewake.changed", "voicewake.routing.changed", "res"]
-    } else {
-        ["res", "voicewake.changed", "voicewake.routing.changed"]
-    };
     assert_eq!(names, expected);
 }
 
@@ -104,14 +143,33 @@ fn other_clients_wait_for_an_approval_and_bind_the_code() {
     let error = world.refused(&node, true).0;
     let details = &error["details"];
     assert_eq!(details["recommendedNextStep"], "wait_then_retry");
-    assert_eq!((&details["retryable"], &details["pauseReconnect"]), (&json!(true), &json!(false)));
+    assert_eq!(
+        (&details["retryable"], &details["pauseReconnect"]),
+        (&json!(true), &json!(false))
+    );
     let again = world.refused(&node, true).0;
-    assert_eq!(again["details"]["requestId"], details["requestId"], "the same request");
+    assert_eq!(
+        again["details"]["requestId"], details["requestId"],
+        "the same request"
+    );
     let other = Client::ios(2, &[]).auth(bootstrap(&code));
-    assert_eq!(world.refused(&other, true).0["details"]["code"], "AUTH_BOOTSTRAP_TOKEN_INVALID");
-    let other_role = node.clone().set("/role", json!("operator")).set("/client/mode", json!("ui"));
-    assert_eq!(world.refused(&other_role, true).0["details"]["code"], "AUTH_BOOTSTRAP_TOKEN_INVALID");
-    world.control(Control::Approve { request_id: "latest".into() }).unwrap();
+    assert_eq!(
+        world.refused(&other, true).0["details"]["code"],
+        "AUTH_BOOTSTRAP_TOKEN_INVALID"
+    );
+    let other_role = node
+        .clone()
+        .set("/role", json!("operator"))
+        .set("/client/mode", json!("ui"));
+    assert_eq!(
+        world.refused(&other_role, true).0["details"]["code"],
+        "AUTH_BOOTSTRAP_TOKEN_INVALID"
+    );
+    world
+        .control(Control::Approve {
+            request_id: "latest".into(),
+        })
+        .unwrap();
     let (_, hello) = world.join_remote(&node);
     assert!(hello["auth"]["deviceToken"].is_string());
     assert_eq!(hello["auth"].get("deviceTokens"), None);
@@ -122,7 +180,12 @@ fn other_clients_wait_for_an_approval_and_bind_the_code() {
 fn an_operator_waits_without_the_retry_fields() {
     let mut world = World::new("2026.6.34");
     let code = mint(&mut world);
-    let error = world.refused(&Client::desktop(1, &["operator.read"]).auth(bootstrap(&code)), true).0;
+    let error = world
+        .refused(
+            &Client::desktop(1, &["operator.read"]).auth(bootstrap(&code)),
+            true,
+        )
+        .0;
     assert_eq!(error["details"]["code"], "PAIRING_REQUIRED");
     assert_eq!(error["details"].get("retryable"), None);
 }
@@ -155,7 +218,10 @@ fn worthless_codes(
          devices list`)"
     };
     assert_eq!(error["message"], message);
-    assert_eq!(error["details"]["recommendedNextStep"], "review_auth_configuration");
+    assert_eq!(
+        error["details"]["recommendedNextStep"],
+        "review_auth_configuration"
+    );
     assert_eq!(close.0, 1008);
 }
 
@@ -167,7 +233,10 @@ fn a_code_beside_the_right_shared_token_still_hands_over() {
     let (_, hello) = world.join_remote(&Client::ios(1, &[]).auth(auth));
     assert!(hello["auth"]["deviceTokens"].is_array());
     let blank = json!({"bootstrapToken": ""});
-    assert_eq!(world.refused(&Client::ios(2, &[]).auth(blank), true).0["details"]["code"], "AUTH_TOKEN_MISSING");
+    assert_eq!(
+        world.refused(&Client::ios(2, &[]).auth(blank), true).0["details"]["code"],
+        "AUTH_TOKEN_MISSING"
+    );
 }
 
 /// Recording 65.
@@ -175,20 +244,43 @@ fn a_code_beside_the_right_shared_token_still_hands_over() {
 fn the_newer_release_mints_codes_over_the_wire() {
     let mut world = World::new("2026.9.6");
     let admin = world.admin();
-    let error = world.call(admin, "device.pair.setupCode", json!({})).unwrap_err();
-    assert!(error["message"].as_str().unwrap().starts_with("Gateway is only bound to loopback."));
-    let minted = world.call(admin, "device.pair.setupCode", json!({"publicUrl": "ws://gw.example"})).unwrap();
-    assert_eq!((&minted["urlSource"], &minted["access"]), (&json!("request.publicUrl"), &json!("full")));
+    let error = world
+        .call(admin, "device.pair.setupCode", json!({}))
+        .unwrap_err();
+    assert!(
+        error["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("Gateway is only bound to loopback.")
+    );
+    let minted = world
+        .call(
+            admin,
+            "device.pair.setupCode",
+            json!({"publicUrl": "ws://gw.example"}),
+        )
+        .unwrap();
+    assert_eq!(
+        (&minted["urlSource"], &minted["access"]),
+        (&json!("request.publicUrl"), &json!("full"))
+    );
     let status = json!({"setupId": minted["setupId"]});
-    assert_eq!(world.call(admin, "device.pair.setupStatus", status.clone()), Ok(json!({})));
+    assert_eq!(
+        world.call(admin, "device.pair.setupStatus", status.clone()),
+        Ok(json!({}))
+    );
     let code = SetupCode::decode(minted["setupCode"].as_str().unwrap()).unwrap();
     let token = code.bootstrap_token.unwrap();
     let client = Client::ios(1, &[]).auth(json!({"bootstrapToken": token.expose()}));
     world.join_remote(&client);
-    let completed = world.call(admin, "device.pair.setupStatus", status).unwrap();
+    let completed = world
+        .call(admin, "device.pair.setupStatus", status)
+        .unwrap();
     assert_eq!(completed["completion"]["deviceId"], client.id());
     let mut older = World::new("2026.6.34");
     let admin = older.admin();
-    let error = older.call(admin, "device.pair.setupCode", json!({})).unwrap_err();
+    let error = older
+        .call(admin, "device.pair.setupCode", json!({}))
+        .unwrap_err();
     assert_eq!(error["message"], "unknown method: device.pair.setupCode");
 }
