@@ -119,6 +119,33 @@ async fn until(client: &ClientHandle, is_so: impl FnMut(&Snapshot) -> bool) -> S
         .clone()
 }
 
+/// The gateway's owner approves whatever waits, until both roles are in. The companion sends an `Origin`, so even a
+/// local one is not let in silently. ref: gateway-behaviour.md §6.2
+async fn let_in(gateway: &Running, client: &ClientHandle) -> Snapshot {
+    loop {
+        let waits = |now: &Snapshot| {
+            now.operator.state == OperatorState::PairingRequired
+                || now.node.state == NodeState::PairingRequired
+        };
+        let seen = until(client, |now| now.is_fully_connected() || waits(now)).await;
+        if seen.is_fully_connected() {
+            return seen;
+        }
+        // The client's own operator may have been faster, where it is allowed to approve its node.
+        drop(
+            gateway
+                .control(Control::Approve {
+                    request_id: "latest".to_owned(),
+                })
+                .await,
+        );
+        if seen.node.state == NodeState::PairingRequired {
+            client.intent(Intent::ReconnectNode).await.unwrap();
+        }
+        until(client, |now| *now != seen).await;
+    }
+}
+
 async fn view(gateway: &Running) -> StateView {
     gateway.view().await.unwrap()
 }
@@ -131,7 +158,7 @@ fn a_shared_token_connects_both_roles(#[case] world: World) {
         let state = known(&gateway);
         let client = start(MemoryStore::over(state.clone()), net);
         client.intent(Intent::Connect).await.unwrap();
-        let snapshot = until(&client, Snapshot::is_fully_connected).await;
+        let snapshot = let_in(&gateway, &client).await;
         assert_eq!(snapshot.overall_state, OverallState::Ready);
         let view = view(&gateway).await;
         let mut roles: Vec<_> = view
@@ -165,7 +192,7 @@ fn a_setup_code_leaves_two_role_tokens_and_no_bootstrap_token(#[case] world: Wor
             .intent(Intent::ApplySetupCode { code })
             .await
             .unwrap();
-        until(&client, Snapshot::is_fully_connected).await;
+        let_in(&gateway, &client).await;
         until(&client, |now| {
             now.gateway
                 .as_ref()
@@ -188,7 +215,7 @@ fn a_restarted_gateway_is_found_again_without_asking(#[case] world: World) {
     tell(world, async |gateway, net| {
         let client = start(MemoryStore::over(known(&gateway)), net);
         client.intent(Intent::Connect).await.unwrap();
-        until(&client, Snapshot::is_fully_connected).await;
+        let_in(&gateway, &client).await;
         gateway
             .control(Control::Restart {
                 down_for_ms: Some(100),
@@ -220,7 +247,7 @@ fn an_approved_node_answers_an_invoke(#[case] world: World) {
         let mut client = start(MemoryStore::over(known(&gateway)), net);
         let mut events = client.events().unwrap();
         client.intent(Intent::Connect).await.unwrap();
-        until(&client, |now| now.node.state == NodeState::Connected).await;
+        let_in(&gateway, &client).await;
         gateway
             .control(Control::ApproveNode {
                 request_id: "latest".to_owned(),
@@ -261,7 +288,7 @@ fn a_rotated_token_is_recovered(#[case] world: World) {
         let state = known(&gateway);
         let client = start(MemoryStore::over(state.clone()), net);
         client.intent(Intent::Connect).await.unwrap();
-        until(&client, Snapshot::is_fully_connected).await;
+        let_in(&gateway, &client).await;
         let before = state.read().identities["g"].clone();
         let rotate = Control::RotateToken {
             device_id: before.device_id.clone(),
@@ -292,7 +319,7 @@ fn files_carry_a_pairing_from_one_process_to_the_next() {
             .intent(Intent::ConnectSharedToken { url, token })
             .await
             .unwrap();
-        until(&first, Snapshot::is_fully_connected).await;
+        let_in(&gateway, &first).await;
         first.shutdown().await;
         let second = start(FileStore::open(folder.path()).unwrap(), net);
         second.intent(Intent::Connect).await.unwrap();
