@@ -40,6 +40,21 @@ pub enum InvokeOutcome {
     Crashed,
 }
 
+/// Who listens on the port of a gateway that the app manages on this computer. ref: client-behaviour.md §18.1
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndpointOwner {
+    /// The managed gateway itself.
+    Expected {
+        /// Stands for process id, start time and path: changes when the owner changes.
+        proof: u64,
+    },
+    /// Nobody.
+    NoListener,
+    /// Somebody else, or somebody who could not be proven.
+    Foreign,
+}
+
 /// One thing that happened outside. After each, drain [`crate::Client::poll`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
@@ -86,6 +101,14 @@ pub enum Input {
         gateway_id: String,
         /// The file now; `Ok(None)` when it is gone.
         identity: Result<Option<Identity>, IdentityDamage>,
+    },
+    /// The owner of a gateway's endpoint was looked up. Without any such input, and without
+    /// [`crate::ClientOptions::probes_owners`], endpoints are not gated.
+    EndpointOwner {
+        /// Whose gateway.
+        gateway_id: String,
+        /// The finding.
+        owner: EndpointOwner,
     },
     /// The work of an invoke ended.
     InvokeDone {

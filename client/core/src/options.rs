@@ -105,6 +105,8 @@ pub struct ClientOptions {
     pub force_v2_signature: bool,
     /// Overrides [`Policy::watches_ticks`].
     pub watch_ticks: Option<bool>,
+    /// The shell looks up who owns managed endpoints; an endpoint not looked up yet gets no strong credential.
+    pub probes_owners: bool,
     /// Send the companion's seven requests 500 ms after hello-ok. ref: §10
     pub post_hello_requests: bool,
     /// Deliberate bugs.
@@ -128,6 +130,7 @@ impl Default for ClientOptions {
             builtin_commands: true,
             force_v2_signature: false,
             watch_ticks: None,
+            probes_owners: false,
             post_hello_requests: true,
             #[cfg(feature = "mutants")]
             mutations: Vec::new(),

@@ -81,6 +81,11 @@ impl Policy {
         self == Self::Hardened
     }
 
+    /// The owner of a managed local endpoint is proven before a strong credential is sent. ref: §18
+    pub fn proves_endpoints(self) -> bool {
+        self == Self::Hardened
+    }
+
     /// A connection that stays silent for two tick intervals is given up. The companion has no such watchdog;
     /// ours offers one. ref: §7, field-bugs.md 80
     pub fn watches_ticks(self) -> bool {

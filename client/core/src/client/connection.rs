@@ -110,6 +110,8 @@ pub(crate) struct Connection {
     pub(crate) silence_limit: Duration,
     /// Lists that the gateway refused for want of a scope, for this socket. ref: §11.4
     pub(crate) unsupported: Vec<String>,
+    /// The proof of ownership it was made under. ref: §18
+    pub(crate) proof: Option<u64>,
     /// Sockets opened so far.
     pub(crate) sockets: u64,
 }

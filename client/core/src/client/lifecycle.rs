@@ -216,6 +216,7 @@ impl Client {
         };
         if self.role_is_live(Role::Operator) && self.gateway_id.as_ref() == Some(&active) {
             self.start_node();
+            self.background("node.list");
             return self.finish(IntentOutcome::Success, None);
         }
         self.connect_node_only(active);
@@ -423,8 +424,15 @@ impl Client {
             Bootstrap::NotUsed
         };
         let v2 = record.starts_with_v2() || bootstrap || self.options.force_v2_signature;
-        self.operator =
-            Some(self.new_connection(Slot::Operator, &record.id, target, credential, v2));
+        let proof = match self.authorize(&record, credential.source) {
+            Ok(proof) => proof,
+            Err(denied) => return self.denied(Slot::Operator, denied),
+        };
+        let connection = self.new_connection(Slot::Operator, &record.id, target, credential, v2);
+        self.operator = Some(Connection {
+            proof,
+            ..connection
+        });
         self.open_when_identity_is_there(Slot::Operator);
     }
 
@@ -484,6 +492,7 @@ impl Client {
             heard_at: self.now.since_start,
             silence_limit: DEFAULT_SILENCE,
             unsupported: Vec::new(),
+            proof: None,
             sockets: 0,
         }
     }

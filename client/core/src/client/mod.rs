@@ -9,6 +9,7 @@
 //! | `setup` | setup codes, and shared tokens validated first |
 //! | `tokens` | stored tokens, dropping the bootstrap token, recovery |
 //! | `durable` | store operations in flight and what follows them |
+//! | `ownership` | whether an endpoint may see a credential |
 //! | `pairing`, `approvals` | own pairing; approving others and oneself |
 //! | `requests`, `invoke` | plain requests with deadlines; node invokes |
 //! | `report` | diagnostics, events, the snapshot |
@@ -20,6 +21,7 @@ mod invoke;
 mod lifecycle;
 mod node;
 mod operator;
+mod ownership;
 mod pairing;
 mod report;
 mod requests;
@@ -44,7 +46,7 @@ use self::lifecycle::Transition;
 use self::report::{NodeRole, OperatorRole, Told};
 use self::requests::PendingRequest;
 use self::timers::{Timer, Timers};
-use crate::input::{Input, SocketId};
+use crate::input::{EndpointOwner, Input, SocketId};
 use crate::intent::Intent;
 use crate::mutation::Mutation;
 use crate::options::ClientOptions;
@@ -90,6 +92,8 @@ pub struct Client {
     requests: BTreeMap<String, PendingRequest>,
     auto_approval: AutoApproval,
     invokes: Invokes,
+    /// Who listens where, by gateway id.
+    owners: BTreeMap<String, EndpointOwner>,
     /// The last device list and node list, own requests left out.
     pending_lists: (Vec<Value>, Vec<Value>),
     told: Told,
@@ -141,6 +145,7 @@ impl Client {
             requests: BTreeMap::new(),
             auto_approval: AutoApproval::default(),
             invokes: Invokes::default(),
+            owners: BTreeMap::new(),
             pending_lists: (Vec::new(), Vec::new()),
             told: Told::default(),
             stopped: false,
@@ -171,6 +176,9 @@ impl Client {
                 gateway_id,
                 identity,
             } => self.on_identity_read(gateway_id, identity),
+            Input::EndpointOwner { gateway_id, owner } => {
+                self.owners.insert(gateway_id, owner);
+            }
             Input::InvokeDone { key, outcome } => self.on_invoke_done(key, outcome),
             Input::Woke => {}
         }

@@ -65,7 +65,15 @@ impl Client {
             format!("Starting node connection to {}", target.display()),
         );
         let v2 = self.node_starts_with_v2(&record, credential.source);
-        self.node = Some(self.new_connection(Slot::Node, &record.id, target, credential, v2));
+        let proof = match self.authorize(&record, credential.source) {
+            Ok(proof) => proof,
+            Err(denied) => return self.denied(Slot::Node, denied),
+        };
+        let connection = self.new_connection(Slot::Node, &record.id, target, credential, v2);
+        self.node = Some(Connection {
+            proof,
+            ..connection
+        });
         self.node_role.error = None;
         self.node_trigger(NodeTrigger::Start);
         self.open_when_identity_is_there(Slot::Node);
@@ -247,7 +255,7 @@ impl Client {
         if !self.options.has(Mutation::KeepRetryingAfterTerminal) {
             self.stop_loop(Slot::Node);
         }
-        let kind = refusal.kind();
+        let kind = self.relabel_for_owner(refusal.kind());
         self.diagnose_with(
             Category::Error,
             "Authentication failed",

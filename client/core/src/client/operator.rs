@@ -162,7 +162,7 @@ impl Client {
         if !self.options.has(Mutation::KeepRetryingAfterTerminal) {
             self.stop_loop(Slot::Operator);
         }
-        let kind = refusal.kind();
+        let kind = self.relabel_for_owner(refusal.kind());
         let mut text = refusal.message.clone();
         if kind == ErrorKind::DeviceTokenMismatch {
             text = format!("{}: {text}", crate::classify::DEVICE_TOKEN_MISMATCH);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gateway_protocol::{BootstrapToken, SetupCode, SharedToken};
 
 use crate::client::Client;
-use crate::client::connection::Slot;
+use crate::client::connection::{Connection, Slot};
 use crate::client::durable::{RegistryAfter, RegistryChange};
 use crate::client::lifecycle::{Step, Then};
 use crate::client::timers::Timer;
@@ -143,10 +143,19 @@ impl Client {
             secret: token.to_owned(),
         };
         let v2 = record.starts_with_v2() || self.options.force_v2_signature;
+        let authorized = self.authorize(&record, CredentialSource::SharedToken);
         let connection = self.new_connection(Slot::Validation, &record.id, url, credential, v2);
         let serial = connection.serial;
-        self.validation = Some(connection);
         self.wait_for(Step::Validating(Box::new(record)));
+        match authorized {
+            Ok(proof) => {
+                self.validation = Some(Connection {
+                    proof,
+                    ..connection
+                });
+            }
+            Err(denied) => return self.denied(Slot::Validation, denied),
+        }
         let at = self.after(VALIDATION_LIMIT);
         self.timers.set(at, Timer::ValidationDeadline { serial });
         self.diagnose(Category::Setup, "Validating shared gateway token");

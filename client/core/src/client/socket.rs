@@ -58,8 +58,19 @@ impl Client {
         let due = |it: &crate::client::connection::Connection| {
             it.serial == serial && it.may_retry() && matches!(it.phase, Phase::Waiting)
         };
-        if self.connection(slot).is_some_and(due) {
-            self.open_socket(slot);
+        if !self.connection(slot).is_some_and(due) {
+            return;
+        }
+        match self.authorize_again(slot) {
+            Ok(()) => self.open_socket(slot),
+            Err(denied) => {
+                // Nobody tries again by himself until the endpoint is proven. ref: §7.1 (3)
+                self.stop_loop(slot);
+                if let Some(connection) = self.connection_mut(slot) {
+                    connection.phase = Phase::Stopped;
+                }
+                self.denied(slot, denied);
+            }
         }
     }
 
@@ -237,6 +248,11 @@ impl Client {
         if slot == Slot::Operator {
             self.operator_trigger(OperatorTrigger::ChallengeReceived);
         }
+        if let Err(denied) = self.authorize_again(slot) {
+            self.abort(socket);
+            self.denied(slot, denied);
+            return self.ended(slot);
+        }
         let challenge = Challenge::read(payload);
         let Some(params) = self.connect_params(slot, &challenge) else {
             self.abort(socket);
@@ -303,7 +319,7 @@ impl Client {
     }
 
     /// The credential on disk at this moment: the stored device token, else what the connection was made with.
-    fn credential_now(&self, slot: Slot) -> Option<(CredentialSource, String)> {
+    pub(super) fn credential_now(&self, slot: Slot) -> Option<(CredentialSource, String)> {
         let connection = self.connection(slot)?;
         let role = slot.role();
         let stored = self
@@ -500,7 +516,7 @@ fn describe(slot: Slot, what: &str) -> String {
 /// Measured in UTF-16 units, as the companion counts; a text that is short in bytes is short in units too.
 fn is_too_large(text: &str) -> bool {
     let limit = gateway_protocol::limits::CLIENT_INBOUND_CHARS;
-    text.len() > limit && text.encode_utf16().count() > limit
+    text.len() > limit && (text.is_ascii() || text.encode_utf16().count() > limit)
 }
 
 /// `{deep:true}` and its kind, for the requests after hello-ok. ref: §10 (10)

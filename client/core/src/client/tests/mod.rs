@@ -12,6 +12,7 @@ mod invokes;
 mod lifecycle;
 #[cfg(feature = "mutants")]
 mod mutants;
+mod ownership;
 mod pairing;
 mod properties;
 mod reconnect;
