@@ -1,12 +1,14 @@
 //! Pages about the harness itself.
 
 use link::FAULTS;
+use scenarios::cli::Exit;
+use scenarios::judge::invariant::{REGISTRY, Subject};
 
 use super::Page;
 use super::table::{code, table};
 
 pub(super) fn pages() -> Vec<Page> {
-    vec![faults()]
+    vec![faults(), invariants(), exit_codes()]
 }
 
 fn faults() -> Page {
@@ -39,5 +41,55 @@ fn faults() -> Page {
             ],
             rows,
         ),
+    )
+}
+
+fn invariants() -> Page {
+    let rows = REGISTRY.iter().map(|row| {
+        let subject = match row.subject {
+            Subject::Client => "the client",
+            Subject::Gateway => "the gateway",
+            Subject::Both => "both",
+            Subject::Harness => "the harness",
+        };
+        [
+            code(row.name),
+            row.doc.to_owned(),
+            subject.to_owned(),
+            code(row.mutant),
+            row.source.to_owned(),
+        ]
+    });
+    Page::reference(
+        "docs/reference/invariants.md",
+        "Invariants",
+        "What holds in every run. A scenario that means to break one names it in `[allow]`, with the reason. Each has a\n\
+         mutant that breaks it, and a test that the judge then names it.",
+        &table(
+            [
+                "invariant",
+                "what it says",
+                "who can break it",
+                "mutant",
+                "from",
+            ],
+            rows,
+        ),
+    )
+}
+
+fn exit_codes() -> Page {
+    let rows = Exit::ALL.iter().map(|exit| {
+        [
+            exit.code().to_string(),
+            exit.meaning().to_owned(),
+            exit.remedy().to_owned(),
+        ]
+    });
+    Page::reference(
+        "docs/reference/exit-codes.md",
+        "Exit codes",
+        "How `clawproof` ends. Skipped and inconclusive are never green.",
+        &table(["code", "meaning", "what to do"], rows),
     )
 }

@@ -2,10 +2,14 @@
 //!
 //! - [`table`]: a Markdown table.
 //! - [`protocol`]: errors, close codes, methods, events.
-//! - [`harness`]: faults, invariants, steps, exit codes, the schema of a scenario file.
+//! - [`harness`]: faults, invariants, exit codes.
+//! - [`language`]: what a scenario file can say, as a page and as a schema for editors.
+//! - [`suite`]: the list of all scenarios.
 
 mod harness;
+mod language;
 mod protocol;
+mod suite;
 mod table;
 
 use std::fs;
@@ -29,24 +33,28 @@ impl Page {
     /// A page of the reference: title, a sentence, the body.
     fn reference(path: &'static str, title: &str, about: &str, body: &str) -> Self {
         let note = "<!-- Written by `cargo xtask generate` from the registries in the code. Do not edit. -->";
+        let body = body.trim_end();
         Self {
             path,
-            text: format!("{note}\n\n# {title}\n\n{about}\n\n{body}"),
+            text: format!("{note}\n\n# {title}\n\n{about}\n\n{body}\n"),
         }
     }
 }
 
 /// Every generated file, as it has to be.
-pub(crate) fn pages() -> Vec<Page> {
+pub(crate) fn pages(tree: &Tree) -> Vec<Page> {
     let mut pages = protocol::pages();
     pages.extend(harness::pages());
+    pages.extend(language::pages());
+    pages.push(suite::page(tree));
     pages
 }
 
 /// Writes the pages, or only compares them when `check` is set.
 pub(crate) fn run(root: &Path, check: bool) -> Result<(), XtaskError> {
-    let pages = pages();
-    let stale = stale(&pages, &Tree::load(root)?);
+    let tree = Tree::load(root)?;
+    let pages = pages(&tree);
+    let stale = stale(&pages, &tree);
     if check {
         let paths: Vec<_> = stale.iter().map(|page| page.path.to_owned()).collect();
         return if paths.is_empty() {
@@ -64,7 +72,7 @@ pub(crate) fn run(root: &Path, check: bool) -> Result<(), XtaskError> {
 
 /// A finding for each page that differs from what is committed.
 pub(crate) fn findings(tree: &Tree) -> Vec<Finding> {
-    let pages = pages();
+    let pages = pages(tree);
     let stale = stale(&pages, tree);
     let finding = |page: &Page| {
         Finding::new(
@@ -143,7 +151,10 @@ mod tests {
 
     #[test]
     fn every_row_of_every_registry_has_a_doc() {
-        for page in pages().iter().filter(|page| page.path.starts_with("docs/")) {
+        for page in pages(&Tree::default())
+            .iter()
+            .filter(|page| page.path.starts_with("docs/"))
+        {
             for line in page.text.lines().filter(|line| line.starts_with('|')) {
                 assert!(!line.ends_with("|  |"), "{}: {line}", page.path);
             }

@@ -23,6 +23,9 @@ pub(crate) fn file_size(tree: &Tree) -> Vec<Finding> {
     long.collect()
 }
 
+/// A scenario may hold a whole frame in one line, but not a page.
+const MAX_SCENARIO_LINE_CHARACTERS: usize = 360;
+
 /// No overlong line in Rust or in a scenario.
 pub(crate) fn line_length(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -36,10 +39,15 @@ pub(crate) fn line_length(tree: &Tree) -> Vec<Finding> {
         } else {
             file.text.clone()
         };
+        let limit = if file.is_rust() {
+            MAX_LINE_CHARACTERS
+        } else {
+            MAX_SCENARIO_LINE_CHARACTERS
+        };
         for (number, line) in (1..).zip(counted.lines()) {
             let length = line.chars().count();
-            if length > MAX_LINE_CHARACTERS {
-                let message = format!("{length} characters, at most {MAX_LINE_CHARACTERS}");
+            if length > limit {
+                let message = format!("{length} characters, at most {limit}");
                 findings.push(Finding::new("line_length", &file.path, number, message));
             }
         }
