@@ -3,27 +3,42 @@
 //! `gateway`: TCP, upgrade, challenge, v3-signed connect verified, hello-ok, close. `bare`: TCP, upgrade, one echo of
 //! the same size as the connect frame, close, with a tokio-tungstenite server. Both: one client thread, one server
 //! thread, one connection after the other. Prints the p50 from challenge to hello-ok at the end.
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs, reason = "a bench fails loudly")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a bench fails loudly"
+)]
 
 #[path = "../tests/support/mod.rs"]
+#[expect(dead_code, reason = "each program uses its part of the client")]
 mod support;
 
 mod ground;
 
 use std::time::{Duration, Instant};
 
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group, criterion_main};
 use gateway_protocol::Keypair;
+use ground::race::race;
 use ground::{Ground, block_on, runtime};
+use serde_json::{Value, json};
 use support::{Client, connect_frame, tcp};
+use tokio::net::TcpStream;
 
+/// Returns the time from the challenge to hello-ok, the client's signing included.
 async fn signed_connect(ground: &Ground, key: &Keypair) -> Duration {
     let mut client = tcp(ground.addr).await;
-    let challenge = client.event("connect.challenge").await;
+    let challenge: Value = serde_json::from_str(&client.text().await).unwrap();
     let start = Instant::now();
-    client.send(connect_frame(key, &challenge.payload)).await;
-    client.response("connect").await.outcome.unwrap();
+    client.send(connect_frame(key, &challenge["payload"])).await;
+    let hello = client.text().await;
     let taken = start.elapsed();
+    assert!(
+        hello.starts_with(r#"{"type":"res","id":"connect","ok":true"#),
+        "{hello}"
+    );
     end(client).await;
     taken
 }
@@ -35,37 +50,69 @@ async fn bare_connect(ground: &Ground, text: &str) {
     end(client).await;
 }
 
-async fn end(mut client: Client<tokio::net::TcpStream>) {
+async fn end(mut client: Client<TcpStream>) {
     client.socket.close(None).await.ok();
     client.closed().await;
 }
 
 fn connect(criterion: &mut Criterion) {
     let runtime = runtime();
-    let mut group = criterion.benchmark_group("connect");
-    group.measurement_time(Duration::from_secs(8));
-    let challenge = serde_json::json!({"nonce": "00000000-0000-4000-8000-000000000000", "ts": 0});
     let key = Keypair::from_seed([3; 32]);
-    let text = connect_frame(&key, &challenge);
-
-    let bare = Ground::bare();
-    group.bench_function(BenchmarkId::new("bare", text.len()), |bencher| {
+    let text = connect_frame(
+        &key,
+        &json!({"nonce": "00000000-0000-4000-8000-000000000000", "ts": 0}),
+    );
+    let (bare, gateway, recorded) = (
+        Ground::bare(),
+        Ground::gateway(false),
+        Ground::gateway(true),
+    );
+    let mut group = criterion.benchmark_group("connect");
+    group.bench_function("bare", |bencher| {
         bencher.iter(|| block_on(&runtime, bare_connect(&bare, &text)));
     });
+    for (name, ground) in [("gateway", &gateway), ("gateway, recorded", &recorded)] {
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| block_on(&runtime, signed_connect(ground, &key)));
+        });
+    }
+    group.finish();
 
     let mut taken = Vec::new();
-    let gateway = Ground::gateway(false);
-    group.bench_function("gateway", |bencher| {
-        bencher.iter(|| taken.push(block_on(&runtime, signed_connect(&gateway, &key))));
-    });
-    let recorded = Ground::gateway(true);
-    group.bench_function("gateway, recorded", |bencher| {
-        bencher.iter(|| block_on(&runtime, signed_connect(&recorded, &key)));
-    });
-    group.finish();
+    race(
+        "connect",
+        50,
+        vec![
+            (
+                "bare",
+                Box::new(|| block_on(&runtime, bare_connect(&bare, &text))),
+            ),
+            (
+                "gateway",
+                Box::new(|| taken.push(block_on(&runtime, signed_connect(&gateway, &key)))),
+            ),
+            (
+                "gateway, recorded",
+                Box::new(|| {
+                    block_on(&runtime, signed_connect(&recorded, &key));
+                }),
+            ),
+        ],
+    );
     taken.sort_unstable();
-    let at = |share: usize| taken.get(taken.len() * share / 100).copied().unwrap_or_default();
-    eprintln!("challenge to hello-ok: p50 {:?}, p99 {:?} of {}", at(50), at(99), taken.len());
+    let at = |share: usize| {
+        taken
+            .get(taken.len() * share / 100)
+            .copied()
+            .unwrap_or_default()
+    };
+    eprintln!(
+        "challenge to hello-ok: p10 {:?}, p50 {:?}, p99 {:?} of {}",
+        at(10),
+        at(50),
+        at(99),
+        taken.len()
+    );
 }
 
 criterion_group!(benches, connect);

@@ -1,67 +1,79 @@
 //! Request and response on one connection, closed loop, frames of 600 bytes, against a bare echo in the same run.
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs, reason = "a bench fails loudly")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a bench fails loudly"
+)]
 
 #[path = "../tests/support/mod.rs"]
+#[expect(dead_code, reason = "each program uses its part of the client")]
 mod support;
 
 mod ground;
 
-use std::time::Duration;
+use std::net::SocketAddr;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use gateway_protocol::Keypair;
-use ground::{Ground, block_on, runtime};
+use ground::race::{Contender, race};
+use ground::{FRAME_BYTES, Ground, block_on, runtime};
 use serde_json::json;
-use support::tcp;
+use support::{Client, tcp};
+use tokio::net::TcpStream;
 
-const FRAME_BYTES: usize = 600;
-
-/// A request of exactly [`FRAME_BYTES`] whose answer has about as many: an invalid parameter is named back.
+/// A request of [`FRAME_BYTES`]; the answer has as many.
 fn request() -> String {
-    let frame = |padding: usize| {
-        json!({"type": "req", "id": "r", "method": "last-heartbeat", "params": {"x".repeat(padding): 1}}).to_string()
+    let frame = |text: &str| {
+        json!({"type": "req", "id": "r", "method": "bench.echo", "params": {"text": text}})
+            .to_string()
     };
-    frame(FRAME_BYTES - frame(0).len())
+    frame(&"x".repeat(FRAME_BYTES - frame("").len()))
+}
+
+async fn exchange(client: &mut Client<TcpStream>, text: &str) {
+    client.send(text).await;
+    assert_eq!(client.text().await.len(), FRAME_BYTES);
+}
+
+async fn connected(addr: SocketAddr) -> Client<TcpStream> {
+    let mut client = tcp(addr).await;
+    client.hello(&Keypair::from_seed([4; 32])).await;
+    client.event("health").await;
+    client
 }
 
 fn echo(criterion: &mut Criterion) {
     let runtime = runtime();
     let text = request();
-    assert_eq!(text.len(), FRAME_BYTES);
+    let (bare, gateway, recorded) = (
+        Ground::bare(),
+        Ground::gateway(false),
+        Ground::gateway(true),
+    );
+    let mut clients = [
+        ("bare echo", block_on(&runtime, tcp(bare.addr))),
+        ("gateway", block_on(&runtime, connected(gateway.addr))),
+        (
+            "gateway, recorded",
+            block_on(&runtime, connected(recorded.addr)),
+        ),
+    ];
     let mut group = criterion.benchmark_group("request");
-    group.measurement_time(Duration::from_secs(6));
-
-    let bare = Ground::bare();
-    let mut client = block_on(&runtime, tcp(bare.addr));
-    group.bench_function("bare echo", |bencher| {
-        bencher.iter(|| {
-            block_on(&runtime, async {
-                client.send(text.as_str()).await;
-                client.text().await.len()
-            })
+    for (name, client) in &mut clients {
+        group.bench_function(*name, |bencher| {
+            bencher.iter(|| block_on(&runtime, exchange(client, &text)))
         });
-    });
-
-    for (name, recorded) in [("gateway", false), ("gateway, recorded", true)] {
-        let gateway = Ground::gateway(recorded);
-        let mut client = block_on(&runtime, async {
-            let mut client = tcp(gateway.addr).await;
-            client.hello(&Keypair::from_seed([4; 32])).await;
-            client.event("health").await;
-            client
-        });
-        let mut answer = 0;
-        group.bench_function(name, |bencher| {
-            bencher.iter(|| {
-                block_on(&runtime, async {
-                    client.send(text.as_str()).await;
-                    answer = client.text().await.len();
-                });
-            });
-        });
-        eprintln!("{name}: answers of {answer} bytes");
     }
     group.finish();
+    let contenders = clients.iter_mut().map(|(name, client)| -> Contender<'_> {
+        (
+            name,
+            Box::new(|| block_on(&runtime, exchange(client, &text))),
+        )
+    });
+    race("request", 500, contenders.collect());
 }
 
 criterion_group!(benches, echo);

@@ -5,12 +5,12 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::indexing_slicing,
     clippy::print_stdout,
     reason = "an example that measures fails loudly and prints"
 )]
 
 #[path = "../tests/support/mod.rs"]
+#[expect(dead_code, reason = "each program uses its part of the client")]
 mod support;
 
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -50,7 +50,9 @@ async fn measure(connections: usize) {
     let opened = open(&addr, connections).await;
     let after = resident();
     let each = (after - before) / connections as u64;
-    println!("{connections} idle connections: {each} bytes each ({before} to {after} bytes resident)");
+    println!(
+        "{connections} idle connections: {each} bytes each ({before} to {after} bytes resident)"
+    );
     drop((warm, opened));
     gateway.stop().await;
 }
@@ -73,7 +75,11 @@ async fn open(addr: &str, connections: usize) -> Clients {
         .spawn()
         .unwrap();
     let stdout = child.stdout.take().unwrap();
-    let ready = tokio::task::spawn_blocking(move || BufReader::new(stdout).read_line(&mut String::new()).unwrap());
+    let ready = tokio::task::spawn_blocking(move || {
+        BufReader::new(stdout)
+            .read_line(&mut String::new())
+            .unwrap()
+    });
     ready.await.unwrap();
     Clients(child)
 }

@@ -16,7 +16,10 @@ pub(crate) struct Clock {
 impl Clock {
     /// A clock that reads zero now and whose wall clock reads `epoch`.
     pub(crate) fn starting_now(epoch: UnixMillis) -> Self {
-        Self { start: Instant::now(), epoch }
+        Self {
+            start: Instant::now(),
+            epoch,
+        }
     }
 
     pub(crate) fn now(&self) -> Now {
@@ -47,7 +50,9 @@ impl Alarm {
         let Some(deadline) = deadline else {
             return std::future::pending().await;
         };
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
         if sleep.deadline() != deadline {
             sleep.as_mut().reset(deadline);
         }

@@ -49,11 +49,20 @@ impl Shared {
         recorder: Recorder,
         faults: FaultTable,
         clock: Clock,
-        ) -> Self {
+    ) -> Self {
         let mut http = http1::Builder::new();
         // The date would be the machine's, not the run's.
-        http.auto_date_header(false).max_buf_size(HTTP_BUFFER).half_close(false);
-        Self { hub, recorder, faults, clock, http, router: TowerToHyperService::new(http::router(site)) }
+        http.auto_date_header(false)
+            .max_buf_size(HTTP_BUFFER)
+            .half_close(false);
+        Self {
+            hub,
+            recorder,
+            faults,
+            clock,
+            http,
+            router: TowerToHyperService::new(http::router(site)),
+        }
     }
 }
 
@@ -79,15 +88,23 @@ pub(crate) async fn run<C: Carrier>(
     // On the heap, so that an idle WebSocket does not keep the room that HTTP needed.
     match Box::pin(serve_http(stream, conn, ip, &shared, &cancel)).await {
         Some((stream, already_read, upgraded)) => {
-            let socket = Socket::new(stream, &already_read, gateway_protocol::limits::PRE_HELLO_MESSAGE_BYTES);
-            Driver::new(conn, socket, upgraded, &shared).run(cancel).await;
+            let socket = Socket::new(
+                stream,
+                &already_read,
+                gateway_protocol::limits::PRE_HELLO_MESSAGE_BYTES,
+            );
+            Driver::new(conn, socket, upgraded, &shared)
+                .run(shared.faults.watch(), cancel)
+                .await;
         }
         None => faults.detach(conn),
     }
 }
 
 fn refused(conn: u32, shared: &Shared) -> Draft {
-    Draft::new(shared.clock.micros(), Kind::Fault).conn(conn).text(FaultName::Refuse.as_str())
+    Draft::new(shared.clock.micros(), Kind::Fault)
+        .conn(conn)
+        .text(FaultName::Refuse.as_str())
 }
 
 /// A connection that has upgraded, and who is at its other end.
@@ -104,9 +121,17 @@ async fn serve_http<C: Carrier>(
     shared: &Arc<Shared>,
     cancel: &CancellationToken,
 ) -> Option<(FaultStream<C>, Bytes, Upgraded)> {
-    let service = PortService { conn, ip, shared: Arc::clone(shared), upgraded: Arc::default() };
+    let service = PortService {
+        conn,
+        ip,
+        shared: Arc::clone(shared),
+        upgraded: Arc::default(),
+    };
     let mut port = shared.hub.port();
-    let connection = shared.http.serve_connection(TokioIo::new(stream), service).without_shutdown();
+    let connection = shared
+        .http
+        .serve_connection(TokioIo::new(stream), service)
+        .without_shutdown();
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         biased;
@@ -135,7 +160,10 @@ struct PortService {
 
 impl PortService {
     fn take_upgraded(&self) -> Option<Upgraded> {
-        self.upgraded.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.upgraded
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 }
 
@@ -177,12 +205,21 @@ async fn answer_upgrade(
     };
     let peer = upgrade::peer(ip, request.headers());
     let mut described = json!({"remoteIp": ip, "origin": peer.origin, "host": peer.host, "path": request.uri().path()});
-    let actor = request.headers().get(ACTOR_HEADER).and_then(|name| name.to_str().ok());
+    let actor = request
+        .headers()
+        .get(ACTOR_HEADER)
+        .and_then(|name| name.to_str().ok());
     if let (Some(actor), Some(described)) = (actor, described.as_object_mut()) {
         described.insert("actor".to_owned(), actor.into());
     }
     match shared.hub.upgrade(conn, peer).await.ok_or(HungUp)? {
-        Ok(accepted) => Ok((checked.response(), Some(Upgraded { accepted, peer: described }))),
+        Ok(accepted) => Ok((
+            checked.response(),
+            Some(Upgraded {
+                accepted,
+                peer: described,
+            }),
+        )),
         Err(admission) => match Refusal::of(admission) {
             Some(refusal) => Ok((refusal.response(), None)),
             None => Err(HungUp),

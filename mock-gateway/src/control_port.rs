@@ -79,11 +79,17 @@ fn router(site: ControlSite) -> Router {
 
 async fn guard(State(site): State<ControlSite>, request: Request, next: Next) -> Response<Body> {
     if request.headers().contains_key(header::ORIGIN) {
-        return error(StatusCode::FORBIDDEN, "requests from a web page are refused");
+        return error(
+            StatusCode::FORBIDDEN,
+            "requests from a web page are refused",
+        );
     }
     match bearer(request.headers()) {
         Some(token) if site.token.matches(token) => next.run(request).await,
-        Some(_) | None => error(StatusCode::UNAUTHORIZED, "expected Authorization: Bearer and the token of this port"),
+        Some(_) | None => error(
+            StatusCode::UNAUTHORIZED,
+            "expected Authorization: Bearer and the token of this port",
+        ),
     }
 }
 
@@ -98,7 +104,7 @@ async fn state(State(site): State<ControlSite>) -> Response<Body> {
 async fn control(State(site): State<ControlSite>, body: Bytes) -> Response<Body> {
     let command: Control = match parse(&body) {
         Ok(command) => command,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     match site.hub.control(command).await {
         Ok(answer) => json_body(StatusCode::OK, &answer),
@@ -122,16 +128,23 @@ fn status_of(problem: &ControlError) -> StatusCode {
 
 async fn transcript(State(site): State<ControlSite>) -> Response<Body> {
     let content_type = HeaderValue::from_static("application/jsonl; charset=utf-8");
-    ([(header::CONTENT_TYPE, content_type)], site.recorder.transcript().to_jsonl()).into_response()
+    (
+        [(header::CONTENT_TYPE, content_type)],
+        site.recorder.transcript().to_jsonl(),
+    )
+        .into_response()
 }
 
 async fn install_fault(State(site): State<ControlSite>, body: Bytes) -> Response<Body> {
     let spec: FaultSpec = match parse(&body) {
         Ok(spec) => spec,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     match spec.check() {
-        Ok(()) => json_body(StatusCode::OK, &json!({"fault": site.faults.install(spec).0})),
+        Ok(()) => json_body(
+            StatusCode::OK,
+            &json!({"fault": site.faults.install(spec).0}),
+        ),
         Err(problem) => error(StatusCode::UNPROCESSABLE_ENTITY, &problem.to_string()),
     }
 }
@@ -139,7 +152,10 @@ async fn install_fault(State(site): State<ControlSite>, body: Bytes) -> Response
 async fn heal_fault(State(site): State<ControlSite>, Path(name): Path<String>) -> Response<Body> {
     match heal_target(&name) {
         Some(target) => json_body(StatusCode::OK, &json!({"healed": site.faults.heal(target)})),
-        None => error(StatusCode::NOT_FOUND, "expected the id or the name of a fault, or all"),
+        None => error(
+            StatusCode::NOT_FOUND,
+            "expected the id or the name of a fault, or all",
+        ),
     }
 }
 
@@ -150,11 +166,20 @@ fn heal_target(text: &str) -> Option<HealTarget> {
     if let Ok(id) = text.parse() {
         return Some(HealTarget::Id(FaultId(id)));
     }
-    FAULTS.iter().map(|row| row.name).find(|name| name.as_str() == text).map(HealTarget::Name)
+    FAULTS
+        .iter()
+        .map(|row| row.name)
+        .find(|name| name.as_str() == text)
+        .map(HealTarget::Name)
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Response<Body>> {
-    serde_json::from_slice(body).map_err(|problem| error(StatusCode::UNPROCESSABLE_ENTITY, &problem.to_string()))
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Box<Response<Body>>> {
+    serde_json::from_slice(body).map_err(|problem| {
+        Box::new(error(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            &problem.to_string(),
+        ))
+    })
 }
 
 fn error(status: StatusCode, message: &str) -> Response<Body> {

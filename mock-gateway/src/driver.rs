@@ -6,6 +6,7 @@
 //! - [`Driver`]: the loop. `ending.rs`: how a connection ends.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
@@ -44,9 +45,8 @@ enum Event {
     WriteFailed,
     /// The stream took everything; commands are welcome again.
     Written,
-    /// A message on the wire is due, or a fault was installed or healed.
+    /// A deadline has come, or a fault was installed or healed.
     WireMoved,
-    TimedOut,
 }
 
 /// How the loop ended.
@@ -65,22 +65,29 @@ pub(crate) struct Driver<C: Carrier> {
     conn: u32,
     socket: Socket<FaultStream<C>>,
     wire: Wire,
-    faults: watch::Receiver<u64>,
     outbox: mpsc::Receiver<Command>,
     buffered: Arc<AtomicUsize>,
     hub: HubHandle,
     clock: Clock,
     recorder: Recorder,
-    /// Whether the next read may give a message: not after a close frame, an end of stream or a protocol error.
-    reading: bool,
-    /// The peer will say nothing more that counts.
-    peer_is_done: bool,
+    peer: PeerState,
     /// The peer's close frame, as it was read.
     peer_close: Option<CloseFrame>,
     close: CloseState,
-    /// The peer has ended its side of the stream.
-    eof: bool,
     told_hub: bool,
+}
+
+/// How far the peer's half of the connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PeerState {
+    /// The next read may give a message.
+    Talking,
+    /// Its close frame was read and is on the wire.
+    ClosedOnWire,
+    /// Its close frame has arrived, or it broke the protocol: it says nothing more that counts.
+    Done,
+    /// Its stream ended without a close frame.
+    Ended,
 }
 
 /// Our half of the closing handshake.
@@ -88,13 +95,22 @@ pub(crate) struct Driver<C: Carrier> {
 enum CloseState {
     Open,
     /// The gateway has decided to close; the frame may still be on the wire.
-    Decided { deadline: Instant },
+    Decided {
+        deadline: Instant,
+    },
     /// The frame is in the socket's write buffer or gone.
-    Sent { deadline: Instant },
+    Sent {
+        deadline: Instant,
+    },
 }
 
 impl<C: Carrier> Driver<C> {
-    pub(crate) fn new(conn: u32, socket: Socket<FaultStream<C>>, upgraded: Upgraded, shared: &Shared) -> Self {
+    pub(crate) fn new(
+        conn: u32,
+        socket: Socket<FaultStream<C>>,
+        upgraded: Upgraded,
+        shared: &Shared,
+    ) -> Self {
         let Accepted { outbox, buffered } = upgraded.accepted;
         let recorder = shared.recorder.clone();
         let wire = Wire::new(conn, shared.faults.clone(), recorder.clone());
@@ -103,24 +119,24 @@ impl<C: Carrier> Driver<C> {
             conn,
             socket,
             wire,
-            faults: shared.faults.watch(),
             outbox,
             buffered,
             hub: shared.hub.clone(),
             clock: shared.clock,
             recorder,
-            reading: true,
-            peer_is_done: false,
+            peer: PeerState::Talking,
             peer_close: None,
             close: CloseState::Open,
-            eof: false,
             told_hub: false,
         }
     }
 
-    /// Runs the connection to its end.
-    pub(crate) async fn run(mut self, cancel: CancellationToken) {
+    /// Runs the connection to its end. `changes` tells of faults that were installed or healed.
+    pub(crate) async fn run(mut self, changes: watch::Receiver<u64>, cancel: CancellationToken) {
         let mut alarm = Alarm::default();
+        // Both wait once for as long as it takes, instead of queueing anew at every turn of the loop.
+        let mut change = pin!(next_change(changes));
+        let mut cancelled = pin!(cancel.cancelled());
         let end = loop {
             if let Some(end) = self.carry().await {
                 break end;
@@ -131,41 +147,45 @@ impl<C: Carrier> Driver<C> {
             if self.is_over() {
                 break End::InOrder;
             }
-            match self.next(&mut alarm, &cancel).await {
-                Event::Stop => break End::AtOnce,
-                Event::Command(command) => {
-                    if self.obey_some(command) {
-                        break End::AtOnce;
-                    }
+            let takes_commands = self.takes_commands();
+            let reading = self.peer == PeerState::Talking;
+            let deadline = self.deadline();
+            let event = tokio::select! {
+                biased;
+                () = &mut cancelled => Event::Stop,
+                command = self.outbox.recv(), if takes_commands => Event::Command(command),
+                event = poll_fn(|cx| poll_socket(&mut self.socket, cx, reading, !takes_commands)) => event,
+                changes = &mut change => {
+                    change.set(next_change(changes));
+                    Event::WireMoved
                 }
-                Event::Read(read) => {
-                    if self.take(read).await {
-                        break End::AtOnce;
-                    }
-                }
-                Event::WriteFailed | Event::TimedOut => break End::AtOnce,
-                Event::Written | Event::WireMoved => {}
+                () = alarm.at(deadline) => Event::WireMoved,
+            };
+            let over = match event {
+                Event::Stop | Event::WriteFailed => true,
+                Event::Command(command) => self.obey_some(command),
+                Event::Read(read) => self.take(read).await,
+                Event::WireMoved => self.timed_out(),
+                Event::Written => false,
+            };
+            if over {
+                break End::AtOnce;
             }
         };
         self.tell_hub_closed().await;
-        self.finish(end, &cancel).await;
+        self.finish(end, cancelled).await;
     }
 
-    async fn next(&mut self, alarm: &mut Alarm, cancel: &CancellationToken) -> Event {
-        let deadline = self.deadline();
-        let takes_commands = self.close == CloseState::Open && self.socket.unwritten() < WRITE_AHEAD;
-        let Self { socket, faults, outbox, reading, .. } = self;
-        let blocked = !takes_commands && socket.unwritten() > 0;
-        tokio::select! {
-            biased;
-            () = cancel.cancelled() => Event::Stop,
-            command = outbox.recv(), if takes_commands => Event::Command(command),
-            event = poll_fn(|cx| poll_socket(socket, cx, *reading, blocked)) => event,
-            _ = faults.changed() => Event::WireMoved,
-            () = alarm.at(deadline) => {
-                let timed_out = matches!(self.close, CloseState::Decided { deadline } | CloseState::Sent { deadline }
-                    if deadline <= Instant::now());
-                if timed_out { Event::TimedOut } else { Event::WireMoved }
+    fn takes_commands(&self) -> bool {
+        self.close == CloseState::Open && self.socket.unwritten() < WRITE_AHEAD
+    }
+
+    /// Whether the closing handshake has taken too long.
+    fn timed_out(&self) -> bool {
+        match self.close {
+            CloseState::Open => false,
+            CloseState::Decided { deadline } | CloseState::Sent { deadline } => {
+                deadline <= Instant::now()
             }
         }
     }
@@ -183,8 +203,12 @@ impl<C: Carrier> Driver<C> {
     async fn carry(&mut self) -> Option<End> {
         while let Some(leaving) = self.wire.poll(self.clock.now()) {
             match (leaving.what, leaving.dir) {
-                (Departure::Deliver(message), Direction::ClientToGateway) => self.deliver_up(message).await,
-                (Departure::Deliver(message), Direction::GatewayToClient) => self.deliver_down(&message),
+                (Departure::Deliver(message), Direction::ClientToGateway) => {
+                    self.deliver_up(message).await;
+                }
+                (Departure::Deliver(message), Direction::GatewayToClient) => {
+                    self.deliver_down(&message);
+                }
                 (Departure::Cut(cut), _) => return Some(self.cut(cut).await),
             }
         }
@@ -204,7 +228,7 @@ impl<C: Carrier> Driver<C> {
             WireMessage::Ping(body) => self.send(WireMessage::Pong(body)),
             WireMessage::Text(_) | WireMessage::Binary(_) | WireMessage::Pong(_) => {}
             WireMessage::Close(frame) => {
-                self.peer_is_done = true;
+                self.peer = PeerState::Done;
                 self.tell_hub_closed().await;
                 self.close_with(frame);
             }
@@ -219,8 +243,14 @@ impl<C: Carrier> Driver<C> {
             WireMessage::Ping(bytes) => self.socket.queue(&Message::Ping(bytes)),
             WireMessage::Pong(bytes) => self.socket.queue(&Message::Pong(bytes)),
             WireMessage::Close(frame) => {
-                self.socket.queue(&Message::Close(frame.as_ref().map(|frame| (frame.code, frame.reason.as_str()))));
-                self.close = CloseState::Sent { deadline: Instant::now() + CLOSE_TIMEOUT };
+                self.socket.queue(&Message::Close(
+                    frame
+                        .as_ref()
+                        .map(|frame| (frame.code, frame.reason.as_str())),
+                ));
+                self.close = CloseState::Sent {
+                    deadline: Instant::now() + CLOSE_TIMEOUT,
+                };
             }
         }
     }
@@ -228,14 +258,17 @@ impl<C: Carrier> Driver<C> {
     /// Puts a message on the wire towards the client; nothing follows a close frame.
     fn send(&mut self, message: WireMessage) {
         if self.close == CloseState::Open {
-            self.wire.enter(self.clock.now(), Direction::GatewayToClient, message);
+            self.wire
+                .enter(self.clock.now(), Direction::GatewayToClient, message);
         }
     }
 
     fn close_with(&mut self, frame: Option<CloseFrame>) {
         if self.close == CloseState::Open {
             self.send(WireMessage::Close(frame));
-            self.close = CloseState::Decided { deadline: Instant::now() + CLOSE_TIMEOUT };
+            self.close = CloseState::Decided {
+                deadline: Instant::now() + CLOSE_TIMEOUT,
+            };
         }
     }
 
@@ -249,7 +282,8 @@ impl<C: Carrier> Driver<C> {
             }
             next = self.outbox.try_recv().ok().map(Some);
         }
-        next.flatten().is_some_and(|command| self.obey(Some(command)))
+        next.flatten()
+            .is_some_and(|command| self.obey(Some(command)))
     }
 
     fn obey(&mut self, command: Option<Command>) -> bool {
@@ -280,7 +314,7 @@ impl<C: Carrier> Driver<C> {
             Ok(tungstenite::Message::Ping(bytes)) => WireMessage::Ping(bytes.into()),
             Ok(tungstenite::Message::Pong(bytes)) => WireMessage::Pong(bytes.into()),
             Ok(tungstenite::Message::Close(frame)) => {
-                self.reading = false;
+                self.peer = PeerState::ClosedOnWire;
                 self.peer_close = frame.map(|frame| CloseFrame {
                     code: frame.code.into(),
                     reason: frame.reason.as_str().to_owned(),
@@ -291,21 +325,22 @@ impl<C: Carrier> Driver<C> {
             Ok(tungstenite::Message::Frame(_)) => return false,
             Err(error) => return self.take_error(&error).await,
         };
-        self.wire.enter(self.clock.now(), Direction::ClientToGateway, message);
+        self.wire
+            .enter(self.clock.now(), Direction::ClientToGateway, message);
         false
     }
 
     async fn take_error(&mut self, error: &tungstenite::Error) -> bool {
-        self.reading = false;
         let conn = self.conn;
         let input = match Broken::of(error) {
             Broken::Ended => {
                 self.wire.eof(self.clock.now(), Direction::ClientToGateway);
-                self.eof = true;
+                self.peer = PeerState::Ended;
                 return false;
             }
             Broken::Stream => {
-                self.wire.reset(self.clock.now(), Direction::ClientToGateway);
+                self.wire
+                    .reset(self.clock.now(), Direction::ClientToGateway);
                 return true;
             }
             Broken::TooLarge => Input::TooLarge { conn },
@@ -313,28 +348,38 @@ impl<C: Carrier> Driver<C> {
         };
         self.note(error.to_string());
         // What follows cannot be read as messages any more, not even a close frame.
-        self.peer_is_done = true;
+        self.peer = PeerState::Done;
         self.hub.input(input).await;
         false
     }
 
     fn note(&self, text: String) {
         if self.recorder.is_on() {
-            let draft = Draft::new(self.clock.micros(), Kind::Note).conn(self.conn).dir(Direction::ClientToGateway);
+            let draft = Draft::new(self.clock.micros(), Kind::Note)
+                .conn(self.conn)
+                .dir(Direction::ClientToGateway);
             self.recorder.record(draft.text(text));
         }
     }
 
     /// Whether nothing more can happen.
     fn is_over(&self) -> bool {
-        let handshake_done = self.peer_is_done && matches!(self.close, CloseState::Sent { .. });
-        handshake_done || (self.eof && self.wire.next_deadline().is_none())
+        match self.peer {
+            PeerState::Talking | PeerState::ClosedOnWire => false,
+            PeerState::Done => matches!(self.close, CloseState::Sent { .. }),
+            PeerState::Ended => self.wire.next_deadline().is_none(),
+        }
     }
 
     async fn tell_hub_closed(&mut self) {
         if !self.told_hub {
             self.told_hub = true;
-            self.hub.input(Input::Closed { conn: self.conn, code: self.peer_close.as_ref().map(|frame| frame.code) }).await;
+            self.hub
+                .input(Input::Closed {
+                    conn: self.conn,
+                    code: self.peer_close.as_ref().map(|frame| frame.code),
+                })
+                .await;
         }
     }
 
@@ -344,7 +389,10 @@ impl<C: Carrier> Driver<C> {
             return Ok(());
         }
         // A waker that does nothing: `next` polls the flush again before it waits.
-        match self.socket.poll_flush(&mut Context::from_waker(Waker::noop())) {
+        match self
+            .socket
+            .poll_flush(&mut Context::from_waker(Waker::noop()))
+        {
             Poll::Ready(Err(_)) => Err(()),
             Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
         }
@@ -356,7 +404,8 @@ impl<C: Carrier> Driver<C> {
             Cut::Reset => End::AtOnce,
             Cut::FinWithoutClose | Cut::CloseWithoutReply => End::HeldOpen,
             Cut::CloseThenReset(frame) => {
-                self.socket.queue(&Message::Close(Some((frame.code, &frame.reason))));
+                self.socket
+                    .queue(&Message::Close(Some((frame.code, &frame.reason))));
                 if poll_fn(|cx| self.socket.poll_flush(cx)).await.is_ok() {
                     self.socket.io_mut().control().reset();
                 }
@@ -364,55 +413,77 @@ impl<C: Carrier> Driver<C> {
             }
             Cut::ReplyWithoutClose => {
                 let frame = self.peer_close.as_ref();
-                self.socket.queue(&Message::Close(frame.map(|frame| (frame.code, frame.reason.as_str()))));
+                self.socket.queue(&Message::Close(
+                    frame.map(|frame| (frame.code, frame.reason.as_str())),
+                ));
                 End::HeldOpen
             }
         }
     }
 
-    async fn finish(mut self, end: End, cancel: &CancellationToken) {
+    async fn finish(mut self, end: End, cancelled: impl Future<Output = ()>) {
         let deadline = match end {
             End::AtOnce => return,
             End::InOrder => Some(Instant::now() + CLOSE_TIMEOUT),
             End::HeldOpen => None,
         };
         drop(self.outbox);
+        // After the peer's close frame there is nothing left to read.
+        let reads_on = end == End::HeldOpen || self.peer_close.is_none();
         let mut alarm = Alarm::default();
         tokio::select! {
             biased;
-            () = cancel.cancelled() => {}
-            () = say_goodbye(&mut self.socket, end) => {}
+            () = cancelled => {}
+            () = say_goodbye(&mut self.socket, end, reads_on) => {}
             () = alarm.at(deadline) => {}
         }
     }
 }
 
+async fn next_change(mut changes: watch::Receiver<u64>) -> watch::Receiver<u64> {
+    if changes.changed().await.is_err() {
+        // The table is gone: nothing can change any more.
+        std::future::pending::<()>().await;
+    }
+    changes
+}
+
 /// Writes what is left, ends our side unless a fault keeps it open, and reads until the peer has ended its side:
 /// dropping a stream with unread bytes would reset it, and the reset may overtake the close frame.
-async fn say_goodbye<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut Socket<S>, end: End) {
+async fn say_goodbye<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: &mut Socket<S>,
+    end: End,
+    reads_on: bool,
+) {
     if poll_fn(|cx| socket.poll_flush(cx)).await.is_err() {
         return;
     }
     if end == End::InOrder && poll_fn(|cx| socket.poll_shutdown(cx)).await.is_err() {
         return;
     }
-    poll_fn(|cx| socket.poll_discard(cx)).await;
+    if reads_on {
+        poll_fn(|cx| socket.poll_discard(cx)).await;
+    }
 }
 
 fn poll_socket<S: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut Socket<S>,
     cx: &mut Context<'_>,
     reading: bool,
-    blocked: bool,
+    full: bool,
 ) -> Poll<Event> {
     if socket.unwritten() > 0 {
         match socket.poll_flush(cx) {
             Poll::Ready(Err(_)) => return Poll::Ready(Event::WriteFailed),
-            Poll::Ready(Ok(())) if blocked => return Poll::Ready(Event::Written),
+            Poll::Ready(Ok(())) if full => return Poll::Ready(Event::Written),
             Poll::Ready(Ok(())) | Poll::Pending => {}
         }
     }
-    if reading { socket.poll_read(cx).map(Event::Read) } else { Poll::Pending }
+    if reading {
+        socket.poll_read(cx).map(Event::Read)
+    } else {
+        Poll::Pending
+    }
 }
 
 /// What an error of the codec means.

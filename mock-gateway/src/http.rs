@@ -42,28 +42,44 @@ pub(crate) fn router(site: Site) -> Router {
     for path in ["/ready", "/readyz"] {
         router = router.route(path, read_only(get(ready)));
     }
-    for path in ["/control-ui-config.json", "/__openclaw/control-ui-config.json"] {
+    for path in [
+        "/control-ui-config.json",
+        "/__openclaw/control-ui-config.json",
+    ] {
         router = router.route(path, read_only(get(control_ui_config)));
     }
-    router.route("/favicon.ico", get(favicon)).route("/favicon.svg", get(favicon)).fallback(any(page)).with_state(site)
+    router
+        .route("/favicon.ico", get(favicon))
+        .route("/favicon.svg", get(favicon))
+        .fallback(any(page))
+        .with_state(site)
 }
 
 fn read_only(methods: MethodRouter<Site>) -> MethodRouter<Site> {
     methods.fallback(|| async {
         let mut response = body(StatusCode::METHOD_NOT_ALLOWED, TEXT, "Method Not Allowed");
-        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        response
+            .headers_mut()
+            .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         response
     })
 }
 
 async fn health() -> Response<Body> {
-    uncached(json_body(StatusCode::OK, &json!({"ok": true, "status": "live"})))
+    uncached(json_body(
+        StatusCode::OK,
+        &json!({"ok": true, "status": "live"}),
+    ))
 }
 
 async fn ready(State(site): State<Site>, request: Request<Body>) -> Response<Body> {
     let trusted = is_local(&request) || authorized(&site, request.headers()).await;
     let up = site.hub.is_up();
-    let status = if up { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if up {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     let answer = if trusted {
         let failing: &[&str] = if up { &[] } else { &["gateway"] };
         json!({"ready": up, "failing": failing, "uptimeMs": millis(site.clock.now().since_start)})
@@ -94,14 +110,19 @@ async fn control_ui_config(State(site): State<Site>, headers: HeaderMap) -> Resp
 
 async fn favicon() -> Response<Body> {
     const ICON: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><circle cx="8" cy="8" r="7" fill="#888"/></svg>"##;
-    body(StatusCode::OK, HeaderValue::from_static("image/svg+xml"), ICON)
+    body(
+        StatusCode::OK,
+        HeaderValue::from_static("image/svg+xml"),
+        ICON,
+    )
 }
 
 /// The real gateway serves a single-page application for every path that does not look like a file.
 async fn page(method: Method, uri: Uri) -> Response<Body> {
     let path = uri.path();
     let reads = method == Method::GET || method == Method::HEAD;
-    if !reads || looks_like_a_file(path) || path.starts_with("/api/") || path.starts_with("/hooks/") {
+    if !reads || looks_like_a_file(path) || path.starts_with("/api/") || path.starts_with("/hooks/")
+    {
         return body(StatusCode::NOT_FOUND, TEXT, "Not Found");
     }
     let mut response = body(StatusCode::OK, HTML, PAGE);
@@ -110,22 +131,33 @@ async fn page(method: Method, uri: Uri) -> Response<Body> {
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers.insert(
         header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+        HeaderValue::from_static(
+            "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+        ),
     );
     response
 }
 
 fn looks_like_a_file(path: &str) -> bool {
-    path != "/index.html" && path.rsplit('/').next().is_some_and(|last| last.trim_start_matches('.').contains('.'))
+    path != "/index.html"
+        && path
+            .rsplit('/')
+            .next()
+            .is_some_and(|last| last.trim_start_matches('.').contains('.'))
 }
 
 /// Loopback address and no forwarding header. ref: gateway-behaviour.md §6.1
 fn is_local(request: &Request<Body>) -> bool {
-    let forwarded = request
-        .headers()
-        .keys()
-        .any(|name| *name == header::FORWARDED || name.as_str().starts_with("x-forwarded-") || name == "x-real-ip");
-    !forwarded && request.extensions().get::<RemoteIp>().is_some_and(|ip| ip.0.is_loopback())
+    let forwarded = request.headers().keys().any(|name| {
+        *name == header::FORWARDED
+            || name.as_str().starts_with("x-forwarded-")
+            || name == "x-real-ip"
+    });
+    !forwarded
+        && request
+            .extensions()
+            .get::<RemoteIp>()
+            .is_some_and(|ip| ip.0.is_loopback())
 }
 
 async fn authorized(site: &Site, headers: &HeaderMap) -> bool {
@@ -151,7 +183,9 @@ pub(crate) fn json_body(status: StatusCode, value: &Value) -> Response<Body> {
 }
 
 fn uncached(mut response: Response<Body>) -> Response<Body> {
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 

@@ -11,7 +11,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use gateway_core::{Admission, Control, ControlError, Gateway, Input, Lifecycle, Output, Peer, StateView};
+use gateway_core::{
+    Admission, Control, ControlError, Gateway, Input, Lifecycle, LogLine, Output, Peer, StateView,
+};
 use gateway_protocol::{CloseFrame, Outgoing};
 use link::FaultTable;
 use serde_json::Value;
@@ -64,11 +66,23 @@ pub(crate) enum Command {
 }
 
 enum Request {
-    Upgrade { conn: u32, peer: Peer, reply: oneshot::Sender<Result<Accepted, Admission>> },
+    Upgrade {
+        conn: u32,
+        peer: Peer,
+        reply: oneshot::Sender<Result<Accepted, Admission>>,
+    },
     Input(Input),
-    Control { command: Box<Control>, reply: oneshot::Sender<Result<Value, ControlError>> },
-    View { reply: oneshot::Sender<StateView> },
-    OwnerSecret { offered: String, reply: oneshot::Sender<bool> },
+    Control {
+        command: Box<Control>,
+        reply: oneshot::Sender<Result<Value, ControlError>>,
+    },
+    View {
+        reply: oneshot::Sender<StateView>,
+    },
+    OwnerSecret {
+        offered: String,
+        reply: oneshot::Sender<bool>,
+    },
 }
 
 /// The way to the hub.
@@ -86,8 +100,13 @@ impl std::fmt::Debug for Request {
 
 impl HubHandle {
     /// Asks for the upgrade of connection `conn`; `None` when the gateway is gone.
-    pub(crate) async fn upgrade(&self, conn: u32, peer: Peer) -> Option<Result<Accepted, Admission>> {
-        self.ask(|reply| Request::Upgrade { conn, peer, reply }).await
+    pub(crate) async fn upgrade(
+        &self,
+        conn: u32,
+        peer: Peer,
+    ) -> Option<Result<Accepted, Admission>> {
+        self.ask(|reply| Request::Upgrade { conn, peer, reply })
+            .await
     }
 
     /// Hands over an input; waits while the queue is full.
@@ -99,7 +118,9 @@ impl HubHandle {
     /// Carries out an order; [`ControlError::Down`] when the gateway is gone.
     pub(crate) async fn control(&self, command: Control) -> Result<Value, ControlError> {
         let command = Box::new(command);
-        self.ask(|reply| Request::Control { command, reply }).await.unwrap_or(Err(ControlError::Down))
+        self.ask(|reply| Request::Control { command, reply })
+            .await
+            .unwrap_or(Err(ControlError::Down))
     }
 
     /// What the gateway believes; `None` when it is gone.
@@ -110,7 +131,9 @@ impl HubHandle {
     /// Whether `offered` is the shared token or password.
     pub(crate) async fn shared_secret_matches(&self, offered: &str) -> bool {
         let offered = offered.to_owned();
-        self.ask(|reply| Request::OwnerSecret { offered, reply }).await.unwrap_or(false)
+        self.ask(|reply| Request::OwnerSecret { offered, reply })
+            .await
+            .unwrap_or(false)
     }
 
     /// Whether the port takes connections.
@@ -164,13 +187,36 @@ pub(crate) struct HubParts {
 impl Hub {
     /// The task's state and the way to it.
     pub(crate) fn new(parts: HubParts) -> (Self, HubHandle) {
-        let HubParts { gateway, clock, secret, faults, learn_secrets, cancel } = parts;
+        let HubParts {
+            gateway,
+            clock,
+            secret,
+            faults,
+            learn_secrets,
+            cancel,
+        } = parts;
         let (sender, requests) = mpsc::channel(QUEUE);
         let (port, seen_port) = watch::channel(Port::Open);
         learn_secrets(&gateway);
         let slots = BTreeMap::new();
-        let hub = Self { gateway, clock, requests, port, slots, secret, faults, learn_secrets, cancel };
-        (hub, HubHandle { requests: sender, port: seen_port })
+        let hub = Self {
+            gateway,
+            clock,
+            requests,
+            port,
+            slots,
+            secret,
+            faults,
+            learn_secrets,
+            cancel,
+        };
+        (
+            hub,
+            HubHandle {
+                requests: sender,
+                port: seen_port,
+            },
+        )
     }
 
     /// Runs until cancelled or until nobody can ask any more.
@@ -200,7 +246,11 @@ impl Hub {
 
     fn wake_if_due(&mut self) {
         let now = self.clock.now();
-        if self.gateway.wake_at().is_some_and(|at| at <= now.since_start) {
+        if self
+            .gateway
+            .wake_at()
+            .is_some_and(|at| at <= now.since_start)
+        {
             self.gateway.handle(now, Input::Woke);
             self.carry_out();
         }
@@ -239,7 +289,13 @@ impl Hub {
         }
         let (sender, outbox) = mpsc::channel(OUTBOX);
         let buffered = Arc::new(AtomicUsize::new(0));
-        self.slots.insert(conn, Slot { outbox: sender, buffered: Arc::clone(&buffered) });
+        self.slots.insert(
+            conn,
+            Slot {
+                outbox: sender,
+                buffered: Arc::clone(&buffered),
+            },
+        );
         self.handle(Input::Opened { conn, peer });
         Ok(Accepted { outbox, buffered })
     }
@@ -270,10 +326,7 @@ impl Hub {
                 Output::Abort { conn } => self.tell(conn, Command::Abort),
                 Output::Limit { conn, max_message } => self.tell(conn, Command::Limit(max_message)),
                 Output::Lifecycle(change) => self.change(&change),
-                Output::Log(line) => match line.conn {
-                    Some(conn) => tracing::info!(target: "gateway", "#{conn} {}", line.text),
-                    None => tracing::info!(target: "gateway", "{}", line.text),
-                },
+                Output::Log(line) => log(&line),
             }
         }
     }
@@ -296,7 +349,9 @@ impl Hub {
 
     /// Puts an order into a connection's outbox. ref: gateway-behaviour.md §1.3 for those who do not read
     fn tell(&mut self, conn: u32, command: Command) {
-        let Some(slot) = self.slots.get(&conn) else { return };
+        let Some(slot) = self.slots.get(&conn) else {
+            return;
+        };
         let size = command.size();
         let buffered = slot.buffered.fetch_add(size, Ordering::Relaxed) + size;
         let fits = buffered <= gateway_protocol::limits::BUFFERED_BYTES;
@@ -309,7 +364,8 @@ impl Hub {
             tracing::warn!(target: "gateway", "#{conn} slow consumer: {buffered} bytes not read");
         }
         self.slots.remove(&conn);
-        self.gateway.handle(self.clock.now(), Input::Closed { conn, code: None });
+        self.gateway
+            .handle(self.clock.now(), Input::Closed { conn, code: None });
     }
 }
 
@@ -320,6 +376,14 @@ impl Command {
             Self::Binary(bytes) => bytes.len(),
             Self::Ping | Self::Close(_) | Self::Abort | Self::Limit(_) => 0,
         }
+    }
+}
+
+fn log(line: &LogLine) {
+    if let Some(conn) = line.conn {
+        tracing::info!(target: "gateway", "#{conn} {}", line.text);
+    } else {
+        tracing::info!(target: "gateway", "{}", line.text);
     }
 }
 

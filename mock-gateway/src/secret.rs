@@ -25,10 +25,16 @@ impl OwnerSecret {
     pub(crate) fn of(auth: &AuthConfig) -> Self {
         let current = match auth.mode {
             AuthMode::Token => auth.token.clone().map_or(Secret::Missing, Secret::Token),
-            AuthMode::Password => auth.password.clone().map_or(Secret::Missing, Secret::Password),
+            AuthMode::Password => auth
+                .password
+                .clone()
+                .map_or(Secret::Missing, Secret::Password),
             AuthMode::None => Secret::Open,
         };
-        Self { current, next: None }
+        Self {
+            current,
+            next: None,
+        }
     }
 
     /// The secret after an order, should the gateway carry it out.
@@ -67,9 +73,15 @@ mod tests {
 
     #[test]
     fn a_token_for_the_next_start_waits_for_it() {
-        let auth = AuthConfig { token: Some(SharedToken::new("old")), ..AuthConfig::default() };
+        let auth = AuthConfig {
+            token: Some(SharedToken::new("old")),
+            ..AuthConfig::default()
+        };
         let mut secret = OwnerSecret::of(&auth);
-        secret = secret.after(&Control::SetSharedToken { token: SharedToken::new("new"), at_restart: true });
+        secret = secret.after(&Control::SetSharedToken {
+            token: SharedToken::new("new"),
+            at_restart: true,
+        });
         assert!(secret.matches("old") && !secret.matches("new"));
         secret.restarted();
         assert!(!secret.matches("old") && secret.matches("new"));

@@ -4,7 +4,7 @@
 //! follows goes through `tracing` (target `gateway`) and holds no secret.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -179,7 +179,11 @@ pub async fn serve_until(
         .await
         .map_err(|source| ServeError::Bind { port: 0, source })?;
     let line = line(&running, profile, &token, control, &control_token).await?;
-    writeln!(options.out, "{line}").and_then(|()| options.out.flush()).map_err(ServeError::Print)?;
+    // One write, so that a reader gets the line whole.
+    let printed = options.out.write_all(format!("{line}\n").as_bytes());
+    printed
+        .and_then(|()| options.out.flush())
+        .map_err(ServeError::Print)?;
     tracing::info!(target: "gateway", "mock of {} listens on {}", profile.version, running.ws_url());
     let reason = stop.await;
     tracing::info!(target: "gateway", "{reason}: stopping");
@@ -195,7 +199,11 @@ async fn line(
     control_token: &SharedToken,
 ) -> Result<serde_json::Value, ServeError> {
     let url = running.ws_url();
-    let mint = Control::MintSetupCode { url: Some(url.clone()), ttl_ms: None, limited: false };
+    let mint = Control::MintSetupCode {
+        url: Some(url.clone()),
+        ttl_ms: None,
+        limited: false,
+    };
     let minted = running.control(mint).await.map_err(ServeError::SetupCode)?;
     Ok(json!({
         "url": url,
@@ -208,7 +216,9 @@ async fn line(
 }
 
 fn profile(version: &str) -> Result<&'static Profile, ServeError> {
-    gateway_core::profile(version).ok_or_else(|| ServeError::UnknownProfile { given: version.to_owned() })
+    gateway_core::profile(version).ok_or_else(|| ServeError::UnknownProfile {
+        given: version.to_owned(),
+    })
 }
 
 fn header(profile: &Profile, seed: u64) -> Header {
@@ -219,12 +229,18 @@ fn recorder(save: Option<&Path>, header: Header) -> Result<Recorder, ServeError>
     let Some(directory) = save else {
         return Ok(Recorder::keeping_last(header, KEPT_ENTRIES));
     };
-    let create = |path: &Path, source| ServeError::CreateTranscript { path: path.to_owned(), source };
+    let create = |path: &Path, source| ServeError::CreateTranscript {
+        path: path.to_owned(),
+        source,
+    };
     std::fs::create_dir_all(directory).map_err(|source| create(directory, source))?;
     let path = directory.join(TRANSCRIPT);
-    let file = new_file(&path).map_err(|source| match source.kind() {
-        std::io::ErrorKind::AlreadyExists => ServeError::TranscriptExists { path: path.clone() },
-        _ => create(&path, source),
+    let file = new_file(&path).map_err(|source| {
+        if source.kind() == ErrorKind::AlreadyExists {
+            ServeError::TranscriptExists { path: path.clone() }
+        } else {
+            create(&path, source)
+        }
     })?;
     Ok(Recorder::to_writer(header, Box::new(file)))
 }
@@ -234,9 +250,10 @@ fn new_file(path: &Path) -> std::io::Result<File> {
 }
 
 fn bind_error(port: u16, source: std::io::Error) -> ServeError {
-    match source.kind() {
-        std::io::ErrorKind::AddrInUse => ServeError::PortInUse { port },
-        _ => ServeError::Bind { port, source },
+    if source.kind() == ErrorKind::AddrInUse {
+        ServeError::PortInUse { port }
+    } else {
+        ServeError::Bind { port, source }
     }
 }
 
@@ -253,7 +270,9 @@ fn random_seed() -> Result<u64, ServeError> {
 }
 
 fn wall_clock() -> UnixMillis {
-    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since_epoch = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     UnixMillis(gateway_protocol::time::millis(since_epoch))
 }
 

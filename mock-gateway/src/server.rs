@@ -123,7 +123,10 @@ impl MockGateway {
     ///
     /// # Errors
     /// What the system says about the address.
-    #[expect(clippy::unused_async, reason = "binding needs a runtime, which only an async caller has for sure")]
+    #[expect(
+        clippy::unused_async,
+        reason = "binding needs a runtime, which only an async caller has for sure"
+    )]
     pub async fn serve_tcp(self, addr: SocketAddr) -> io::Result<Running> {
         let listener = TcpCarrier::bind(addr, &self.faults)?;
         let addr = listener.addr();
@@ -138,7 +141,9 @@ impl MockGateway {
         L: Listener<Io = FaultStream<C>, Addr = SocketAddr>,
         C: Carrier,
     {
-        let addr = listener.local_addr().unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let addr = listener
+            .local_addr()
+            .unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 0)));
         self.serve(listener, addr)
     }
 
@@ -147,10 +152,24 @@ impl MockGateway {
         L: Listener<Io = FaultStream<C>, Addr = SocketAddr>,
         C: Carrier,
     {
-        let Self { mut config, profile, seed, recorder, faults, epoch, core } = self;
-        let profile = core.as_ref().map(Gateway::profile).or(profile).unwrap_or_else(default_profile);
+        let Self {
+            mut config,
+            profile,
+            seed,
+            recorder,
+            faults,
+            epoch,
+            core,
+        } = self;
+        let profile = core
+            .as_ref()
+            .map(Gateway::profile)
+            .or(profile)
+            .unwrap_or_else(default_profile);
         let recorder = recorder.unwrap_or_else(Recorder::off);
-        config.url_hint.get_or_insert_with(|| format!("ws://{addr}"));
+        config
+            .url_hint
+            .get_or_insert_with(|| format!("ws://{addr}"));
         let clock = Clock::starting_now(epoch);
         let cancel = CancellationToken::new();
         let gateway = core.unwrap_or_else(|| Gateway::new(config, profile, seed, clock.now()));
@@ -166,11 +185,36 @@ impl MockGateway {
         });
         let sockets = TaskTracker::new();
         let tasks = TaskTracker::new();
-        let site = Site { hub: handle.clone(), clock, version: profile.version };
-        let shared = Arc::new(Shared::new(handle.clone(), site, recorder.clone(), faults.clone(), clock));
+        let site = Site {
+            hub: handle.clone(),
+            clock,
+            version: profile.version,
+        };
+        let shared = Arc::new(Shared::new(
+            handle.clone(),
+            site,
+            recorder.clone(),
+            faults.clone(),
+            clock,
+        ));
         tasks.spawn(hub.run());
-        tasks.spawn(accept(listener, shared, handle.port(), sockets.clone(), cancel.clone()));
-        Running { addr, hub: handle, recorder, faults, clock, sockets, tasks, cancel }
+        tasks.spawn(accept(
+            listener,
+            shared,
+            handle.port(),
+            sockets.clone(),
+            cancel.clone(),
+        ));
+        Running {
+            addr,
+            hub: handle,
+            recorder,
+            faults,
+            clock,
+            sockets,
+            tasks,
+            cancel,
+        }
     }
 }
 
@@ -202,7 +246,11 @@ async fn accept<L, C>(
     L: Listener<Io = FaultStream<C>, Addr = SocketAddr>,
     C: Carrier,
 {
-    let mut closed = pin!(async move { port.wait_for(|port| *port == Port::Closed).await.map(|_| ()) });
+    let mut closed = pin!(async move {
+        port.wait_for(|port| *port == Port::Closed)
+            .await
+            .map(|_| ())
+    });
     loop {
         tokio::select! {
             biased;
@@ -297,7 +345,10 @@ impl Running {
         // An error means that the gateway is down or gone already.
         self.hub.control(Control::Stop).await.ok();
         self.sockets.close();
-        if tokio::time::timeout(STOP_GRACE, self.sockets.wait()).await.is_err() {
+        if tokio::time::timeout(STOP_GRACE, self.sockets.wait())
+            .await
+            .is_err()
+        {
             tracing::debug!("{} sockets outlived the grace", self.sockets.len());
         }
         self.cancel.cancel();

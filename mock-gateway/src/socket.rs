@@ -55,8 +55,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             .write_buffer_size(0)
             .max_message_size(Some(max_message))
             .max_frame_size(Some(max_message));
-        let context = WebSocketContext::from_partially_read(already_read.to_vec(), Role::Server, Some(config));
-        Self { io, context, pending: Vec::new(), written: 0 }
+        let context = WebSocketContext::from_partially_read(
+            already_read.to_vec(),
+            Role::Server,
+            Some(config),
+        );
+        Self {
+            io,
+            context,
+            pending: Vec::new(),
+            written: 0,
+        }
     }
 
     /// Changes the largest message that is read. ref: gateway-behaviour.md §1.3
@@ -103,7 +112,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             }
             (_, Err(_)) => {
                 self.pending.push(127);
-                self.pending.extend_from_slice(&(length as u64).to_be_bytes());
+                self.pending
+                    .extend_from_slice(&(length as u64).to_be_bytes());
             }
         }
         for part in payload {
@@ -113,7 +123,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// Writes what is queued until the stream takes no more.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while let Some(rest) = self.pending.get(self.written..).filter(|rest| !rest.is_empty()) {
+        while let Some(rest) = self
+            .pending
+            .get(self.written..)
+            .filter(|rest| !rest.is_empty())
+        {
             match std::task::ready!(Pin::new(&mut self.io).poll_write(cx, rest))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 count => self.written += count,
@@ -129,9 +143,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 
     /// Reads the next message. Never writes, whatever tungstenite would like to answer.
-    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<tungstenite::Message, tungstenite::Error>> {
-        match self.context.read(&mut ReadSide { io: &mut self.io, cx }) {
-            Err(tungstenite::Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+    pub(crate) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<tungstenite::Message, tungstenite::Error>> {
+        match self.context.read(&mut ReadSide {
+            io: &mut self.io,
+            cx,
+        }) {
+            Err(tungstenite::Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                Poll::Pending
+            }
             result => Poll::Ready(result),
         }
     }
@@ -191,7 +213,12 @@ mod tests {
 
     use super::*;
 
-    async fn pair(max_message: usize) -> (Socket<tokio::io::DuplexStream>, WebSocketStream<tokio::io::DuplexStream>) {
+    async fn pair(
+        max_message: usize,
+    ) -> (
+        Socket<tokio::io::DuplexStream>,
+        WebSocketStream<tokio::io::DuplexStream>,
+    ) {
         let (ours, theirs) = tokio::io::duplex(1 << 20);
         let client = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
         (Socket::new(ours, &[], max_message), client)
@@ -210,7 +237,17 @@ mod tests {
         socket.queue(&Message::Text(&text));
         poll_fn(|cx| socket.poll_flush(cx)).await.unwrap();
         assert_eq!(socket.unwritten(), 0);
-        assert_eq!(client.next().await.unwrap().unwrap().into_text().unwrap().as_str(), text);
+        assert_eq!(
+            client
+                .next()
+                .await
+                .unwrap()
+                .unwrap()
+                .into_text()
+                .unwrap()
+                .as_str(),
+            text
+        );
     }
 
     #[tokio::test]
@@ -222,13 +259,19 @@ mod tests {
         socket.limit(9);
         assert_eq!(poll_fn(|cx| socket.poll_read(cx)).await.unwrap().len(), 9);
         client.send("1234567890".into()).await.unwrap();
-        assert!(matches!(poll_fn(|cx| socket.poll_read(cx)).await, Err(tungstenite::Error::Capacity(_))));
+        assert!(matches!(
+            poll_fn(|cx| socket.poll_read(cx)).await,
+            Err(tungstenite::Error::Capacity(_))
+        ));
     }
 
     #[tokio::test]
     async fn a_ping_is_not_answered_by_itself() {
         let (mut socket, mut client) = pair(1 << 20).await;
-        client.send(tungstenite::Message::Ping("p".into())).await.unwrap();
+        client
+            .send(tungstenite::Message::Ping("p".into()))
+            .await
+            .unwrap();
         client.send("after".into()).await.unwrap();
         assert!(poll_fn(|cx| socket.poll_read(cx)).await.unwrap().is_ping());
         assert!(poll_fn(|cx| socket.poll_read(cx)).await.unwrap().is_text());

@@ -51,11 +51,17 @@ impl Refusal {
         match self {
             Self::BadPath => (StatusCode::UNAUTHORIZED, TEXT, ""),
             Self::NotWebSocket => (StatusCode::BAD_REQUEST, TEXT, "Invalid Upgrade header"),
-            Self::BadKey => (StatusCode::BAD_REQUEST, TEXT, "Missing or invalid Sec-WebSocket-Key header"),
+            Self::BadKey => (
+                StatusCode::BAD_REQUEST,
+                TEXT,
+                "Missing or invalid Sec-WebSocket-Key header",
+            ),
             Self::BadMethod => (StatusCode::BAD_REQUEST, TEXT, "Bad Request"),
-            Self::TooManyUnauthenticated => {
-                (StatusCode::SERVICE_UNAVAILABLE, TEXT, "Too many unauthenticated sockets")
-            }
+            Self::TooManyUnauthenticated => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                TEXT,
+                "Too many unauthenticated sockets",
+            ),
             Self::ProxyAttribution => (
                 StatusCode::FORBIDDEN,
                 "application/json; charset=utf-8",
@@ -69,9 +75,13 @@ impl Refusal {
         let (status, content_type, body) = self.parts();
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = status;
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
         if !body.is_empty() {
-            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+            response
+                .headers_mut()
+                .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
         response
     }
@@ -111,12 +121,20 @@ pub(crate) fn check<B>(request: &Request<B>) -> Result<Upgrade, Refusal> {
         return Err(Refusal::BadMethod);
     }
     let headers = request.headers();
-    let websocket = headers.get(header::UPGRADE).is_some_and(|name| name.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    let websocket = headers
+        .get(header::UPGRADE)
+        .is_some_and(|name| name.as_bytes().eq_ignore_ascii_case(b"websocket"));
     if !websocket {
         return Err(Refusal::NotWebSocket);
     }
-    let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|key| is_key(key.as_bytes())).ok_or(Refusal::BadKey)?;
-    Ok(Upgrade { accept: derive_accept_key(key.as_bytes()), subprotocol: first_subprotocol(headers) })
+    let key = headers
+        .get(header::SEC_WEBSOCKET_KEY)
+        .filter(|key| is_key(key.as_bytes()))
+        .ok_or(Refusal::BadKey)?;
+    Ok(Upgrade {
+        accept: derive_accept_key(key.as_bytes()),
+        subprotocol: first_subprotocol(headers),
+    })
 }
 
 /// Who asks, in the terms of the core.
@@ -148,7 +166,10 @@ const SPENT_HEADERS: [header::HeaderName; 8] = [
 
 fn first_subprotocol(headers: &HeaderMap) -> Option<HeaderValue> {
     let offered = headers.get(header::SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?;
-    let first = offered.split(',').map(str::trim).find(|name| !name.is_empty())?;
+    let first = offered
+        .split(',')
+        .map(str::trim)
+        .find(|name| !name.is_empty())?;
     HeaderValue::from_str(first).ok()
 }
 
@@ -166,7 +187,9 @@ fn is_key(key: &[u8]) -> bool {
     let (body, padding) = key.split_at(key.len().min(22));
     body.len() == 22
         && padding == b"=="
-        && body.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'+' || *byte == b'/')
+        && body
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'+' || *byte == b'/')
 }
 
 fn percent_escapes_are_sound(path: &str) -> bool {
@@ -209,7 +232,13 @@ mod tests {
     #[case::h2c("GET", "/", "h2c", Some(KEY), Some(Refusal::NotWebSocket))]
     #[case::no_key("GET", "/", "websocket", None, Some(Refusal::BadKey))]
     #[case::short_key("GET", "/", "websocket", Some("abc="), Some(Refusal::BadKey))]
-    #[case::long_key("GET", "/", "websocket", Some("dGhlIHNhbXBsZSBub25jZQ==="), Some(Refusal::BadKey))]
+    #[case::long_key(
+        "GET",
+        "/",
+        "websocket",
+        Some("dGhlIHNhbXBsZSBub25jZQ==="),
+        Some(Refusal::BadKey)
+    )]
     fn only_sound_requests_upgrade(
         #[case] method: &str,
         #[case] path: &str,
@@ -225,17 +254,24 @@ mod tests {
     #[test]
     fn the_first_subprotocol_is_echoed() {
         let mut request = request("GET", "/", "websocket", Some(KEY));
-        request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static("a, b"));
+        request
+            .headers_mut()
+            .insert("Sec-WebSocket-Protocol", HeaderValue::from_static("a, b"));
         let response = check(&request).unwrap().response();
         assert_eq!(response.headers()["sec-websocket-protocol"], "a");
-        assert_eq!(response.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(
+            response.headers()["sec-websocket-accept"],
+            "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+        );
         assert!(!response.headers().contains_key("sec-websocket-extensions"));
     }
 
     #[test]
     fn a_plain_request_is_left_to_http() {
         let mut request = request("GET", "/", "websocket", Some(KEY));
-        request.headers_mut().insert("Connection", HeaderValue::from_static("keep-alive"));
+        request
+            .headers_mut()
+            .insert("Connection", HeaderValue::from_static("keep-alive"));
         assert!(!wanted(&request));
     }
 }

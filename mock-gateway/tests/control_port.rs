@@ -1,6 +1,7 @@
 //! The control endpoint and `serve`, driven as another program would.
 #![cfg(test)]
 
+#[expect(dead_code, reason = "each program uses its part of the client")]
 mod support;
 
 use std::io::Write;
@@ -27,7 +28,10 @@ async fn gateway() -> (Running, SocketAddr) {
         .serve_tcp(([127, 0, 0, 1], 0).into())
         .await
         .unwrap();
-    let control = gateway.open_control_port(SharedToken::new(CONTROL_TOKEN)).await.unwrap();
+    let control = gateway
+        .open_control_port(SharedToken::new(CONTROL_TOKEN))
+        .await
+        .unwrap();
     (gateway, control)
 }
 
@@ -35,24 +39,37 @@ async fn gateway() -> (Running, SocketAddr) {
 async fn ask(addr: SocketAddr, line: &str, headers: &str, body: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(addr).await.unwrap();
     let length = body.len();
-    let request =
-        format!("{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}");
+    let request = format!(
+        "{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+    );
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    (
+        head.split(' ').nth(1).unwrap().parse().unwrap(),
+        body.to_owned(),
+    )
 }
 
 async fn order(addr: SocketAddr, line: &str, body: &str) -> (u16, String) {
-    ask(addr, line, &format!("Authorization: Bearer {CONTROL_TOKEN}\r\n"), body).await
+    ask(
+        addr,
+        line,
+        &format!("Authorization: Bearer {CONTROL_TOKEN}\r\n"),
+        body,
+    )
+    .await
 }
 
 #[rstest]
 #[case::no_token("", 401)]
 #[case::wrong_token("Authorization: Bearer nope\r\n", 401)]
 #[case::gateway_token("Authorization: Bearer test-shared-token-0123456789abcdef\r\n", 401)]
-#[case::web_page("Authorization: Bearer control-token-0123456789\r\nOrigin: http://localhost:1\r\n", 403)]
+#[case::web_page(
+    "Authorization: Bearer control-token-0123456789\r\nOrigin: http://localhost:1\r\n",
+    403
+)]
 #[case::right("Authorization: Bearer control-token-0123456789\r\n", 200)]
 #[tokio::test]
 async fn only_the_bearer_of_the_port_gets_in(#[case] headers: &str, #[case] status: u16) {
@@ -69,23 +86,57 @@ async fn orders_state_transcript_and_faults() {
 
     let (status, state) = order(control, "GET /v1/state", "").await;
     let state: Value = serde_json::from_str(&state).unwrap();
-    assert_eq!((status, state["connections"].as_array().unwrap().len()), (200, 1));
+    assert_eq!(
+        (status, state["connections"].as_array().unwrap().len()),
+        (200, 1)
+    );
 
-    let (status, minted) = order(control, "POST /v1/control", r#"{"verb":"mint_setup_code"}"#).await;
+    let (status, minted) =
+        order(control, "POST /v1/control", r#"{"verb":"mint_setup_code"}"#).await;
     let minted: Value = serde_json::from_str(&minted).unwrap();
     assert!(status == 200 && minted["setupCode"].is_string(), "{minted}");
-    assert_eq!(order(control, "POST /v1/control", r#"{"verb":"approve","request_id":"nope"}"#).await.0, 404);
-    assert_eq!(order(control, "POST /v1/control", r#"{"verb":"fly"}"#).await.0, 422);
+    assert_eq!(
+        order(
+            control,
+            "POST /v1/control",
+            r#"{"verb":"approve","request_id":"nope"}"#
+        )
+        .await
+        .0,
+        404
+    );
+    assert_eq!(
+        order(control, "POST /v1/control", r#"{"verb":"fly"}"#)
+            .await
+            .0,
+        422
+    );
 
     let (status, transcript) = order(control, "GET /v1/transcript", "").await;
     assert_eq!(status, 200);
-    assert!(transcript.contains("connect.challenge") && transcript.contains("<shared-token:"), "{transcript}");
-    assert!(!transcript.contains(TOKEN) && !transcript.contains(minted["setupCode"].as_str().unwrap()));
+    assert!(
+        transcript.contains("connect.challenge") && transcript.contains("<shared-token:"),
+        "{transcript}"
+    );
+    assert!(
+        !transcript.contains(TOKEN) && !transcript.contains(minted["setupCode"].as_str().unwrap())
+    );
 
-    assert_eq!(order(control, "POST /v1/faults", r#"{"name":"reset"}"#).await, (200, r#"{"fault":1}"#.to_owned()));
+    assert_eq!(
+        order(control, "POST /v1/faults", r#"{"name":"reset"}"#).await,
+        (200, r#"{"fault":1}"#.to_owned())
+    );
     assert_eq!(client.closed().await, None);
-    assert_eq!(order(control, "POST /v1/faults", r#"{"name":"delay"}"#).await.0, 422);
-    assert_eq!(order(control, "DELETE /v1/faults/reset", "").await, (200, r#"{"healed":1}"#.to_owned()));
+    assert_eq!(
+        order(control, "POST /v1/faults", r#"{"name":"delay"}"#)
+            .await
+            .0,
+        422
+    );
+    assert_eq!(
+        order(control, "DELETE /v1/faults/reset", "").await,
+        (200, r#"{"healed":1}"#.to_owned())
+    );
     assert_eq!(order(control, "DELETE /v1/faults/nope", "").await.0, 404);
     gateway.stop().await;
 }
@@ -97,7 +148,9 @@ struct Output(Arc<Mutex<Option<oneshot::Sender<String>>>>);
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         if let Some(sender) = self.0.lock().unwrap().take() {
-            sender.send(String::from_utf8(bytes.to_vec()).unwrap()).unwrap();
+            sender
+                .send(String::from_utf8(bytes.to_vec()).unwrap())
+                .unwrap();
         }
         Ok(bytes.len())
     }
@@ -119,21 +172,51 @@ async fn serve_says_where_it_is_and_saves_what_happened() {
         stopped.await.ok();
         "test"
     });
-    let session = async {
+    let visit = async {
         let line: Value = serde_json::from_str(&line.await.unwrap()).unwrap();
-        assert_eq!((&line["token"], &line["profile"]), (&json!(TOKEN), &json!("2026.6.34")));
-        assert!(line["setupCode"].is_string() && line["httpUrl"].as_str().unwrap().starts_with("http://127.0.0.1:"));
-        let control = line["control"]["url"].as_str().unwrap().strip_prefix("http://").unwrap().parse().unwrap();
-        let headers = format!("Authorization: Bearer {}\r\n", line["control"]["token"].as_str().unwrap());
+        assert_eq!(
+            (&line["token"], &line["profile"]),
+            (&json!(TOKEN), &json!("2026.6.34"))
+        );
+        assert!(
+            line["setupCode"].is_string()
+                && line["httpUrl"]
+                    .as_str()
+                    .unwrap()
+                    .starts_with("http://127.0.0.1:")
+        );
+        let control = line["control"]["url"]
+            .as_str()
+            .unwrap()
+            .strip_prefix("http://")
+            .unwrap()
+            .parse()
+            .unwrap();
+        let headers = format!(
+            "Authorization: Bearer {}\r\n",
+            line["control"]["token"].as_str().unwrap()
+        );
         assert_eq!(ask(control, "GET /v1/state", &headers, "").await.0, 200);
-        let addr = line["url"].as_str().unwrap().strip_prefix("ws://").unwrap().parse().unwrap();
+        let addr = line["url"]
+            .as_str()
+            .unwrap()
+            .strip_prefix("ws://")
+            .unwrap()
+            .parse()
+            .unwrap();
         let mut client = tcp(addr).await;
         client.hello(&Keypair::from_seed([6; 32])).await;
         stop.send(()).unwrap();
-        assert_eq!(client.event("shutdown").await.payload["reason"], "gateway stopping");
-        assert_eq!(client.closed().await, Some((1012, "service restart".to_owned())));
+        assert_eq!(
+            client.event("shutdown").await.payload["reason"],
+            "gateway stopping"
+        );
+        assert_eq!(
+            client.closed().await,
+            Some((1012, "service restart".to_owned()))
+        );
     };
-    let (result, ()) = tokio::join!(served, session);
+    let (result, ()) = tokio::join!(served, visit);
     result.unwrap();
     let saved = std::fs::read_to_string(directory.path().join("run/transcript.jsonl")).unwrap();
     assert!(saved.contains("hello-ok") && !saved.contains(TOKEN));
@@ -146,13 +229,21 @@ async fn what_cannot_be_served_is_said_with_a_hint() {
         change(&mut options);
         serve_until(options, async { "test" }).await.unwrap_err()
     }
-    let taken = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let taken = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .unwrap();
     let port = taken.local_addr().unwrap().port();
     let error = failure(|options| options.port = port).await;
-    assert_eq!(error.to_string(), format!("port {port} on 127.0.0.1 is in use"));
+    assert_eq!(
+        error.to_string(),
+        format!("port {port} on 127.0.0.1 is in use")
+    );
     assert!(error.hint().is_some());
     let error = failure(|options| options.profile = "1.0".to_owned()).await;
-    assert!(matches!(error, ServeError::UnknownProfile { .. }) && error.to_string().contains("2026.6.34"));
+    assert!(
+        matches!(error, ServeError::UnknownProfile { .. })
+            && error.to_string().contains("2026.6.34")
+    );
     let directory = tempfile::tempdir().unwrap();
     std::fs::File::create(directory.path().join("transcript.jsonl")).unwrap();
     let error = failure(|options| options.save = Some(directory.path().to_owned())).await;

@@ -1,6 +1,7 @@
 //! The same gateway over in-memory streams under a paused clock: what takes minutes, in milliseconds and exactly.
 #![cfg(test)]
 
+#[expect(dead_code, reason = "each program uses its part of the client")]
 mod support;
 
 use std::time::Duration;
@@ -32,7 +33,11 @@ impl Ground {
             .recorder(recorder.clone())
             .faults(net.faults().clone())
             .serve_on(net.listener());
-        Self { net, gateway, recorder }
+        Self {
+            net,
+            gateway,
+            recorder,
+        }
     }
 
     async fn client(&self) -> Client<MemoryStream> {
@@ -57,10 +62,16 @@ async fn ticks_come_every_30_s_and_pings_every_25_s() {
     for n in 1..=20 {
         let tick = client.event("tick").await;
         assert_eq!(start.elapsed().as_secs(), 30 * n, "tick {n}");
-        assert_eq!(tick.payload["ts"], json!(1_767_225_600_000_u64 + 30_000 * n));
+        assert_eq!(
+            tick.payload["ts"],
+            json!(1_767_225_600_000_u64 + 30_000 * n)
+        );
     }
     let pings = ground.recorder.transcript().entries;
-    let pings = pings.iter().filter(|entry| entry.kind == Kind::Ping && entry.stage == Some(Stage::Sent)).count();
+    let pings = pings
+        .iter()
+        .filter(|entry| entry.kind == Kind::Ping && entry.stage == Some(Stage::Sent))
+        .count();
     assert_eq!(pings, 24);
     ground.gateway.stop().await;
 }
@@ -80,8 +91,18 @@ async fn a_restart_refuses_for_its_time_and_keeps_devices() {
     let ground = Ground::new();
     let mut client = ground.client().await;
     client.hello(&key()).await;
-    ground.gateway.control(Control::Restart { down_for_ms: Some(4_000), reason: None }).await.unwrap();
-    assert_eq!(client.closed().await, Some((1012, "service restart".to_owned())));
+    ground
+        .gateway
+        .control(Control::Restart {
+            down_for_ms: Some(4_000),
+            reason: None,
+        })
+        .await
+        .unwrap();
+    assert_eq!(
+        client.closed().await,
+        Some((1012, "service restart".to_owned()))
+    );
     assert!(ground.net.connect().is_err());
     tokio::time::advance(Duration::from_millis(3_990)).await;
     assert!(ground.net.connect().is_err());
@@ -113,12 +134,29 @@ async fn the_wire_is_recorded_both_ways_and_redacted() {
     };
     for stage in [Stage::Sent, Stage::Delivered] {
         assert!(passed(Direction::ClientToGateway, stage, "connect"));
-        assert!(passed(Direction::GatewayToClient, stage, "connect.challenge"));
+        assert!(passed(
+            Direction::GatewayToClient,
+            stage,
+            "connect.challenge"
+        ));
     }
     let text = transcript.to_jsonl();
-    assert!(!text.contains(TOKEN) && !text.contains(&device_token), "a secret was not redacted");
-    assert!(transcript.entries.iter().any(|entry| entry.kind == Kind::Open));
-    assert!(transcript.entries.iter().any(|entry| entry.kind == Kind::Eof));
+    assert!(
+        !text.contains(TOKEN) && !text.contains(&device_token),
+        "a secret was not redacted"
+    );
+    assert!(
+        transcript
+            .entries
+            .iter()
+            .any(|entry| entry.kind == Kind::Open)
+    );
+    assert!(
+        transcript
+            .entries
+            .iter()
+            .any(|entry| entry.kind == Kind::Eof)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -151,7 +189,11 @@ async fn silence_at_admission_ends_when_the_fault_heals(#[case] fault: FaultName
         client
     };
     tokio::pin!(quiet);
-    assert!(tokio::time::timeout(Duration::from_secs(10), &mut quiet).await.is_err());
+    assert!(
+        tokio::time::timeout(Duration::from_secs(10), &mut quiet)
+            .await
+            .is_err()
+    );
     ground.net.faults().heal_all();
     let mut client = quiet.await;
     client.socket.send(Message::Ping("p".into())).await.unwrap();
@@ -173,7 +215,10 @@ async fn a_refused_connection_is_reset_and_the_next_is_served() {
 #[case(FaultName::FinWithoutClose, None)]
 #[case(FaultName::CloseThenReset, Some((1012, "service restart".to_owned())))]
 #[tokio::test(start_paused = true)]
-async fn a_cut_ends_a_live_connection(#[case] fault: FaultName, #[case] close: Option<(u16, String)>) {
+async fn a_cut_ends_a_live_connection(
+    #[case] fault: FaultName,
+    #[case] close: Option<(u16, String)>,
+) {
     let ground = Ground::new();
     let mut client = ground.client().await;
     client.hello(&key()).await;
@@ -190,7 +235,10 @@ async fn a_cut_ends_a_live_connection(#[case] fault: FaultName, #[case] close: O
 #[case(FaultName::CloseWithoutReply, None)]
 #[case(FaultName::ReplyWithoutClose, Some((1000, "bye".to_owned())))]
 #[tokio::test(start_paused = true)]
-async fn a_closing_handshake_can_stay_unfinished(#[case] fault: FaultName, #[case] reply: Option<(u16, String)>) {
+async fn a_closing_handshake_can_stay_unfinished(
+    #[case] fault: FaultName,
+    #[case] reply: Option<(u16, String)>,
+) {
     use futures_util::StreamExt as _;
     use tokio_tungstenite::tungstenite::protocol::CloseFrame;
     use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -199,8 +247,15 @@ async fn a_closing_handshake_can_stay_unfinished(#[case] fault: FaultName, #[cas
     let mut client = ground.client().await;
     client.hello(&key()).await;
     ground.fault(FaultSpec::new(fault));
-    let frame = CloseFrame { code: CloseCode::Normal, reason: "bye".into() };
-    client.socket.send(Message::Close(Some(frame))).await.unwrap();
+    let frame = CloseFrame {
+        code: CloseCode::Normal,
+        reason: "bye".into(),
+    };
+    client
+        .socket
+        .send(Message::Close(Some(frame)))
+        .await
+        .unwrap();
     let mut got = None;
     let open = tokio::time::timeout(Duration::from_secs(20), async {
         while let Some(Ok(message)) = client.socket.next().await {
@@ -221,8 +276,14 @@ async fn a_black_hole_heals_without_an_end() {
     let mut client = ground.client().await;
     client.hello(&key()).await;
     ground.fault(FaultSpec::new(FaultName::Blackhole));
-    client.send(r#"{"type":"req","id":"held","method":"health"}"#).await;
-    assert!(tokio::time::timeout(Duration::from_secs(10), client.response("held")).await.is_err());
+    client
+        .send(r#"{"type":"req","id":"held","method":"health"}"#)
+        .await;
+    assert!(
+        tokio::time::timeout(Duration::from_secs(10), client.response("held"))
+            .await
+            .is_err()
+    );
     ground.net.faults().heal_all();
     assert!(client.response("held").await.outcome.is_ok());
     ground.gateway.stop().await;
@@ -236,10 +297,20 @@ async fn a_slow_consumer_is_let_go() {
     let conn = ground.gateway.view().await.unwrap().connections[0].conn;
     let big = "x".repeat(1 << 20);
     for _ in 0..60 {
-        ground.gateway.control(Control::SendRaw { conn, text: big.clone() }).await.ok();
+        ground
+            .gateway
+            .control(Control::SendRaw {
+                conn,
+                text: big.clone(),
+            })
+            .await
+            .ok();
     }
     assert!(ground.gateway.view().await.unwrap().connections.is_empty());
-    assert_eq!(client.closed().await, Some((1008, "slow consumer".to_owned())));
+    assert_eq!(
+        client.closed().await,
+        Some((1008, "slow consumer".to_owned()))
+    );
     ground.gateway.stop().await;
 }
 

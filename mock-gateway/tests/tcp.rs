@@ -13,15 +13,20 @@ use support::{Client, TOKEN, tcp};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 fn loopback() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
 }
 
 async fn gateway() -> Running {
-    MockGateway::new().config(Config::with_token(TOKEN)).seed(7).serve_tcp(loopback()).await.unwrap()
+    MockGateway::new()
+        .config(Config::with_token(TOKEN))
+        .seed(7)
+        .serve_tcp(loopback())
+        .await
+        .unwrap()
 }
 
 fn key(seed: u8) -> Keypair {
@@ -34,7 +39,13 @@ async fn a_signed_connect_gets_hello_ok() {
     let mut client = tcp(gateway.addr()).await;
     let hello = client.hello(&key(1)).await;
     assert_eq!(hello["type"], "hello-ok");
-    assert!(client.call("r1", "health", serde_json::json!({})).await.outcome.is_ok());
+    assert!(
+        client
+            .call("r1", "health", serde_json::json!({}))
+            .await
+            .outcome
+            .is_ok()
+    );
     let view = gateway.view().await.unwrap();
     assert_eq!(view.connections.len(), 1);
     gateway.stop().await;
@@ -57,9 +68,21 @@ async fn a_restart_closes_1012_refuses_and_comes_back() {
     let addr = gateway.addr();
     let mut client = tcp(addr).await;
     client.hello(&key(1)).await;
-    gateway.control(Control::Restart { down_for_ms: Some(50), reason: None }).await.unwrap();
-    assert_eq!(client.event("shutdown").await.payload["reason"], "gateway restarting");
-    assert_eq!(client.closed().await, Some((1012, "service restart".to_owned())));
+    gateway
+        .control(Control::Restart {
+            down_for_ms: Some(50),
+            reason: None,
+        })
+        .await
+        .unwrap();
+    assert_eq!(
+        client.event("shutdown").await.payload["reason"],
+        "gateway restarting"
+    );
+    assert_eq!(
+        client.closed().await,
+        Some((1012, "service restart".to_owned()))
+    );
     let mut refused = 0;
     let stream = loop {
         match TcpStream::connect(addr).await {
@@ -71,7 +94,11 @@ async fn a_restart_closes_1012_refuses_and_comes_back() {
     assert!(refused > 0, "the port never refused");
     let mut client = Client::upgrade(stream).await.unwrap();
     assert_eq!(client.hello(&key(1)).await["type"], "hello-ok");
-    assert_eq!(gateway.view().await.unwrap().devices.len(), 1, "the device was forgotten");
+    assert_eq!(
+        gateway.view().await.unwrap().devices.len(),
+        1,
+        "the device was forgotten"
+    );
     gateway.stop().await;
 }
 
@@ -108,8 +135,18 @@ async fn after_hello_a_message_may_have_25_mib() {
     let mut client = tcp(gateway.addr()).await;
     client.hello(&key(1)).await;
     client.send("x".repeat(26_214_400)).await;
-    assert!(client.call("r1", "health", serde_json::json!({})).await.outcome.is_ok());
-    client.socket.send(Message::text("x".repeat(26_214_401))).await.ok();
+    assert!(
+        client
+            .call("r1", "health", serde_json::json!({}))
+            .await
+            .outcome
+            .is_ok()
+    );
+    client
+        .socket
+        .send(Message::text("x".repeat(26_214_401)))
+        .await
+        .ok();
     assert_eq!(client.closed().await, Some((1009, String::new())));
     gateway.stop().await;
 }
@@ -134,9 +171,19 @@ async fn pings_are_answered_and_a_close_code_is_echoed() {
     let gateway = gateway().await;
     let mut client = tcp(gateway.addr()).await;
     client.event("connect.challenge").await;
-    client.socket.send(Message::Ping("abc".into())).await.unwrap();
-    assert_eq!(client.socket.next().await.unwrap().unwrap(), Message::Pong("abc".into()));
-    let frame = CloseFrame { code: CloseCode::from(4321), reason: "custom".into() };
+    client
+        .socket
+        .send(Message::Ping("abc".into()))
+        .await
+        .unwrap();
+    assert_eq!(
+        client.socket.next().await.unwrap().unwrap(),
+        Message::Pong("abc".into())
+    );
+    let frame = CloseFrame {
+        code: CloseCode::from(4321),
+        reason: "custom".into(),
+    };
     client.socket.close(Some(frame)).await.unwrap();
     assert_eq!(client.closed().await, Some((4321, "custom".to_owned())));
     gateway.stop().await;
@@ -147,13 +194,14 @@ async fn the_33rd_unauthenticated_socket_gets_503_until_one_leaves() {
     let gateway = gateway().await;
     let mut clients = Vec::new();
     for _ in 0..32 {
-        let mut client = tcp(gateway.addr()).await;
-        client.event("connect.challenge").await;
-        clients.push(client);
+        clients.push(tcp(gateway.addr()).await);
     }
     let refused = raw(gateway.addr(), UPGRADE).await;
     assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
-    assert!(refused.ends_with("Too many unauthenticated sockets"), "{refused}");
+    assert!(
+        refused.ends_with("Too many unauthenticated sockets"),
+        "{refused}"
+    );
     clients[0].hello(&key(1)).await;
     clients.push(tcp(gateway.addr()).await);
     let refused = raw(gateway.addr(), UPGRADE).await;
@@ -180,25 +228,68 @@ async fn raw(addr: SocketAddr, request: &str) -> String {
 #[case::head("HEAD /health", "", 200, "")]
 #[case::post_health("POST /health", "", 405, "Method Not Allowed")]
 #[case::ready("GET /ready", "", 200, r#""failing":[]"#)]
-#[case::ready_remote("GET /readyz", "X-Forwarded-For: 9.9.9.9\r\n", 200, r#"{"ready":true}"#)]
+#[case::ready_remote(
+    "GET /readyz",
+    "X-Forwarded-For: 9.9.9.9\r\n",
+    200,
+    r#"{"ready":true}"#
+)]
 #[case::root("GET /", "", 200, "clawproof mock gateway")]
 #[case::any_path("GET /chat", "", 200, "clawproof mock gateway")]
 #[case::file("GET /nope.txt", "", 404, "Not Found")]
 #[case::api("GET /api/x", "", 404, "Not Found")]
 #[case::post_root("POST /", "", 404, "Not Found")]
 #[case::config("GET /control-ui-config.json", "", 401, r#""type":"unauthorized""#)]
-#[case::wrong_bearer("GET /control-ui-config.json", "Authorization: Bearer x\r\n", 401, "Unauthorized")]
+#[case::wrong_bearer(
+    "GET /control-ui-config.json",
+    "Authorization: Bearer x\r\n",
+    401,
+    "Unauthorized"
+)]
 #[case::bad_path("GET /%zz", UPGRADE_HEADERS, 401, "")]
-#[case::h2c("GET /", "Connection: Upgrade\r\nUpgrade: h2c\r\n", 400, "Invalid Upgrade header")]
-#[case::no_key("GET /", "Connection: Upgrade\r\nUpgrade: websocket\r\n", 400, "Missing or invalid Sec-WebSocket-Key header")]
+#[case::h2c(
+    "GET /",
+    "Connection: Upgrade\r\nUpgrade: h2c\r\n",
+    400,
+    "Invalid Upgrade header"
+)]
+#[case::no_key(
+    "GET /",
+    "Connection: Upgrade\r\nUpgrade: websocket\r\n",
+    400,
+    "Missing or invalid Sec-WebSocket-Key header"
+)]
 #[tokio::test]
-async fn http_answers(#[case] line: &str, #[case] headers: &str, #[case] status: u16, #[case] body: &str) {
+async fn http_answers(
+    #[case] line: &str,
+    #[case] headers: &str,
+    #[case] status: u16,
+    #[case] body: &str,
+) {
     let gateway = gateway().await;
-    let close = if headers.contains("Upgrade") { "" } else { "Connection: close\r\n" };
-    let answer = raw(gateway.addr(), &format!("{line} HTTP/1.1\r\nHost: x\r\n{headers}{close}\r\n")).await;
-    assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    let close = if headers.contains("Upgrade") {
+        ""
+    } else {
+        "Connection: close\r\n"
+    };
+    let answer = raw(
+        gateway.addr(),
+        &format!("{line} HTTP/1.1\r\nHost: x\r\n{headers}{close}\r\n"),
+    )
+    .await;
+    assert!(
+        answer.starts_with(&format!("HTTP/1.1 {status} ")),
+        "{answer}"
+    );
     let (_, got) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(if body.is_empty() { got.is_empty() } else { got.contains(body) }, "{answer}");
+    assert!(
+        if body.is_empty() {
+            got.is_empty()
+        } else {
+            got.contains(body)
+        },
+        "{answer}"
+    );
     gateway.stop().await;
 }
 
@@ -212,6 +303,10 @@ async fn the_bearer_opens_the_configuration() {
         "GET /control-ui-config.json HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n"
     );
     let answer = raw(gateway.addr(), &request).await;
-    assert!(answer.contains("application/json; charset=utf-8") && answer.contains(r#""serverVersion":"2026.6.34""#), "{answer}");
+    assert!(
+        answer.contains("application/json; charset=utf-8")
+            && answer.contains(r#""serverVersion":"2026.6.34""#),
+        "{answer}"
+    );
     gateway.stop().await;
 }

@@ -1,10 +1,13 @@
 //! The servers of the benches, each on a thread of its own.
 
+pub(crate) mod race;
+
 use std::net::SocketAddr;
 use std::thread::JoinHandle;
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use mock_gateway::{Config, MockGateway};
+use mock_gateway::{Config, Control, MockGateway};
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
@@ -24,6 +27,20 @@ pub(crate) struct Ground {
     thread: Option<JoinHandle<()>>,
 }
 
+/// Bytes of a frame of the request bench.
+pub(crate) const FRAME_BYTES: usize = 600;
+
+/// Answers `bench.echo` with a response of [`FRAME_BYTES`].
+fn echo_behavior() -> gateway_core::Behavior {
+    let empty = json!({"type": "res", "id": "r", "ok": true, "payload": {"text": ""}})
+        .to_string()
+        .len();
+    let payload = json!({"text": "x".repeat(FRAME_BYTES - empty)});
+    let behavior =
+        json!({"name": "echo", "when": {"method": "bench.echo"}, "reply": {"respond": payload}});
+    serde_json::from_value(behavior).unwrap()
+}
+
 /// A runtime for the client's thread.
 pub(crate) fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
@@ -38,11 +55,21 @@ impl Ground {
     pub(crate) fn gateway(recorded: bool) -> Self {
         Self::on_thread(move |started, stopped| async move {
             let header = Header::new(1, "loopback", "mock profile 2026.6.34");
-            let recorder = if recorded { Recorder::keeping_last(header, KEPT_ENTRIES) } else { Recorder::off() };
+            let recorder = if recorded {
+                Recorder::keeping_last(header, KEPT_ENTRIES)
+            } else {
+                Recorder::off()
+            };
             let gateway = MockGateway::new()
                 .config(Config::with_token(TOKEN))
                 .recorder(recorder)
                 .serve_tcp(([127, 0, 0, 1], 0).into())
+                .await
+                .unwrap();
+            gateway
+                .control(Control::Mount {
+                    behavior: Box::new(echo_behavior()),
+                })
                 .await
                 .unwrap();
             started.send(gateway.addr()).unwrap();
@@ -73,14 +100,22 @@ impl Ground {
         })
     }
 
-    fn on_thread<F>(serve: impl FnOnce(std::sync::mpsc::Sender<SocketAddr>, oneshot::Receiver<()>) -> F + Send + 'static) -> Self
+    fn on_thread<F>(
+        serve: impl FnOnce(std::sync::mpsc::Sender<SocketAddr>, oneshot::Receiver<()>) -> F
+        + Send
+        + 'static,
+    ) -> Self
     where
         F: Future<Output = ()>,
     {
         let (started, addr) = std::sync::mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || runtime().block_on(serve(started, stopped)));
-        Self { addr: addr.recv().unwrap(), stop: Some(stop), thread: Some(thread) }
+        Self {
+            addr: addr.recv().unwrap(),
+            stop: Some(stop),
+            thread: Some(thread),
+        }
     }
 }
 
@@ -94,8 +129,13 @@ impl Drop for Ground {
 }
 
 async fn echo(stream: tokio::net::TcpStream) {
-    let config = WebSocketConfig::default().read_buffer_size(4096).write_buffer_size(4096);
-    let Ok(mut socket) = tokio_tungstenite::accept_async_with_config(stream, Some(config)).await else { return };
+    let config = WebSocketConfig::default()
+        .read_buffer_size(4096)
+        .write_buffer_size(4096);
+    let Ok(mut socket) = tokio_tungstenite::accept_async_with_config(stream, Some(config)).await
+    else {
+        return;
+    };
     while let Some(Ok(message)) = socket.next().await {
         match message {
             Message::Text(_) | Message::Binary(_) => {

@@ -2,7 +2,8 @@
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use gateway_protocol::{
-    AuthParams, ClientInfo, ConnectParams, DeviceParams, Frame, Keypair, Request, Response, SignatureVersion,
+    AuthParams, ClientInfo, ConnectParams, DeviceParams, Frame, Keypair, Request, Response,
+    SignatureVersion,
 };
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -31,8 +32,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Upgrades a stream.
     pub(crate) async fn upgrade(stream: S) -> Result<Self, Error> {
         let request = "ws://127.0.0.1:18789/".into_client_request()?;
-        let config = WebSocketConfig::default().read_buffer_size(4096).max_frame_size(None).max_message_size(None);
-        let (socket, _) = tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await?;
+        let config = WebSocketConfig::default()
+            .read_buffer_size(4096)
+            .max_frame_size(None)
+            .max_message_size(None);
+        let (socket, _) =
+            tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await?;
         Ok(Self { socket })
     }
 
@@ -42,7 +47,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             match self.socket.next().await.unwrap().unwrap() {
                 Message::Text(text) => return text.as_str().to_owned(),
                 Message::Ping(_) | Message::Pong(_) => {}
-                other => panic!("expected text, got {other:?}"),
+                other @ (Message::Binary(_) | Message::Close(_) | Message::Frame(_)) => {
+                    panic!("expected text, got {other:?}")
+                }
             }
         }
     }
@@ -80,7 +87,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     /// Sends a request and waits for its answer.
     pub(crate) async fn call(&mut self, id: &str, method: &str, params: Value) -> Response {
-        self.send(Frame::Request(Request::new(id, method, Some(params))).to_text()).await;
+        self.send(Frame::Request(Request::new(id, method, Some(params))).to_text())
+            .await;
         self.response(id).await
     }
 
@@ -96,7 +104,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let mut close = None;
         while let Some(message) = self.socket.next().await {
             match message {
-                Ok(Message::Close(Some(frame))) => close = Some((frame.code.into(), frame.reason.as_str().to_owned())),
+                Ok(Message::Close(Some(frame))) => {
+                    close = Some((frame.code.into(), frame.reason.as_str().to_owned()));
+                }
                 Ok(_) => {}
                 Err(_) => break,
             }
@@ -120,8 +130,14 @@ pub(crate) fn connect_frame(key: &Keypair, challenge: &Value) -> String {
             ..ClientInfo::default()
         },
         role: Some("operator".to_owned()),
-        scopes: Some(vec!["operator.read".to_owned(), "operator.write".to_owned()]),
-        auth: Some(AuthParams { token: Some(TOKEN.to_owned()), ..AuthParams::default() }),
+        scopes: Some(vec![
+            "operator.read".to_owned(),
+            "operator.write".to_owned(),
+        ]),
+        auth: Some(AuthParams {
+            token: Some(TOKEN.to_owned()),
+            ..AuthParams::default()
+        }),
         device: Some(DeviceParams {
             id: key.device_id().as_str().to_owned(),
             public_key: key.public().to_base64url(),
@@ -131,7 +147,10 @@ pub(crate) fn connect_frame(key: &Keypair, challenge: &Value) -> String {
         }),
         ..ConnectParams::default()
     };
-    let payload = params.signature_payload().unwrap().text(SignatureVersion::V3);
+    let payload = params
+        .signature_payload()
+        .unwrap()
+        .text(SignatureVersion::V3);
     params.device.as_mut().unwrap().signature = Some(key.sign(&payload));
     let params = serde_json::to_value(&params).unwrap();
     json!({"type": "req", "id": "connect", "method": "connect", "params": params}).to_string()
