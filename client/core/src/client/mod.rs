@@ -3,9 +3,11 @@
 //! | file | what it decides |
 //! |---|---|
 //! | `connection`, `timers` | the pieces: a role's connection with its phase, the deadlines |
-//! | `socket` | opening, challenge, connect frame, hello-ok, ends and the reconnect loop, for any slot |
+//! | `socket` | opening, messages, ends and the reconnect loop, for any slot |
+//! | `handshaking` | challenge, connect frame, hello-ok or refusal, for any slot |
 //! | `operator`, `node` | what a hello-ok, a refusal and an event mean to a role |
-//! | `lifecycle` | connect, disconnect, reconnect, switch; the transition lock and its queue |
+//! | `lifecycle` | the wishes: connect, reconnect, switch; the transition lock and its queue |
+//! | `launch` | launching a role, ending a lifecycle |
 //! | `setup` | setup codes, and shared tokens validated first |
 //! | `tokens` | stored tokens, dropping the bootstrap token, recovery |
 //! | `durable` | store operations in flight and what follows them |
@@ -17,7 +19,9 @@
 mod approvals;
 mod connection;
 mod durable;
+mod handshaking;
 mod invoke;
+mod launch;
 mod lifecycle;
 mod node;
 mod operator;

@@ -1,4 +1,4 @@
-//! One socket from open to end, for any slot, and the loop that opens the next. ref: client-behaviour.md §7, §8, §10
+//! One socket from open to end, for any slot, and the loop that opens the next. ref: client-behaviour.md §7
 
 use std::time::Duration;
 
@@ -6,17 +6,12 @@ use gateway_protocol::{Frame, Outgoing, Request};
 use serde_json::{Value, json};
 
 use crate::client::Client;
-use crate::client::connection::{Phase, Slot};
+use crate::client::connection::{Connection, Phase, Retry, Slot};
 use crate::client::timers::Timer;
-use crate::credential::CredentialSource;
 use crate::event::DiagnosticCategory as Category;
-use crate::handshake::{Challenge, ConnectParts};
-use crate::hello::{Hello, is_hello};
-use crate::identity::{IDENTITY_RECOVERY, Identity};
 use crate::input::{Inbound, SocketId};
 use crate::mutation::Mutation;
 use crate::output::Output;
-use crate::refusal::Refusal;
 use crate::state::{NodeTrigger, OperatorTrigger};
 
 /// Silence limit while a hello-ok has not told the tick interval.
@@ -55,7 +50,7 @@ impl Client {
     }
 
     pub(super) fn attempt(&mut self, slot: Slot, serial: u64) {
-        let due = |it: &crate::client::connection::Connection| {
+        let due = |it: &Connection| {
             it.serial == serial && it.may_retry() && matches!(it.phase, Phase::Waiting)
         };
         if !self.connection(slot).is_some_and(due) {
@@ -187,7 +182,7 @@ impl Client {
 
     pub(super) fn stop_loop(&mut self, slot: Slot) {
         if let Some(connection) = self.connection_mut(slot) {
-            connection.retry = crate::client::connection::Retry::Terminal;
+            connection.retry = Retry::Terminal;
         }
     }
 
@@ -237,209 +232,6 @@ impl Client {
         }
     }
 
-    fn on_challenge(&mut self, slot: Slot, socket: SocketId, payload: &Value) {
-        let open = self
-            .connection(slot)
-            .is_some_and(|it| matches!(it.phase, Phase::Open { .. }));
-        if !open {
-            // One connect frame per socket, whatever the gateway repeats. field-bugs.md "two challenges on one socket"
-            return self.diagnose(Category::Warning, "Repeated challenge ignored");
-        }
-        if slot == Slot::Operator {
-            self.operator_trigger(OperatorTrigger::ChallengeReceived);
-        }
-        if let Err(denied) = self.authorize_again(slot) {
-            self.abort(socket);
-            self.denied(slot, denied);
-            return self.ended(slot);
-        }
-        let challenge = Challenge::read(payload);
-        let Some(params) = self.connect_params(slot, &challenge) else {
-            self.abort(socket);
-            self.stop_loop(slot);
-            self.ended(slot);
-            return self.identity_failed();
-        };
-        let request_id = self.new_request_id();
-        self.send_request(socket, &request_id, "connect", Some(params.clone()));
-        if self.options.has(Mutation::ConnectTwice) {
-            let second = self.new_request_id();
-            self.send_request(socket, &second, "connect", Some(params));
-        }
-        if let Some(connection) = self.connection_mut(slot) {
-            connection.phase = Phase::Asked { socket, request_id };
-        }
-        if slot == Slot::Operator {
-            self.operator_trigger(OperatorTrigger::ConnectRequestSent);
-        }
-    }
-
-    /// The params of this socket's connect frame; `None` when the identity can't sign.
-    fn connect_params(&mut self, slot: Slot, challenge: &Challenge) -> Option<Value> {
-        let nonce = self.nonce_to_sign(challenge);
-        let fresh_key = self
-            .options
-            .has(Mutation::NewKeyOnReconnect)
-            .then(|| self.random::<32>());
-        let connection = self.connection(slot)?;
-        let identity = self.state.identities.get(&connection.gateway_id)?;
-        let key = match fresh_key.filter(|_| connection.sockets > 1) {
-            Some(seed) => Identity::from_seed(seed, self.now.wall).validate().ok()?,
-            None => identity.validate().ok()?,
-        };
-        let (source, secret) = self.credential_now(slot)?;
-        let echoes = self.options.policy.signs_challenge_time()
-            && !self.options.has(Mutation::LocalClockSignedAt);
-        let signed_at = challenge.ts.filter(|_| echoes).unwrap_or(self.now.wall.0);
-        let extra = self
-            .options
-            .has(Mutation::SecondAuthKey)
-            .then_some("one-too-many");
-        let parts = ConnectParts {
-            options: &self.options,
-            role: slot.role(),
-            source,
-            secret: &secret,
-            stored_scopes: identity.scopes(slot.role()),
-            key: &key,
-            nonce: nonce.as_deref(),
-            signed_at,
-            version: connection.signature,
-            extra_token: extra,
-        };
-        serde_json::to_value(parts.params()).ok()
-    }
-
-    fn nonce_to_sign(&mut self, challenge: &Challenge) -> Option<String> {
-        if self.options.has(Mutation::ReuseNonce) {
-            let fresh = challenge.nonce.clone()?;
-            return Some(self.first_nonce.get_or_insert(fresh).clone());
-        }
-        challenge.nonce.clone()
-    }
-
-    /// The credential on disk at this moment: the stored device token, else what the connection was made with.
-    pub(super) fn credential_now(&self, slot: Slot) -> Option<(CredentialSource, String)> {
-        let connection = self.connection(slot)?;
-        let role = slot.role();
-        let stored = self
-            .state
-            .identities
-            .get(&connection.gateway_id)
-            .and_then(|identity| identity.token(role));
-        let source = match role {
-            gateway_protocol::Role::Operator => CredentialSource::OperatorToken,
-            gateway_protocol::Role::Node => CredentialSource::NodeToken,
-        };
-        match stored.filter(|_| !connection.ignore_stored) {
-            Some(token) => Some((source, token.to_owned())),
-            None => Some((
-                connection.credential.source,
-                connection.credential.secret.clone(),
-            )),
-        }
-    }
-
-    fn on_response(&mut self, slot: Slot, socket: SocketId, frame: &Value) {
-        let id = frame.get("id").and_then(Value::as_str).unwrap_or_default();
-        let ok = frame.get("ok").and_then(Value::as_bool) == Some(true);
-        let payload = frame.get("payload").unwrap_or(&Value::Null);
-        let phase = self.connection(slot).map(|it| &it.phase);
-        let correlated = matches!(phase, Some(Phase::Asked { request_id, .. }) if request_id == id);
-        let handshaking = matches!(phase, Some(Phase::Asked { .. }));
-        let lenient = handshaking && !self.options.policy.correlates_hello();
-        if ok && is_hello(payload) {
-            if correlated || lenient {
-                return self.on_hello(slot, socket, payload);
-            }
-            return self.diagnose(
-                Category::Warning,
-                "hello-ok without a matching connect request ignored",
-            );
-        }
-        let error = frame.get("error").unwrap_or(&Value::Null);
-        if correlated && !ok {
-            return self.on_refused(slot, socket, &Refusal::read(error));
-        }
-        self.on_answer(socket, id, if ok { Ok(payload) } else { Err(error) });
-    }
-
-    fn on_hello(&mut self, slot: Slot, socket: SocketId, payload: &Value) {
-        let mut hello = match Hello::read(payload, slot.role()) {
-            Ok(hello) => hello,
-            Err(role) => {
-                let detail = format!("device token role {:?} is not known", role.0);
-                return self.diagnose_with(
-                    Category::Error,
-                    "hello-ok could not be processed",
-                    Some(detail),
-                );
-            }
-        };
-        let tokens = std::mem::take(&mut hello.tokens);
-        let Some(connection) = self.connection_mut(slot) else {
-            return;
-        };
-        connection.phase = Phase::Storing {
-            socket,
-            hello: Box::new(hello),
-            left: tokens.len(),
-        };
-        if slot == Slot::Validation {
-            return self.validation_succeeded(tokens);
-        }
-        let nothing_to_store = tokens.is_empty();
-        for issued in tokens {
-            self.token_issued(slot, socket, issued);
-        }
-        if nothing_to_store {
-            self.hello_stored(slot, socket);
-        }
-    }
-
-    /// One token of the hello-ok is durable, or will not be; after the last one the role is connected.
-    pub(super) fn hello_token_settled(&mut self, slot: Slot, socket: SocketId) {
-        let Some(connection) = self.connection_mut(slot) else {
-            return;
-        };
-        if let Phase::Storing {
-            socket: own, left, ..
-        } = &mut connection.phase
-            && *own == socket
-        {
-            *left = left.saturating_sub(1);
-            if *left == 0 {
-                self.hello_stored(slot, socket);
-            }
-        }
-    }
-
-    fn hello_stored(&mut self, slot: Slot, socket: SocketId) {
-        let now = self.now.since_start;
-        let Some(connection) = self.connection_mut(slot) else {
-            return;
-        };
-        let live = Phase::Live { socket };
-        let Phase::Storing { hello, .. } = std::mem::replace(&mut connection.phase, live) else {
-            return;
-        };
-        connection.backoff.reset();
-        connection.retry = crate::client::connection::Retry::Allowed;
-        connection.heard_at = now;
-        connection.silence_limit = hello.tick_interval_ms.map_or(DEFAULT_SILENCE, |ms| {
-            Duration::from_millis(ms.saturating_mul(2))
-        });
-        let silent_at = now.saturating_add(connection.silence_limit);
-        if self.options.watches_ticks() {
-            self.timers.set(silent_at, Timer::Silence { slot, socket });
-        }
-        match slot {
-            Slot::Operator => self.operator_connected(socket, *hello),
-            Slot::Node => self.node_connected(socket, *hello),
-            Slot::Validation => {}
-        }
-    }
-
     /// Gives up a connection on which nothing came for two tick intervals. field-bugs.md 80
     pub(super) fn check_silence(&mut self, slot: Slot, socket: SocketId) {
         let Some(connection) = self
@@ -456,29 +248,6 @@ impl Client {
         self.on_closed(socket, None, "tick timeout");
     }
 
-    fn on_refused(&mut self, slot: Slot, socket: SocketId, refusal: &Refusal) {
-        if let Some(connection) = self.connection_mut(slot) {
-            connection.phase = Phase::Refused { socket };
-            connection.retry_after = refusal.retry_after_ms.map(Duration::from_millis);
-        }
-        let code = refusal
-            .detail_code
-            .as_deref()
-            .or(refusal.code.as_deref())
-            .unwrap_or("none");
-        let detail = format!(
-            "role={}; code={code}; message={}",
-            slot.role(),
-            refusal.message
-        );
-        self.diagnose_with(Category::Handshake, "Connect refused", Some(detail));
-        match slot {
-            Slot::Operator => self.operator_refused(refusal),
-            Slot::Node => self.node_refused(refusal),
-            Slot::Validation => self.validation_refused(refusal),
-        }
-    }
-
     pub(super) fn send_request(
         &mut self,
         socket: SocketId,
@@ -491,16 +260,6 @@ impl Client {
             socket,
             message: Outgoing::Frame(frame),
         });
-    }
-
-    /// The identity can't be used: both roles stop with the fixed message. ref: §2.4
-    pub(super) fn identity_failed(&mut self) {
-        self.diagnose(
-            Category::Identity,
-            "Stored device identity could not be loaded or saved",
-        );
-        self.operator_failed(IDENTITY_RECOVERY, crate::classify::ErrorKind::Unknown);
-        self.operator_trigger(OperatorTrigger::WebSocketError);
     }
 }
 
