@@ -42,17 +42,20 @@ impl Gateway {
         let device = attempt.device.as_ref().filter(|_| admitted.recorded);
         let token = device
             .and_then(|device| self.token_for(device, attempt.role, &admitted.scopes, now.wall));
-        let scopes = match &token {
+        // What 2026.6.34 tells is all that the token could do; what the connection may do is what it asked for.
+        // Seen with `openclaw devices approve`: a device with every scope is refused what this connect left out.
+        let told = match &token {
             Some(token) if !self.profile.rules.requested_scopes => token.scopes.clone(),
             Some(_) | None => admitted.scopes.clone(),
         };
+        let scopes = admitted.scopes.clone();
         let surface = (attempt.role == Role::Node).then(|| self.surface_of(admitted));
         self.open(now, conn, admitted, scopes.clone(), surface.clone());
         if let Some(surface) = surface {
             self.declare_surface(now, conn, admitted, surface);
         }
         self.note_presence(now, conn);
-        let mut payload = self.hello(now, conn, admitted, &scopes, token.as_ref());
+        let mut payload = self.hello(now, conn, admitted, &told, token.as_ref());
         if let Some(patch) = &change.patch {
             merge_patch(&mut payload, patch);
         }
@@ -104,7 +107,6 @@ impl Gateway {
             device: attempt.device.as_ref().map(|device| device.id.clone()),
             granted: admitted.granted,
             ping,
-            connected_at: now.wall,
             unauthorized: 0,
             surface,
         }));
@@ -242,7 +244,7 @@ impl Gateway {
         now: Now,
         conn: u32,
         admitted: &Admitted,
-        scopes: &[String],
+        told: &[String],
         token: Option<&Token>,
     ) -> Value {
         let canvas = self.entropy.capability();
@@ -252,6 +254,7 @@ impl Gateway {
         let host = connection.host.as_deref().unwrap_or("127.0.0.1");
         let rich = self.profile.rules.rich_hello;
         let operator = admitted.attempt.role == Role::Operator;
+        let scopes = &admitted.scopes;
         let reads = operator && gateway_protocol::role::scope_allows(scopes, scope::READ);
         let server = Object::new()
             .with("version", self.profile.version)
@@ -278,7 +281,7 @@ impl Gateway {
                 control_ui["controlUiLinkReaders"].clone(),
             )
             .when(!rich || operator, "pluginSurfaceUrls", surfaces)
-            .with("auth", self.hello_auth(admitted, scopes, token))
+            .with("auth", self.hello_auth(admitted, told, token))
             .with("policy", self.policy())
             .build()
     }
