@@ -205,14 +205,13 @@ impl Gateway {
         device: &VerifiedDevice,
     ) -> Result<SetupToken, Refusal> {
         let offered = setup_token_of(attempt);
-        if metadata::is_official_mobile_node(&attempt.params) {
-            if let Some(setup) = self.setup_tokens.consume(&offered) {
-                let mut pending =
-                    self.request_of(now, attempt, device, setup.scopes.clone(), false);
-                pending.roles = vec![Role::Node, Role::Operator];
-                self.approve(now, &pending, ApprovedVia::Bootstrap);
-                return Ok(setup);
-            }
+        if metadata::is_official_mobile_node(&attempt.params)
+            && let Some(setup) = self.setup_tokens.consume(&offered)
+        {
+            let mut pending = self.request_of(now, attempt, device, setup.scopes.clone(), false);
+            pending.roles = vec![Role::Node, Role::Operator];
+            self.approve(now, &pending, ApprovedVia::Bootstrap);
+            return Ok(setup);
         }
         if let Some(setup) = self.setup_tokens.find_mut(&offered) {
             setup.wait_for(attempt.role);

@@ -167,7 +167,7 @@ impl Gateway {
         let (offered, granted, missing, mismatch) = match auth.mode {
             AuthMode::None => return Ok(Granted::Open),
             AuthMode::Token => {
-                let offered = offer.token.or(offer.password.filter(|_| either));
+                let offered = offer.token.or_else(|| offer.password.filter(|_| either));
                 (
                     offered,
                     Granted::Token,
@@ -176,7 +176,7 @@ impl Gateway {
                 )
             }
             AuthMode::Password => {
-                let offered = offer.password.or(offer.token.filter(|_| either));
+                let offered = offer.password.or_else(|| offer.token.filter(|_| either));
                 (
                     offered,
                     Granted::Password,
@@ -313,65 +313,11 @@ fn refusal(profile: &Profile, attempt: &Attempt, offer: Offer<'_>, failure: Fail
     let may_retry = failure == Failure::TokenMismatch
         && attempt.device.is_some()
         && offer.device_token.is_none();
-    let (message, code, reason, next) = match failure {
-        Failure::TokenMissing => (
-            format!("gateway token missing ({})", token_hint(profile, attempt)),
-            DetailCode::AuthTokenMissing,
-            "token_missing",
-            "update_auth_configuration",
-        ),
-        Failure::TokenMismatch => (
-            format!("gateway token mismatch ({})", token_hint(profile, attempt)),
-            DetailCode::AuthTokenMismatch,
-            "token_mismatch",
-            if may_retry {
-                "retry_with_device_token"
-            } else {
-                "update_auth_credentials"
-            },
-        ),
-        Failure::PasswordMissing => (
-            format!(
-                "gateway password missing ({})",
-                password_hint(profile, attempt)
-            ),
-            DetailCode::AuthPasswordMissing,
-            "password_missing",
-            "update_auth_configuration",
-        ),
-        Failure::PasswordMismatch => (
-            format!(
-                "gateway password mismatch ({})",
-                password_hint(profile, attempt)
-            ),
-            DetailCode::AuthPasswordMismatch,
-            "password_mismatch",
-            "update_auth_credentials",
-        ),
-        Failure::DeviceTokenMismatch => (
-            "device token mismatch (rotate/reissue device token)".to_owned(),
-            DetailCode::AuthDeviceTokenMismatch,
-            "device_token_mismatch",
-            "update_auth_credentials",
-        ),
-        Failure::ScopeMismatch => (
-            "device token scope mismatch (re-pair or approve scope upgrade)".to_owned(),
-            DetailCode::AuthScopeMismatch,
-            "scope_mismatch",
-            "review_auth_configuration",
-        ),
-        Failure::BootstrapInvalid => (
-            profile.bootstrap_invalid.to_owned(),
-            DetailCode::AuthBootstrapTokenInvalid,
-            "bootstrap_token_invalid",
-            "review_auth_configuration",
-        ),
-        Failure::RateLimited(_) => (
-            "too many failed authentication attempts (retry later)".to_owned(),
-            DetailCode::AuthRateLimited,
-            "rate_limited",
-            "wait_then_retry",
-        ),
+    let (message, code, reason, next) = wording(profile, attempt, failure);
+    let next = if may_retry {
+        "retry_with_device_token"
+    } else {
+        next
     };
     let details = json!({
         "code": code.as_str(),
@@ -379,17 +325,83 @@ fn refusal(profile: &Profile, attempt: &Attempt, offer: Offer<'_>, failure: Fail
         "canRetryWithDeviceToken": may_retry,
         "recommendedNextStep": next,
     });
-    let mut error = ErrorShape::new(
-        ErrorCode::InvalidRequest,
-        format!("unauthorized: {message}"),
-    )
-    .with_details(details);
-    if let Failure::RateLimited(left) = failure {
-        if profile.rules.slow_failures && attempt.device.is_none() {
-            error = error.retry_after(left);
-        }
+    let message = format!("unauthorized: {message}");
+    let mut error = ErrorShape::new(ErrorCode::InvalidRequest, message).with_details(details);
+    if let Failure::RateLimited(left) = failure
+        && profile.rules.slow_failures
+        && attempt.device.is_none()
+    {
+        error = error.retry_after(left);
     }
     Refusal::policy(error)
+}
+
+/// Message, detail code, `authReason` and `recommendedNextStep`. ref: gateway-behaviour.md §4.1
+fn wording(
+    profile: &Profile,
+    attempt: &Attempt,
+    failure: Failure,
+) -> (String, DetailCode, &'static str, &'static str) {
+    const CONFIGURE: &str = "update_auth_configuration";
+    const RENEW: &str = "update_auth_credentials";
+    const REVIEW: &str = "review_auth_configuration";
+    let token = |what: &str| format!("gateway token {what} ({})", token_hint(profile, attempt));
+    let password = |what: &str| {
+        format!(
+            "gateway password {what} ({})",
+            password_hint(profile, attempt)
+        )
+    };
+    match failure {
+        Failure::TokenMissing => (
+            token("missing"),
+            DetailCode::AuthTokenMissing,
+            "token_missing",
+            CONFIGURE,
+        ),
+        Failure::TokenMismatch => (
+            token("mismatch"),
+            DetailCode::AuthTokenMismatch,
+            "token_mismatch",
+            RENEW,
+        ),
+        Failure::PasswordMissing => (
+            password("missing"),
+            DetailCode::AuthPasswordMissing,
+            "password_missing",
+            CONFIGURE,
+        ),
+        Failure::PasswordMismatch => (
+            password("mismatch"),
+            DetailCode::AuthPasswordMismatch,
+            "password_mismatch",
+            RENEW,
+        ),
+        Failure::DeviceTokenMismatch => (
+            "device token mismatch (rotate/reissue device token)".to_owned(),
+            DetailCode::AuthDeviceTokenMismatch,
+            "device_token_mismatch",
+            RENEW,
+        ),
+        Failure::ScopeMismatch => (
+            "device token scope mismatch (re-pair or approve scope upgrade)".to_owned(),
+            DetailCode::AuthScopeMismatch,
+            "scope_mismatch",
+            REVIEW,
+        ),
+        Failure::BootstrapInvalid => (
+            profile.bootstrap_invalid.to_owned(),
+            DetailCode::AuthBootstrapTokenInvalid,
+            "bootstrap_token_invalid",
+            REVIEW,
+        ),
+        Failure::RateLimited(_) => (
+            "too many failed authentication attempts (retry later)".to_owned(),
+            DetailCode::AuthRateLimited,
+            "rate_limited",
+            "wait_then_retry",
+        ),
+    }
 }
 
 fn is_web(attempt: &Attempt) -> bool {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gateway_protocol::{ClientInfo, ConnId, DeviceId, Nonce, Role, UnixMillis};
+use gateway_protocol::{ClientInfo, ConnId, DeviceId, Nonce, Role};
 
 use crate::locality::Locality;
 use crate::timers::TimerKey;
@@ -82,7 +82,6 @@ pub(crate) struct OpenConnection {
     pub(crate) device: Option<DeviceId>,
     pub(crate) granted: Granted,
     pub(crate) ping: TimerKey,
-    pub(crate) connected_at: UnixMillis,
     /// Consecutive calls of the other role's methods.
     pub(crate) unauthorized: u32,
     /// What a node says it can do, filtered by its platform; none for operators.

@@ -32,6 +32,10 @@ impl ApprovedVia {
 
 /// One paired device.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "deviceFamily is the protocol's name"
+)]
 pub(crate) struct Device {
     pub(crate) id: DeviceId,
     pub(crate) public_key: String,

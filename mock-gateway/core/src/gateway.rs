@@ -18,6 +18,7 @@ use crate::entropy::Entropy;
 use crate::handshake::{LateRefusal, Refusal};
 use crate::invoke::Invokes;
 use crate::io::{Admission, Input, LogLine, Output, Peer};
+use crate::json::Object;
 use crate::locality::Locality;
 use crate::mounted::MountedBehaviors;
 use crate::nodes::Nodes;
@@ -255,14 +256,14 @@ impl Gateway {
             Timer::Challenge(conn, payload) => self.send_event(conn, "connect.challenge", *payload),
             Timer::Invoke(id) => self.fail_invoke(&id, crate::invoke::InvokeFailure::Timeout),
             Timer::Refuse(conn, late) => {
-                self.refuse_now(now, conn, &late.request_id, &late.refusal)
+                self.refuse_now(now, conn, &late.request_id, &late.refusal);
             }
             Timer::Scripted(conn, scripted) => {
-                self.run_scripted(now, conn, &scripted.request, &scripted.reply)
+                self.run_scripted(now, conn, &scripted.request, &scripted.reply);
             }
             Timer::Restart(announced) => {
                 let (down_for, reason) = *announced;
-                self.go_down(now, crate::lifecycle::Down::Restart { down_for, reason });
+                self.go_down(now, &crate::lifecycle::Down::Restart { down_for, reason });
             }
             Timer::Ready => self.come_back(now, due),
         }
@@ -326,11 +327,13 @@ impl Gateway {
             handshake.nonce = nonce.as_str().into();
         }
         let ts = now.wall.shifted(change.ts_offset_ms.unwrap_or_default());
-        let mut payload = json!({"nonce": nonce, "ts": ts.0});
-        if self.profile.rules.challenge_capabilities {
-            payload["capabilities"] = json!(["model-catalog-snapshot"]);
-        }
-        let payload = change.payload.unwrap_or(payload);
+        let capabilities = self.profile.rules.challenge_capabilities;
+        let payload = Object::new().with("nonce", nonce).with("ts", ts.0).when(
+            capabilities,
+            "capabilities",
+            json!(["model-catalog-snapshot"]),
+        );
+        let payload = change.payload.unwrap_or_else(|| payload.build());
         match change.delay_ms {
             Some(ms) => {
                 let at = now.since_start + Duration::from_millis(ms);

@@ -47,9 +47,8 @@ impl Gateway {
             self.close(now, conn, CloseFrame::new(1008, "invalid request frame"));
             return;
         };
-        let change = match self.scripted(now, conn, &request) {
-            Some(change) => change,
-            None => return,
+        let Some(change) = self.scripted(now, conn, &request) else {
+            return;
         };
         self.handshake_request(now, conn, &request, change);
     }
@@ -173,10 +172,10 @@ impl Gateway {
         if !known {
             return Answer::error(&format!("unknown method: {}", call.method));
         }
-        if let Some(shape) = method::params_shape(&call.method) {
-            if let Err(detail) = shape.check(&call.params) {
-                return Answer::error(&format!("invalid {} params: {detail}", call.method));
-            }
+        if let Some(shape) = method::params_shape(&call.method)
+            && let Err(detail) = shape.check(&call.params)
+        {
+            return Answer::error(&format!("invalid {} params: {detail}", call.method));
         }
         self.call(now, call)
     }

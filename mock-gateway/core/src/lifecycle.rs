@@ -62,9 +62,9 @@ impl Gateway {
     }
 
     /// Says goodbye to everybody and goes down.
-    pub(crate) fn go_down(&mut self, now: Now, down: Down) {
+    pub(crate) fn go_down(&mut self, now: Now, down: &Down) {
         let clean = self.profile.rules.clean_shutdown;
-        let payload = match &down {
+        let payload = match down {
             Down::Stop | Down::Halt => Object::new()
                 .with("reason", "gateway stopping")
                 .when(!clean, "restartExpectedMs", Value::Null)
@@ -111,6 +111,7 @@ impl Gateway {
                     }));
             }
             Down::Restart { down_for, .. } => {
+                let down_for = *down_for;
                 self.boot.up = Up::Restarting;
                 self.log(
                     None,
@@ -179,7 +180,7 @@ impl Gateway {
             let reason = "gateway restarting".to_owned();
             self.go_down(
                 now,
-                Down::Restart {
+                &Down::Restart {
                     down_for: self.profile.restart_down,
                     reason,
                 },

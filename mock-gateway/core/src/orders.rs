@@ -14,6 +14,7 @@ use crate::gateway::{Gateway, Up};
 use crate::invoke::{InvokeFailure, Origin};
 use crate::lifecycle::Down;
 use crate::method::InvokeOrder;
+use crate::pairing::PendingDevice;
 
 impl Gateway {
     /// Carries out an order. Drain [`poll`](Self::poll) afterwards.
@@ -29,6 +30,7 @@ impl Gateway {
         result
     }
 
+    #[expect(clippy::too_many_lines, reason = "one entry per order")]
     fn carry_out(&mut self, now: Now, command: Control) -> Result<Value, ControlError> {
         match command {
             Control::Approve { request_id } => self.order_approve(now.wall, &request_id),
@@ -50,11 +52,11 @@ impl Gateway {
                 reason,
             } => self.order_restart(now, down_for_ms, reason),
             Control::Stop => {
-                self.go_down(now, Down::Stop);
+                self.go_down(now, &Down::Stop);
                 Ok(Value::Null)
             }
             Control::Halt => {
-                self.go_down(now, Down::Halt);
+                self.go_down(now, &Down::Halt);
                 Ok(Value::Null)
             }
             Control::Start if self.boot.up == Up::Restarting => {
@@ -100,7 +102,7 @@ impl Gateway {
                 Ok(Value::Null)
             }
             Control::CloseConnections { conn, role, close } => {
-                self.order_close(now, conn, role, close)
+                self.order_close(now, conn, role, close.as_ref())
             }
             Control::ShiftClock { offset_ms } => {
                 self.clock_offset_ms = offset_ms;
@@ -231,7 +233,7 @@ impl Gateway {
         }
         let down_for = down_for_ms.map_or(self.profile.restart_down, Duration::from_millis);
         let reason = reason.unwrap_or_else(|| "gateway restarting".to_owned());
-        self.go_down(now, Down::Restart { down_for, reason });
+        self.go_down(now, &Down::Restart { down_for, reason });
         Ok(json!({"downForMs": u64::try_from(down_for.as_millis()).unwrap_or(u64::MAX)}))
     }
 
@@ -370,7 +372,7 @@ impl Gateway {
         now: Now,
         conn: Option<u32>,
         role: Option<Role>,
-        close: Option<gateway_protocol::CloseFrame>,
+        close: Option<&gateway_protocol::CloseFrame>,
     ) -> Result<Value, ControlError> {
         if let Some(conn) = conn {
             self.known(conn)?;
@@ -386,7 +388,7 @@ impl Gateway {
             .map(|(number, _)| *number)
             .collect();
         for number in &wanted {
-            match &close {
+            match close {
                 Some(frame) => self.close(now, *number, frame.clone()),
                 None => self.abort(now, *number),
             }
@@ -430,7 +432,7 @@ impl Gateway {
                 .pending_devices
                 .oldest_first()
                 .iter()
-                .map(|pending| pending.view())
+                .map(PendingDevice::view)
                 .collect(),
             nodes: self.node_views(),
             pending_nodes: self
@@ -464,7 +466,7 @@ impl Gateway {
             crate::pairing::expiry(now, ttl_ms.unwrap_or(self.config.setup_code_ttl_ms));
         let full = self.profile.bootstrap_scopes.iter();
         let scopes = full
-            .filter(|scope| !limited || !scope.ends_with(".admin"))
+            .filter(|scope| !limited || **scope != gateway_protocol::role::scope::ADMIN)
             .map(|scope| (*scope).to_owned())
             .collect();
         let access = if limited { "limited" } else { "full" };

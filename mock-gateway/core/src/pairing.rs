@@ -153,6 +153,7 @@ pub(crate) fn union<T: Clone + PartialEq>(first: &[T], second: &[T]) -> Vec<T> {
 
 /// What became of a request.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "taken apart at once, never kept")]
 pub(crate) enum Asked {
     /// An identical one is pending already.
     Again(PendingDevice),

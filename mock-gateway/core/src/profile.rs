@@ -13,7 +13,9 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use gateway_protocol::shape::{self, Shape};
-use serde_json::{Value, json};
+use serde_json::Value;
+
+use crate::json::Object;
 
 /// The profile that is used when nobody says otherwise.
 pub const DEFAULT_PROFILE: &str = "2026.6.34";
@@ -227,10 +229,14 @@ impl Data {
     fn load(files: &Files) -> Self {
         let methods: Vec<&'static str> = files.methods.lines().collect();
         let events: Vec<&'static str> = files.events.lines().collect();
-        let mut features = json!({"methods": methods, "events": events});
-        if let Some(capabilities) = files.capabilities {
-            features["capabilities"] = capabilities.lines().collect();
-        }
+        let capabilities = files
+            .capabilities
+            .map(|list| list.lines().collect::<Vec<_>>());
+        let features = Object::new()
+            .with("methods", methods.clone())
+            .with("events", events)
+            .maybe("capabilities", capabilities)
+            .build();
         // The files are part of the source; the test below fails on one that does not parse.
         let read = |text: &str| serde_json::from_str(text).unwrap_or_default();
         Self {

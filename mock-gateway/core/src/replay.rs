@@ -49,6 +49,7 @@ struct Replay {
     problems: Vec<String>,
 }
 
+#[expect(clippy::disallowed_methods, reason = "a test reads its recordings")]
 fn entries(version: &str, name: &str) -> Vec<Value> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("recordings")
@@ -304,7 +305,7 @@ impl Replay {
             let setup_id = ours["payload"]["setupId"].as_str().unwrap().to_owned();
             self.ids.insert(
                 frame["payload"]["setupId"].as_str().unwrap().to_owned(),
-                setup_id.clone(),
+                setup_id,
             );
             let token = code.bootstrap_token.unwrap();
             self.gateway.setup_tokens.latest_mut().unwrap().token = token;

@@ -59,16 +59,13 @@ impl Gateway {
         let Some(reply) = self.behaviors.reply_to(&subject) else {
             return Some(ChallengeReply::default());
         };
-        match reply {
-            Reply::Challenge(challenge) if challenge.skip => None,
-            Reply::Challenge(challenge) => Some(challenge),
-            other => {
-                let opening = Request::new("open", "open", None);
-                match self.reply(now, conn, &opening, &other) {
-                    Then::Default(_) => Some(ChallengeReply::default()),
-                    Then::Done => None,
-                }
-            }
+        if let Reply::Challenge(challenge) = reply {
+            return (!challenge.skip).then_some(challenge);
+        }
+        let opening = Request::new("open", "open", None);
+        match self.reply(now, conn, &opening, &reply) {
+            Then::Default(_) => Some(ChallengeReply::default()),
+            Then::Done => None,
         }
     }
 

@@ -16,7 +16,7 @@ use crate::view::NodeView;
 /// How long one `node.presence.alive` stands for the next ones.
 const ALIVE_EVERY_MS: i64 = 60_000;
 /// Lifetime of queued work. Recording 98.
-const WORK_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+const WORK_TTL: Duration = Duration::from_hours(24);
 
 impl Gateway {
     pub(crate) fn call_node(&mut self, now: Now, call: &Call) -> Answer {
@@ -423,7 +423,7 @@ impl Gateway {
             "http://{}/__openclaw__/cap/{capability}",
             host.unwrap_or("127.0.0.1")
         );
-        let expires = now.plus(Duration::from_secs(600)).0;
+        let expires = now.plus(Duration::from_mins(10)).0;
         Ok(
             json!({"surface": surface, "pluginSurfaceUrls": {"canvas": url}, "expiresAtMs": expires}),
         )

@@ -207,7 +207,6 @@ fn a_device_token_is_bound_to_device_and_role() {
     let mut world = World::new("2026.6.34");
     let (client, token) = paired(&mut world, &["operator.read"]);
     let as_node = client
-        .clone()
         .auth(json!({"deviceToken": token}))
         .set("/role", json!("node"))
         .set("/scopes", json!([]));

@@ -308,6 +308,10 @@ impl World {
     }
 
     /// Sends a request; gives its id.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "callers write json! in place"
+    )]
     pub(crate) fn request(&mut self, conn: u32, method: &str, params: Value) -> String {
         self.next_id += 1;
         let id = format!("r{}", self.next_id);
@@ -370,7 +374,7 @@ impl World {
 
     /// Sends `connect`; the answer is the hello payload or the error.
     pub(crate) fn connect_on(&mut self, conn: u32, client: &Client) -> Result<Value, Value> {
-        let params = client.signed(&self.nonce(conn).to_owned(), self.now().wall.0);
+        let params = client.signed(self.nonce(conn), self.now().wall.0);
         self.call(conn, "connect", params)
     }
 

@@ -277,7 +277,7 @@ fn device_blocks(
     let mut world = World::new("2026.6.34");
     let conn = world.open();
     let client = Client::cli(1, &["operator.read"]).auth(json!({"token": token}));
-    let mut params = client.signed(&world.nonce(conn).to_owned(), world.now().wall.0);
+    let mut params = client.signed(world.nonce(conn), world.now().wall.0);
     break_it(&mut params);
     let error = world.call(conn, "connect", params).unwrap_err();
     let details = json!({"code": code, "reason": reason});

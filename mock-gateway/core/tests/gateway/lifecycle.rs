@@ -119,10 +119,7 @@ fn a_stop_says_goodbye(#[case] version: &str, #[case] payload: Value, #[case] cl
     let waiting = world.open();
     world.control(Control::Stop).unwrap();
     let service_restart = Some((1012, "service restart".to_owned()));
-    assert_eq!(
-        shutdown_of(&mut world, conn),
-        (payload, service_restart.clone())
-    );
+    assert_eq!(shutdown_of(&mut world, conn), (payload, service_restart));
     let inbox = world.inbox(waiting);
     assert_eq!(inbox.contains(&Got::Abort), !clean);
     assert_eq!(

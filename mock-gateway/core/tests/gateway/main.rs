@@ -1,5 +1,13 @@
 //! Tests of the whole gateway through its public door: inputs in, outputs out.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+
 mod auth;
 mod behaviors;
 mod driver;

@@ -119,7 +119,7 @@ fn voicewake_overtakes_the_handoff_hello_on_the_older_release(
     let code = mint(&mut world);
     let conn = world.open();
     let client = Client::ios(1, &[]).auth(bootstrap(&code));
-    let params = client.signed(&world.nonce(conn).to_owned(), world.now().wall.0);
+    let params = client.signed(world.nonce(conn), world.now().wall.0);
     world.inbox(conn);
     world.request(conn, "connect", params);
     let inbox = world.inbox(conn);
