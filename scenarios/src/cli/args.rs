@@ -106,7 +106,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "DIR")]
     pub save: Option<PathBuf>,
     /// Write no run folder
-    #[arg(long, conflicts_with_all = ["save", "junit"])]
+    #[arg(long, conflicts_with = "save")]
     pub no_save: bool,
     /// How results are printed
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]

@@ -131,11 +131,8 @@ impl Exit {
 
     /// The table of `--help`.
     pub fn table() -> String {
-        let mut text = String::from("Exit codes:\n");
-        for exit in Self::ALL {
-            text.push_str(&format!("  {:>3}  {}\n", exit.code(), exit.meaning()));
-        }
-        text
+        let rows = Self::ALL.map(|exit| format!("  {:>3}  {}\n", exit.code(), exit.meaning()));
+        format!("Exit codes:\n{}", rows.concat())
     }
 }
 

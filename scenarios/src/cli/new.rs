@@ -76,12 +76,12 @@ fn template(id: &str) -> String {
         None => "shard = \"setup-connect\"\n",
     };
     format!(
-        r#"title = "A client connects with the shared token"
+        r#"title = "A paired client connects with its device token"
 about = "where this comes from: an issue, a requirement, a page"
 {shard}
 [actor.companion]
 kind = "client"
-holds = {{ shared_token = "valid" }}
+holds = {{ shared_token = "valid", operator_token = "valid" }}
 
 [[step]]
 start = "companion"

@@ -48,14 +48,14 @@ pub(super) fn run(args: &RunArgs) -> Exit {
         Ok(target) => target,
         Err(error) => return not_written(&error),
     };
-    let interrupt = Interrupt::listen(Arc::clone(&options.stop));
+    let interrupt = Interrupt::listen(&options.stop);
     let began = Instant::now();
     let outcomes = execute(args, &jobs, &options);
     let summary = RunSummary {
         id: target.as_deref().map_or_else(|| run_id(options.seed), name_of),
         seed: options.seed,
         command: command(args, options.seed),
-        commit: options.commit.clone(),
+        commit: options.commit,
         took: began.elapsed(),
         interrupted: interrupt.came(),
     };
@@ -166,7 +166,7 @@ fn write(
 fn write_file(file: &Path, text: &str) -> Result<(), FolderError> {
     use std::io::Write as _;
     let failed = |source| FolderError::Write { path: file.to_path_buf(), source };
-    let folder = file.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    let folder = file.parent().filter(|folder| *folder != Path::new("")).unwrap_or_else(|| Path::new("."));
     let mut scratch = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
     scratch.write_all(text.as_bytes()).map_err(failed)?;
     scratch.persist(file).map_err(|error| failed(error.error))?;
@@ -265,8 +265,8 @@ struct Interrupt {
 }
 
 impl Interrupt {
-    fn listen(stop: Arc<AtomicBool>) -> Self {
-        let came = Arc::clone(&stop);
+    fn listen(stop: &Arc<AtomicBool>) -> Self {
+        let (came, stop) = (Arc::clone(stop), Arc::clone(stop));
         let waiting = std::thread::Builder::new().name("interrupt".to_owned()).spawn(move || wait_for_interrupt(&stop));
         if let Err(error) = waiting {
             tracing::debug!(%error, "Ctrl-C ends the program at once");

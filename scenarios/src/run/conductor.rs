@@ -22,7 +22,7 @@ use crate::world::{Draw, World};
 const MAX_ENTRIES: u64 = 200_000;
 
 /// A run that takes longer than this, beyond the time it asks to pass in a real-time world, hangs.
-const MAX_WALL: Duration = Duration::from_secs(60);
+const MAX_WALL: Duration = Duration::from_mins(1);
 
 /// What a run is given besides its world.
 pub(super) struct Brief<'a> {
@@ -58,7 +58,7 @@ pub(super) struct Conductor<'a, W> {
 /// How a step ended early.
 pub(super) enum Broken {
     /// The step's own result.
-    Step(StepResult),
+    Step(Box<StepResult>),
     /// The whole run.
     Budget(String),
 }
@@ -82,7 +82,7 @@ impl<'a, W: World> Conductor<'a, W> {
             world,
             seed,
             world_name,
-            draw: Draw::new(seed),
+            draw: Draw::of(&scenario.id, seed),
             watch: Watch::default(),
             captured,
             outcomes: Vec::new(),
@@ -104,7 +104,7 @@ impl<'a, W: World> Conductor<'a, W> {
                 Ok(()) => {}
                 Err(Broken::Step(result)) => {
                     if let Some(outcome) = self.outcomes.last_mut() {
-                        outcome.result = result;
+                        outcome.result = *result;
                     }
                     end = RunEnd::Stopped { step: index };
                     break;
@@ -220,6 +220,8 @@ impl<'a, W: World> Conductor<'a, W> {
     }
 
     async fn record(mut self, end: RunEnd) -> RunRecord {
+        // What the last step set off belongs to the run, and to the states at its end.
+        self.world.settle().await;
         let observed = self.observe();
         let end = match (end, observed) {
             (RunEnd::Completed, Err(Broken::Budget(what))) => RunEnd::OutOfBudget { what },

@@ -167,7 +167,7 @@ fn parent_of(target: &Path) -> PathBuf {
 /// When neither can be written.
 pub fn point_latest_at(run: &Path) -> Result<PathBuf, FolderError> {
     let store = parent_of(run);
-    let name = run.file_name().unwrap_or(OsStr::new("."));
+    let name = run.file_name().unwrap_or_else(|| OsStr::new("."));
     let latest = store.join("latest");
     let failed = |source| FolderError::Write { path: latest.clone(), source };
     let scratch = tempfile::Builder::new()

@@ -10,7 +10,7 @@ use futures_util::FutureExt as _;
 use link::{ConnSelector, FaultSpec, FaultTable};
 use sha2::{Digest as _, Sha256};
 use tracing_subscriber::layer::SubscriberExt as _;
-use transcript::{Header, Recorder, Transcript, digest};
+use transcript::{Header, Recorder, Redactor, Transcript, digest};
 
 use super::conductor::{Brief, Conductor};
 use super::plan::Job;
@@ -57,6 +57,9 @@ pub fn run_job(job: &Job, seed: u64, commit: Option<&str>) -> Outcome {
     };
     let verdict = catch_unwind(AssertUnwindSafe(|| judge(&scenario, &record)))
         .unwrap_or_else(|panic| Verdict::Broken { what: format!("the judge: {}", words(panic.as_ref())) });
+    // What was expected was compared raw, and an excerpt of the file may quote a made-up token.
+    let mut redactor = Redactor::with_secrets(&secrets);
+    let verdict = verdict.with_text(|text| redactor.redact_text(text));
     let digest = digest::exact(&record.transcript);
     Outcome { scenario, world: job.world, seed, verdict, record, digest, secrets }
 }

@@ -16,7 +16,7 @@ use thiserror::Error;
 use super::draw::Draw;
 use super::pairing::{Applicant, PairingError, pair};
 use crate::scenario::lower::{LowerError, behavior, config};
-use crate::scenario::{Actor, AuthMode, ClientActor, Held, Peer, Policy, RawActor, Scenario};
+use crate::scenario::{Actor, AuthMode, ClientActor, Held, Peer, Policy, RawActor, Scenario, UrlForm};
 
 /// Id of the one gateway that clients know at first.
 pub(crate) const GATEWAY_ID: &str = "gateway";
@@ -104,7 +104,7 @@ pub(crate) fn beginning() -> Now {
 
 /// Arranges a scenario.
 pub(crate) fn arrange(scenario: &Scenario, seed: u64) -> Result<Arrangement, ArrangeError> {
-    let draw = Draw::new(seed);
+    let draw = Draw::of(&scenario.id, seed);
     let version = scenario.profile.as_deref().unwrap_or(gateway_core::DEFAULT_PROFILE);
     let profile =
         gateway_core::profile(version).ok_or_else(|| ArrangeError::Profile(version.to_owned()))?;
@@ -227,7 +227,7 @@ impl Arranger<'_> {
         if holds.no_record && holds.nothing() {
             return Ok(state);
         }
-        let mut record = GatewayRecord::new(GATEWAY_ID, "ws://localhost:18789");
+        let mut record = GatewayRecord::new(GATEWAY_ID, address(actor.url));
         record.requires_v2_signature = holds.requires_v2;
         record.shared_gateway_token = self.shared_token(name, holds.shared_token).map(SharedToken::new);
         let bootstrap = self.bootstrap_token(name, holds.bootstrap_token)?;
@@ -311,6 +311,15 @@ impl Arranger<'_> {
         let value = self.draw.token(&format!("forgotten {kind} {name}"));
         self.secrets.push((kind, value.clone()));
         value
+    }
+}
+
+/// The gateway's address as the client's record spells it; a world puts its own port in.
+const fn address(form: UrlForm) -> &'static str {
+    match form {
+        UrlForm::Localhost => "ws://localhost:18789",
+        UrlForm::Ipv4 => "ws://127.0.0.1:18789",
+        UrlForm::Ipv6 => "ws://[::1]:18789",
     }
 }
 

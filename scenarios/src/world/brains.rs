@@ -5,27 +5,26 @@
 //! then deadlines. Equal seeds therefore give equal transcripts.
 
 mod client;
+mod ground;
 mod line;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use client_core::{ClientEvent, Input as ClientInput, Intent};
-use gateway_core::{Control, Gateway, Input, Lifecycle, Output};
+use client_core::Input as ClientInput;
+use gateway_core::{Gateway, Input, Lifecycle, Output};
 use gateway_protocol::time::VIRTUAL_EPOCH;
 use gateway_protocol::{Now, Outgoing};
-use link::{Departure, FaultName, FaultSpec, FaultTable, WireMessage};
-use serde_json::Value;
+use link::{Departure, FaultTable, WireMessage};
 use transcript::{Direction, Recorder};
 
 use self::client::{CoreClient, Wish};
 use self::line::{Far, Line};
 use super::arrange::Arrangement;
-use super::raw::{RawMessage, challenge_nonce};
+use super::raw::challenge_nonce;
 use super::tether::Severing;
 use super::witness::Ledger;
-use super::{Ending, RawBook, RawPhase, Refusal, World};
-use crate::judge::record::StoreNote;
+use super::{RawBook, RawPhase};
 
 /// Things done at one moment before it is called a storm: a loop without time would never end.
 const MAX_TURNS_AT_ONCE: u32 = 100_000;
@@ -90,7 +89,8 @@ impl Brains {
 
     /// Does the next thing that is due now; false when there is none.
     fn turn(&mut self) -> bool {
-        let done = self.gateway_turn() || self.client_turn() || self.wire_turn() || self.deadline_turn();
+        let done =
+            self.gateway_turn() || self.wire_turn() || self.client_turn() || self.deadline_turn();
         if done {
             self.pulse += 1;
             self.turns_at_once += 1;
@@ -368,7 +368,7 @@ impl Brains {
         }
         let next = self.next_deadline().filter(|at| *at <= until && *at > self.now);
         self.turns_at_once = 0;
-        self.now = next.unwrap_or(until.max(self.now));
+        self.now = next.unwrap_or_else(|| until.max(self.now));
         next.is_some()
     }
 
@@ -386,189 +386,5 @@ fn wire_message(message: Outgoing) -> WireMessage {
         Outgoing::Frame(frame) => WireMessage::Text(frame.to_text()),
         Outgoing::Text(text) => WireMessage::Text(text),
         Outgoing::Binary(bytes) => WireMessage::Binary(bytes),
-    }
-}
-
-impl World for Brains {
-    fn now(&self) -> Duration {
-        self.now
-    }
-
-    fn recorder(&self) -> &Recorder {
-        &self.recorder
-    }
-
-    fn url(&self) -> String {
-        "ws://localhost:18789".to_owned()
-    }
-
-    fn pulse(&self) -> u64 {
-        self.pulse
-    }
-
-    async fn settle(&mut self) {
-        // As in the worlds of streams: a millisecond in which nothing happens.
-        let until = self.now + Duration::from_millis(1);
-        while self.advance(until) {}
-    }
-
-    async fn wait(&mut self, seen: u64, deadline: Duration) {
-        while self.pulse <= seen && self.advance(deadline) {}
-    }
-
-    async fn pass(&mut self, until: Duration) {
-        while self.advance(until) {}
-    }
-
-    async fn start(&mut self, actor: &str) -> Result<(), Refusal> {
-        if let Some(client) = self.clients.get_mut(actor) {
-            return client.start(self.now, &self.ledger);
-        }
-        let plan = self.book.plan(actor).ok_or_else(|| Refusal::new(format!("there is no actor called {actor}")))?;
-        let peer = line::peer(&plan.headers, plan.origin.clone());
-        let opened = self.open(actor, Far::Raw { actor: actor.to_owned() }, peer);
-        let raw = match opened {
-            Ok(conn) => CoreRaw { conn, phase: RawPhase::Open, nonce: None },
-            Err(_refused) => CoreRaw { conn: 0, phase: RawPhase::Ended, nonce: None },
-        };
-        self.raws.entry(actor.to_owned()).or_default().push(raw);
-        self.greet();
-        self.pulse += 1;
-        Ok(())
-    }
-
-    async fn stop(&mut self, actor: &str) -> Result<(), Refusal> {
-        if let Some(client) = self.clients.get_mut(actor) {
-            client.intend(Intent::Stop)?;
-            while self.turn() {}
-            if let Some(client) = self.clients.get_mut(actor) {
-                client.stop();
-            }
-            return Ok(());
-        }
-        let open = self.lines.iter().filter(|(_, line)| line.far.is_raw(actor)).map(|(conn, _)| *conn);
-        for conn in open.collect::<Vec<_>>() {
-            let farewell = gateway_protocol::CloseFrame::new(1000, "");
-            let now = self.clock();
-            if let Some(line) = self.lines.get_mut(&conn) {
-                line.client_closes(now, Some(farewell));
-            }
-        }
-        Ok(())
-    }
-
-    async fn intend(&mut self, actor: &str, intent: Intent) -> Result<(), Refusal> {
-        let client = self.clients.get_mut(actor);
-        let client = client.ok_or_else(|| Refusal::new(format!("there is no client called {actor}")))?;
-        client.intend(intent)
-    }
-
-    async fn send(&mut self, actor: &str, nth: Option<u32>, message: RawMessage) -> Result<(), Refusal> {
-        let conn = match self.raw_connection(actor, nth) {
-            Some(raw) if raw.phase == RawPhase::Open => raw.conn,
-            Some(_) => return Err(Refusal::new(format!("the connection of {actor} is over"))),
-            None => return Err(Refusal::new(format!("{actor} has no connection"))),
-        };
-        match message {
-            RawMessage::Text(text) => self.hear(conn, WireMessage::Text(text)),
-            RawMessage::Binary(bytes) => self.hear(conn, WireMessage::Binary(bytes)),
-            RawMessage::Ping => self.hear(conn, WireMessage::Ping(Vec::new())),
-            RawMessage::Close { code, reason } => {
-                let now = self.clock();
-                if let Some(line) = self.lines.get_mut(&conn) {
-                    line.client_closes(now, Some(gateway_protocol::CloseFrame { code, reason }));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn raw(&self, actor: &str, nth: Option<u32>) -> (RawPhase, Option<String>) {
-        match self.raw_connection(actor, nth) {
-            Some(raw) => (raw.phase.clone(), raw.nonce.clone()),
-            None => (RawPhase::None, None),
-        }
-    }
-
-    fn sever(&mut self, actor: &str, severing: Severing) -> Result<(), Refusal> {
-        let owned = self.lines.iter().filter(|(_, line)| line.far.actor() == actor).map(|(conn, _)| *conn);
-        let owned: Vec<u32> = owned.collect();
-        if owned.is_empty() {
-            return Err(Refusal::new(format!("{actor} has no connection")));
-        }
-        for conn in owned {
-            let far = self.lines.get(&conn).map(|line| line.far.clone());
-            self.end_from_client(conn, severing);
-            if let Some(Far::Client { actor, socket }) = far
-                && let Some(client) = self.clients.get_mut(&actor)
-            {
-                let reason = match severing {
-                    Severing::Fin => "connection closed without a close frame",
-                    Severing::Reset => "network error: connection reset",
-                };
-                client.take(ClientInput::Closed { socket, code: None, reason: reason.to_owned() });
-            }
-        }
-        Ok(())
-    }
-
-    async fn control(&mut self, control: Control) -> Result<Value, Refusal> {
-        let result = self.gateway.control(self.clock(), control).map_err(|error| Refusal::new(error.to_string()));
-        for (kind, value) in self.gateway.secrets() {
-            self.recorder.register_secret(kind.as_str(), &value);
-        }
-        self.pulse += 1;
-        result
-    }
-
-    async fn install(&mut self, fault: FaultSpec) {
-        // The id is not needed: a script heals by name.
-        let _id = self.faults.install(fault);
-        self.pulse += 1;
-    }
-
-    async fn heal(&mut self, name: FaultName) -> bool {
-        self.pulse += 1;
-        self.faults.heal(name) > 0
-    }
-
-    async fn start_gateway(&mut self) -> Result<(), Refusal> {
-        self.control(Control::Start).await.map(drop)
-    }
-
-    async fn stop_gateway(&mut self) -> Result<(), Refusal> {
-        self.control(Control::Halt).await.map(drop)
-    }
-
-    fn shift_clock(&mut self, actor: &str, by_ms: i64) -> Result<(), Refusal> {
-        match self.clients.get_mut(actor) {
-            Some(client) => client.offset_ms = client.offset_ms.saturating_add(by_ms),
-            None => self.book.shift(actor, by_ms),
-        }
-        Ok(())
-    }
-
-    async fn view(&mut self) -> Value {
-        serde_json::to_value(self.gateway.view()).unwrap_or_default()
-    }
-
-    fn snapshot(&self, actor: &str) -> Option<Value> {
-        self.clients.get(actor)?.snapshot()
-    }
-
-    fn durable(&self, actor: &str) -> Option<client_core::DurableState> {
-        Some(self.clients.get(actor)?.state.read())
-    }
-
-    fn reports(&self, actor: &str) -> Vec<ClientEvent> {
-        self.clients.get(actor).map(|client| client.reports.all()).unwrap_or_default()
-    }
-
-    fn stores(&self) -> Vec<StoreNote> {
-        self.ledger.notes()
-    }
-
-    async fn finish(self) -> Ending {
-        Ending::default()
     }
 }

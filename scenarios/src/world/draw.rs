@@ -18,6 +18,12 @@ impl Draw {
         Self { seed }
     }
 
+    /// The chance of one scenario of the run, the same in every world. Two scenarios share nothing: what is a
+    /// token in one would else be the beginning of a public value in another, and every artifact a leak.
+    pub(crate) fn of(scenario: &str, seed: u64) -> Self {
+        Self::new(Self::new(seed).seed(&format!("scenario {scenario}")))
+    }
+
     /// 32 bytes that depend on the seed and on `name` only.
     pub(crate) fn bytes(self, name: &str) -> [u8; 32] {
         let digest = Sha256::new().chain_update(self.seed.to_le_bytes()).chain_update(name).finalize();
@@ -38,8 +44,9 @@ impl Draw {
 
     /// A seed for somebody else's chance.
     pub(crate) fn seed(self, name: &str) -> u64 {
-        let [a, b, c, d, e, f, g, h, ..] = self.bytes(name);
-        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+        let bytes = self.bytes(name);
+        let (first, _rest) = bytes.split_first_chunk().unwrap_or((&[0; 8], &[]));
+        u64::from_le_bytes(*first)
     }
 }
 

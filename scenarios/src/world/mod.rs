@@ -6,7 +6,7 @@
 //! | `sockets` | the real gateway shell and the real client shell over streams |
 //! | `memory` `loopback` | the streams: in memory with virtual time, TCP with real time |
 //! | `brains` | the two pure cores in one loop, virtual time, no runtime |
-//! | `raw` `connect_frame` | WebSockets that a script drives, and the signed `connect` they send |
+//! | `raw` `connect_frame` | `WebSocket`s that a script drives, and the signed `connect` they send |
 //! | `tether` `bell` `witness` | headers and cuts on a client's stream; the signal of change; what clients report and store |
 //!
 //! A world is driven by one conductor, which never looks behind the trait.
@@ -98,9 +98,6 @@ pub(crate) trait World {
 
     /// Waits until the pulse is greater than `seen`, or until `deadline` (time since the run began).
     async fn wait(&mut self, seen: u64, deadline: Duration);
-
-    /// Lets time pass.
-    async fn pass(&mut self, until: Duration);
 
     /// Starts an actor, or opens one more connection of a raw one.
     async fn start(&mut self, actor: &str) -> Result<(), Refusal>;

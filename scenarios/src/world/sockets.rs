@@ -13,7 +13,7 @@ use link::{Carrier, FaultName, FaultSpec, FaultTable};
 use mock_gateway::Running;
 use serde_json::Value;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use transcript::Recorder;
 
 use super::arrange::{Arrangement, ClientPlan};
@@ -183,7 +183,7 @@ impl<C: Road> Sockets<C> {
 impl ClientActor {
     fn new(name: &str, mut plan: ClientPlan, port: u16) -> Self {
         for record in &mut plan.state.registry.gateways {
-            record.url = format!("ws://localhost:{port}");
+            record.url = record.url.replace("18789", &port.to_string());
         }
         let clock = Clock::starting_at(VIRTUAL_EPOCH);
         clock.shift_wall(plan.offset_ms);
@@ -269,10 +269,6 @@ impl<C: Road> World for Sockets<C> {
         drop(timeout_at(self.begin + deadline, self.bell.after(seen)).await);
     }
 
-    async fn pass(&mut self, until: Duration) {
-        sleep_until(self.begin + until).await;
-    }
-
     async fn start(&mut self, actor: &str) -> Result<(), Refusal> {
         if self.clients.contains_key(actor) {
             self.start_client(actor)?;
@@ -337,7 +333,9 @@ impl<C: Road> World for Sockets<C> {
         if knives.is_empty() {
             return Err(Refusal::new(format!("{actor} has no connection")));
         }
-        knives.iter().for_each(|knife| knife.cut(severing));
+        for knife in &knives {
+            knife.cut(severing);
+        }
         Ok(())
     }
 

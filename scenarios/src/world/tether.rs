@@ -78,7 +78,7 @@ impl<S> Tether<S> {
         let headers = if headers.is_empty() {
             Headers::Done
         } else {
-            Headers::Awaiting { text: headers.iter().map(|line| format!("{line}\r\n")).collect() }
+            Headers::Awaiting { text: headers.join("\r\n") + "\r\n" }
         };
         Self { stream: Some(stream), knife, headers }
     }
@@ -134,11 +134,11 @@ impl<S: Carrier> AsyncWrite for Tether<S> {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         std::task::ready!(self.poll_headers(cx))?;
-        let line_end = from.windows(2).position(|pair| pair == b"\r\n").map(|at| at + 2);
-        let take = match (&self.headers, line_end) {
-            (Headers::Awaiting { .. }, Some(end)) => from.get(..end).unwrap_or(from),
-            (Headers::Awaiting { .. } | Headers::Sending { .. } | Headers::Done, _) => from,
+        let line_end = match &self.headers {
+            Headers::Awaiting { .. } => from.windows(2).position(|pair| pair == b"\r\n").map(|at| at + 2),
+            Headers::Sending { .. } | Headers::Done => None,
         };
+        let take = line_end.and_then(|end| from.get(..end)).unwrap_or(from);
         let Some(stream) = self.stream.as_mut() else { return Poll::Ready(Err(reset())) };
         let written = std::task::ready!(Pin::new(stream).poll_write(cx, take))?;
         if let Headers::Awaiting { text } = &mut self.headers

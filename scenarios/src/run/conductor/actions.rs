@@ -27,7 +27,7 @@ const OPENING: Duration = Duration::from_secs(2);
 const CHALLENGE: Duration = Duration::from_secs(10);
 
 /// How long a captured report of an intent is waited for.
-const INTENT: Duration = Duration::from_secs(60);
+const INTENT: Duration = Duration::from_mins(1);
 
 impl<W: World> Conductor<'_, W> {
     pub(super) async fn act(&mut self, step: &Step) -> Result<StepResult, Broken> {
@@ -212,13 +212,13 @@ impl<W: World> Conductor<'_, W> {
         if let Some(next) = fault.next {
             spec.connections = ConnSelector::Next(next);
         } else if !fault.connections.is_empty() {
-            spec.connections = ConnSelector::Numbers(fault.connections.iter().copied().collect());
+            spec.connections = ConnSelector::Numbers(fault.connections.clone());
         } else if fault.actor.is_some() || fault.role.is_some() {
             let open = self.open_connections(fault.actor.as_deref(), fault.role).await;
             if open.is_empty() {
                 return Err(refused(format!("no connection is open that {} could disturb", fault.name.name())));
             }
-            spec.connections = ConnSelector::Numbers(open.into_iter().collect());
+            spec.connections = ConnSelector::Numbers(open);
         }
         spec.check().map_err(refused)?;
         self.world.install(spec).await;
@@ -258,7 +258,7 @@ impl<W: World> Conductor<'_, W> {
                 self.world.send(&close.actor, None, farewell).await.map_err(refused)
             }
             (End::Gateway, How::Close) => {
-                for conn in self.to_close(close).await? {
+                for conn in self.open_of(close).await? {
                     let frame = CloseFrame::new(code, reason.clone());
                     let order = Order::CloseConnections { conn: Some(conn), role: None, close: Some(frame) };
                     self.world.control(order).await.map_err(refused)?;
@@ -267,14 +267,14 @@ impl<W: World> Conductor<'_, W> {
             }
             (End::Gateway, How::Fin | How::Reset) => {
                 let name = if close.how == How::Fin { link::FaultName::FinWithoutClose } else { link::FaultName::Reset };
-                let numbers = self.to_close(close).await?.into_iter().collect();
+                let numbers = self.open_of(close).await?;
                 self.world.install(FaultSpec::new(name).connections(ConnSelector::Numbers(numbers))).await;
                 Ok(())
             }
         }
     }
 
-    async fn to_close(&mut self, close: &Close) -> Result<Vec<u32>, Broken> {
+    async fn open_of(&mut self, close: &Close) -> Result<Vec<u32>, Broken> {
         let open = self.open_connections(Some(&close.actor), close.role).await;
         if open.is_empty() {
             return Err(refused(format!("{} has no open connection", close.actor)));
@@ -284,7 +284,7 @@ impl<W: World> Conductor<'_, W> {
 
     async fn control(&mut self, control: &Control) -> Result<(), Broken> {
         let control = resolve(control, &self.captured).map_err(refused)?;
-        let answer = match self.order(&control).await? {
+        let answer = match self.order(&control)? {
             Some(order) => self.world.control(order).await,
             None if control.stop => self.world.stop_gateway().await.map(|()| Value::Null),
             None => self.world.start_gateway().await.map(|()| Value::Null),
@@ -301,7 +301,7 @@ impl<W: World> Conductor<'_, W> {
     }
 
     /// The gateway's order for a control; none for the ones that the world carries out.
-    async fn order(&mut self, control: &Control) -> Result<Option<Order>, Broken> {
+    fn order(&mut self, control: &Control) -> Result<Option<Order>, Broken> {
         if control.rotate_shared_token {
             self.rotations += 1;
             let token = self.draw.token(&format!("shared-token {}", self.rotations));

@@ -1,0 +1,3 @@
+//! How fast scenarios run. Figures and how they were taken: docs/performance.md.
+
+fn main() {}
