@@ -4,12 +4,15 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use client_core::{
-    ClientEvent, ClientOptions, Intent, IntentOutcome, NodeSurface, Policy, Snapshot,
+    ClientEvent, ClientOptions, GatewayRecord, Intent, IntentOutcome, NodeSurface, Policy,
+    Registry, Snapshot,
 };
+use gateway_client::invoke::browser_proxy;
 use gateway_client::{
-    Builtins, ClientHandle, Clock, DeviceFacts, FileStore, LoadError, RunPolicy, SearchPath, Setup,
-    TcpConnector,
+    BrowserProxy, Builtins, ClientHandle, Clock, DeviceFacts, FileStore, LoadError, RunPolicy,
+    SearchPath, Setup, Store as _, TcpConnector,
 };
+use gateway_protocol::SharedToken;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use tracing_subscriber::EnvFilter;
@@ -37,6 +40,9 @@ pub(crate) struct Arguments {
     /// A program that system.run may start; may be given more than once.
     #[arg(long, value_name = "PROGRAM", requires = "node")]
     allow_run: Vec<String>,
+    /// Offer browser.proxy too, where the gateway's shared token is known and its browser control port is sure.
+    #[arg(long, requires = "node")]
+    browser: bool,
     /// Which generation of the client to be.
     #[arg(long, value_name = "POLICY", default_value = "hardened")]
     policy: PolicyName,
@@ -166,6 +172,13 @@ fn first_intent(arguments: &Arguments) -> Intent {
 fn start(arguments: Arguments, seed: u64) -> Result<ClientHandle, LoadError> {
     let clock = Clock::system();
     let facts = DeviceFacts::of_this_machine();
+    let store = FileStore::open(&arguments.data_dir)?;
+    let browser = browser(&arguments, &store.load()?.registry);
+    let mut node = NodeSurface {
+        caps: Builtins::caps(),
+        commands: Builtins::commands(),
+        ..NodeSurface::default()
+    };
     let options = ClientOptions {
         policy: match arguments.policy {
             PolicyName::Pr741 => Policy::Pr741,
@@ -175,11 +188,6 @@ fn start(arguments: Arguments, seed: u64) -> Result<ClientHandle, LoadError> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         machine_name: facts.device_name.clone(),
         node_enabled: arguments.node,
-        node: NodeSurface {
-            caps: Builtins::caps(),
-            commands: Builtins::commands(),
-            ..NodeSurface::default()
-        },
         builtin_commands: false,
         ..ClientOptions::default()
     };
@@ -187,11 +195,43 @@ fn start(arguments: Arguments, seed: u64) -> Result<ClientHandle, LoadError> {
         allow: arguments.allow_run.into_iter().collect(),
         ..RunPolicy::default()
     };
-    let handler = Builtins::new(SearchPath::of_this_process(), policy, facts);
-    let store = FileStore::open(arguments.data_dir)?;
-    Setup::new(options, store, TcpConnector, clock)
-        .invoke_handler(handler)
-        .spawn()
+    let mut handler = Builtins::new(SearchPath::of_this_process(), policy, facts);
+    if let Some(browser) = browser {
+        node.caps.push("browser".to_owned());
+        node.commands.push("browser.proxy".to_owned());
+        handler = handler.with_browser(browser);
+    }
+    Setup::new(
+        ClientOptions { node, ..options },
+        store,
+        TcpConnector,
+        clock,
+    )
+    .invoke_handler(handler)
+    .spawn()
+}
+
+/// The control host of the gateway that is connected first. What a node offers is said once per process, so a
+/// later switch to another gateway does not change it.
+fn browser(arguments: &Arguments, registry: &Registry) -> Option<BrowserProxy> {
+    let record = match (&arguments.setup_code, &arguments.url, &arguments.token) {
+        (Some(_), _, _) => GatewayRecord::default(),
+        (None, Some(url), Some(token)) => GatewayRecord {
+            shared_gateway_token: Some(SharedToken::new(token.0.as_str())),
+            ..registry
+                .find_by_url(url)
+                .cloned()
+                .unwrap_or_else(|| GatewayRecord::new("", url))
+        },
+        (None, _, _) => registry.active().cloned().unwrap_or_default(),
+    };
+    match browser_proxy(&record, arguments.browser, arguments.node) {
+        Ok(browser) => Some(browser),
+        Err(block) => {
+            tracing::info!(%block, "browser.proxy is not offered");
+            None
+        }
+    }
 }
 
 /// Tells what happens until a signal, a refusal of the first wish, or the client's own end.

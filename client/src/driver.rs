@@ -44,10 +44,11 @@ pub(crate) const EVENTS: usize = 4096;
 /// Inputs handled in a row before other tasks of the runtime get a turn.
 const BUDGET: usize = 32;
 
-/// A wish, or a request to look at the disk again.
+/// A wish, a request to look at the disk again, or somebody else's finding.
 pub(crate) enum Order {
     Intent(Intent),
     RereadIdentities,
+    Report(Box<Input>),
 }
 
 /// The driver's ends of the channels to its handle.
@@ -200,6 +201,7 @@ impl<C: Connector, S: Store> Driver<C, S> {
                 self.stopping = intent == Intent::Stop;
                 Some(Input::User(intent))
             }
+            Some(Order::Report(finding)) => Some(*finding),
             Some(Order::RereadIdentities) => {
                 self.reread_identities();
                 None

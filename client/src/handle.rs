@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use client_core::{Client, ClientEvent, ClientOptions, Intent, Snapshot};
+use client_core::{Client, ClientEvent, ClientOptions, Input, Intent, Snapshot};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -163,6 +163,18 @@ impl ClientHandle {
     pub async fn reread_identities(&self) -> Result<(), ClientStopped> {
         self.orders
             .send(Order::RereadIdentities)
+            .await
+            .map_err(|_| ClientStopped)
+    }
+
+    /// Tells the client a finding that this body does not look up by itself, such as who listens on a gateway's
+    /// port. Sockets, files and invokes report by themselves; an input of theirs given here would be a lie.
+    ///
+    /// # Errors
+    /// [`ClientStopped`].
+    pub async fn report(&self, finding: Input) -> Result<(), ClientStopped> {
+        self.orders
+            .send(Order::Report(Box::new(finding)))
             .await
             .map_err(|_| ClientStopped)
     }

@@ -5,10 +5,11 @@
 //!
 //! - `which`: names looked up on a search path
 //! - `run`: programs of an allow-list, with a deadline and an output cap (Linux only)
-//! - `device`: facts about this machine
+//! - `browser`: `browser.proxy`, requests handed to the browser's control host on this machine
 //!
 //! ref: client-behaviour.md §21, §22
 
+mod browser;
 mod builtins;
 mod run;
 mod which;
@@ -19,6 +20,7 @@ use std::pin::Pin;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+pub use browser::{BrowserBlock, BrowserProxy, browser_proxy};
 pub use builtins::{Builtins, DeviceFacts};
 pub use run::RunPolicy;
 pub use which::SearchPath;
@@ -61,6 +63,9 @@ pub enum InvokeError {
     /// The program is not on the allow-list. The text is the real node host's. ref: gateway-behaviour.md §A.8
     #[error("SYSTEM_RUN_DENIED: approval required")]
     Denied,
+    /// The browser's control host was not asked, or gave no usable answer.
+    #[error("browser control: {0}")]
+    Browser(String),
     /// The caller took the call back.
     #[error("cancelled")]
     Cancelled,

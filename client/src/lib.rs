@@ -28,8 +28,8 @@ pub use clock::Clock;
 pub use connector::{ConnectError, Connector, TcpConnector};
 pub use handle::{ClientHandle, ClientStopped, Setup, Wishes, spawn};
 pub use invoke::{
-    Builtins, DeviceFacts, Invocation, InvokeError, InvokeFuture, InvokeHandler, NoCommands,
-    RunPolicy, SearchPath,
+    BrowserBlock, BrowserProxy, Builtins, DeviceFacts, Invocation, InvokeError, InvokeFuture,
+    InvokeHandler, NoCommands, RunPolicy, SearchPath,
 };
 pub use socket::SocketOptions;
 pub use store::{FailurePlan, FileStore, LoadError, MemoryState, MemoryStore, Store};

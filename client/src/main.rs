@@ -1,7 +1,8 @@
 //! `companion`: the client as a process of its own.
 //!
 //! ```text
-//! companion --data-dir D [--url U --token T | --setup-code C] [--node] [--log-format json|text]
+//! companion --data-dir D [--url U --token T | --setup-code C] [--node [--allow-run P]... [--browser]]
+//!           [--policy pr741|hardened] [--seed N] [--log-format json|text]
 //! ```
 //!
 //! Both roles connect to the active gateway of the data directory; `--url` with `--token`, or `--setup-code`,

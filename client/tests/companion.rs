@@ -16,6 +16,8 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use peer::Connection;
@@ -177,6 +179,38 @@ async fn it_connects_both_roles_keeps_secrets_and_ends_cleanly(#[case] signal: S
     for secret in ["s3cret-shared", "operator-token", "node-token", key] {
         assert!(!said.contains(secret), "{secret} in {said}");
     }
+}
+
+/// Pairing by setup code alone never offers the browser: its control host wants the shared token.
+#[rstest]
+#[case::with_the_token(true)]
+#[case::with_a_setup_code(false)]
+#[tokio::test]
+async fn the_browser_is_offered_only_with_the_shared_token(#[case] by_token: bool) {
+    let folder = TempDir::new().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
+    let code = URL_SAFE_NO_PAD.encode(json!({"url": url, "bootstrapToken": "b00t"}).to_string());
+    let way = if by_token {
+        vec!["--url", &url, "--token", "t0k"]
+    } else {
+        vec!["--setup-code", &code]
+    };
+    let _companion = Companion::start(folder.path(), &[way, vec!["--node", "--browser"]].concat());
+    let mut operator = Connection::over(listener.accept().await.unwrap().0).await;
+    operator.admit().await;
+    let mut node = Connection::over(listener.accept().await.unwrap().0).await;
+    let connect = node.challenge().await;
+    assert_eq!(
+        connect["params"]["caps"].to_string().contains("browser"),
+        by_token
+    );
+    assert_eq!(
+        connect["params"]["commands"]
+            .to_string()
+            .contains("browser.proxy"),
+        by_token
+    );
 }
 
 /// The only identity of a data directory.

@@ -7,6 +7,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use super::browser::BrowserProxy;
 use super::run::{RunPolicy, run};
 use super::which::{SearchPath, which};
 use super::{Invocation, InvokeError, InvokeFuture, InvokeHandler};
@@ -51,6 +52,7 @@ pub struct Builtins {
     policy: Arc<RunPolicy>,
     facts: DeviceFacts,
     started: Instant,
+    browser: Option<Arc<BrowserProxy>>,
 }
 
 impl Builtins {
@@ -61,7 +63,15 @@ impl Builtins {
             policy: Arc::new(policy),
             facts,
             started: Instant::now(),
+            browser: None,
         }
+    }
+
+    /// With `browser.proxy`. Advertise `browser` and `browser.proxy` only then: see [`super::browser_proxy`].
+    #[must_use]
+    pub fn with_browser(mut self, browser: BrowserProxy) -> Self {
+        self.browser = Some(Arc::new(browser));
+        self
     }
 
     /// Categories to advertise, in registration order. ref: client-behaviour.md §22
@@ -105,6 +115,10 @@ impl InvokeHandler for Builtins {
             }
             "device.info" => Ok(self.device_info()),
             "device.status" => Ok(json!({ "uptimeSeconds": self.started.elapsed().as_secs() })),
+            "browser.proxy" => match &self.browser {
+                Some(browser) => return Arc::clone(browser).invoke(call.args),
+                None => Err(InvokeError::NotSupported(call.command)),
+            },
             _ => Err(InvokeError::NotSupported(call.command)),
         };
         Box::pin(ready(answer))

@@ -107,9 +107,17 @@ pub(super) use linux::run;
 /// Nothing runs where the process tree could not be killed.
 #[cfg(not(target_os = "linux"))]
 pub(super) async fn run(
-    _job: Job,
+    job: Job,
     _cancel: tokio_util::sync::CancellationToken,
 ) -> Result<Value, InvokeError> {
+    let Job {
+        program,
+        args,
+        cwd,
+        timeout,
+        output_cap,
+    } = job;
+    tracing::info!(program, ?args, ?cwd, ?timeout, output_cap, "not run");
     std::future::ready(Err(InvokeError::NotOnThisSystem {
         command: "system.run",
         os: std::env::consts::OS,
