@@ -5,7 +5,7 @@
 //! - [`arrows`]: who may depend on whom.
 //! - [`bans`]: the pure crates forbid at least what the root forbids.
 //! - [`source`]: sizes, `select!`, to-do notes, the word for a socket.
-//! - [`text`]: dashes, machine paths, package hosts, pinned actions.
+//! - [`text`]: dashes, machine paths, package hosts, pinned actions, links.
 //! - [`suite`]: scenarios and crate pages.
 
 pub(crate) mod arrows;
@@ -73,6 +73,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("no_machine_path", text::no_machine_path),
     ("no_package_host", text::no_package_host),
     ("actions_are_pinned", text::actions_are_pinned),
+    ("links_lead_somewhere", text::links_lead_somewhere),
     ("scenario_has_about", suite::scenario_has_about),
     ("scenario_id_is_its_path", suite::scenario_id_is_its_path),
     ("crate_page", suite::crate_page),
@@ -156,6 +157,7 @@ mod tests {
     #[case("no_machine_path", &[("a.rs", "/usr/bin/env")], &[("a.rs", concat!("\n// see /wo", "rk/main"))], 2)]
     #[case("no_package_host", &[("a.md", "from the npm registry")], &[("a.md", concat!("registry.npm", "js.org"))], 1)]
     #[case("actions_are_pinned", &[(".github/workflows/ci.yml", "uses: actions/checkout@0123456789abcdef0123456789abcdef01234567 # v5")], &[(".github/workflows/ci.yml", "uses: actions/checkout@v5")], 1)]
+    #[case("links_lead_somewhere", &[("docs/a.md", "[b](../b/#c) [x](https://x.y)"), ("b/c.txt", "")], &[("docs/a.md", "[b](b.md)")], 1)]
     #[case("scenario_has_about", &[("scenarios/suite/a/b.toml", "title = \"t\"\nabout = \"#1\"")], &[("scenarios/suite/a/b.toml", "title = \"t\"")], 0)]
     #[case("scenario_id_is_its_path", &[("scenarios/suite/a/b-c.toml", "title = \"t\"")], &[("scenarios/suite/a/B_c.toml", "title = \"t\"")], 0)]
     #[case("scenario_id_is_its_path", &[("scenarios/suite/a/b.toml", "id = \"a/b\"")], &[("scenarios/suite/a/b.toml", "id = \"a/c\"")], 0)]

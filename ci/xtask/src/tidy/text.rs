@@ -1,4 +1,4 @@
-//! Rules about any text: dashes, machine paths, package hosts, pinned actions.
+//! Rules about any text: dashes, machine paths, package hosts, pinned actions, links.
 
 use crate::tidy::Finding;
 use crate::tidy::tree::Tree;
@@ -84,4 +84,48 @@ pub(crate) fn actions_are_pinned(tree: &Tree) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// A relative link in a page leads to a file or folder of the workspace.
+pub(crate) fn links_lead_somewhere(tree: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for file in tree.files.iter().filter(|file| file.has_extension("md")) {
+        for (number, line) in file.numbered() {
+            for target in line
+                .split("](")
+                .skip(1)
+                .filter_map(|rest| rest.split(')').next())
+            {
+                let path = target.split('#').next().unwrap_or(target);
+                if path.is_empty() || path.contains("://") || is_there(tree, &file.path, path) {
+                    continue;
+                }
+                let message = format!("nothing is at {target}");
+                findings.push(Finding::new(
+                    "links_lead_somewhere",
+                    &file.path,
+                    number,
+                    message,
+                ));
+            }
+        }
+    }
+    findings
+}
+
+fn is_there(tree: &Tree, from: &str, link: &str) -> bool {
+    let mut parts: Vec<&str> = from.split('/').collect();
+    parts.pop();
+    for part in link.trim_end_matches('/').split('/') {
+        match part {
+            "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    let path = parts.join("/");
+    let folder = format!("{path}/");
+    tree.files
+        .iter()
+        .any(|file| file.path == path || file.path.starts_with(&folder))
 }
