@@ -48,9 +48,14 @@ impl Gateway {
             Some(token) if !self.profile.rules.requested_scopes => token.scopes.clone(),
             Some(_) | None => admitted.scopes.clone(),
         };
-        let scopes = admitted.scopes.clone();
         let surface = (attempt.role == Role::Node).then(|| self.surface_of(admitted));
-        self.open(now, conn, admitted, scopes.clone(), surface.clone());
+        self.open(
+            now,
+            conn,
+            admitted,
+            admitted.scopes.clone(),
+            surface.clone(),
+        );
         if let Some(surface) = surface {
             self.declare_surface(now, conn, admitted, surface);
         }

@@ -13,6 +13,7 @@ mod behaviors;
 mod driver;
 mod handshake;
 mod lifecycle;
+mod node_work;
 mod nodes;
 mod pairing;
 mod properties;
