@@ -1,40 +1,13 @@
-//! The suite catches the bugs that it was written for: each deliberate bug of the client fails the scenario that is
-//! named after it, and that scenario passes without the bug.
+//! The suite catches the bugs that it was written for: each deliberate bug of the client fails the scenario that
+//! stands for its field bug, and that scenario passes without it.
 
 mod common;
 
 use std::sync::Arc;
 
+use rstest::rstest;
 use scenarios::run::run_job;
 use scenarios::scenario::{Actor, Scenario, WorldName};
-
-/// A bug of the client, and the scenario that must see it.
-const MUSEUM: [(&str, &str); 24] = [
-    ("reuse_nonce", "?"),
-    ("connect_twice", "?"),
-    ("second_auth_key", "?"),
-    ("reconnect_storm", "?"),
-    ("clear_bootstrap_early", "?"),
-    ("local_clock_signed_at", "?"),
-    ("new_key_on_reconnect", "?"),
-    ("answer_invoke_twice", "?"),
-    ("send_before_connect", "?"),
-    ("duplicate_request_id", "?"),
-    ("keep_retrying_after_terminal", "?"),
-    ("node_before_operator", "?"),
-    ("unknown_close_code", "?"),
-    ("oversize_frame", "?"),
-    ("swap_role_tokens", "?"),
-    ("stop_while_pairing", "?"),
-    ("pairing_storm", "?"),
-    ("clear_tokens_on_shared_mismatch", "?"),
-    ("never_recover_token", "?"),
-    ("starting_is_fatal", "?"),
-    ("zombie_after_restart", "?"),
-    ("close_overwrites_pairing", "?"),
-    ("omit_device_family", "?"),
-    ("bootstrap_forever", "?"),
-];
 
 fn with_bug(scenario: &Scenario, bug: &str) -> Arc<Scenario> {
     let mut scenario = scenario.clone();
@@ -46,22 +19,63 @@ fn with_bug(scenario: &Scenario, bug: &str) -> Arc<Scenario> {
     Arc::new(scenario)
 }
 
-#[test]
-fn discover() {
+#[rstest]
+#[case::field_bug_1("local_clock_signed_at", "setup-connect/clock-off-by-twelve-hours")]
+#[case::field_bug_11("omit_device_family", "setup-connect/both-roles-show-the-same-machine")]
+#[case::field_bug_19(
+    "clear_tokens_on_shared_mismatch",
+    "revocation-recovery/shared-token-changed-at-the-gateway"
+)]
+#[case::field_bug_20(
+    "never_recover_token",
+    "revocation-recovery/device-token-mismatch-recovers-with-the-shared-token"
+)]
+#[case::field_bug_23(
+    "keep_retrying_after_terminal",
+    "revocation-recovery/shared-token-changed-at-the-gateway"
+)]
+#[case::field_bug_34(
+    "pairing_storm",
+    "setup-connect/close-does-not-hide-the-pairing-request"
+)]
+#[case::field_bug_35("stop_while_pairing", "setup-connect/approval-is-noticed")]
+#[case::field_bug_36(
+    "close_overwrites_pairing",
+    "setup-connect/close-does-not-hide-the-pairing-request"
+)]
+#[case::field_bug_57(
+    "bootstrap_forever",
+    "revocation-recovery/spent-bootstrap-token-is-not-used-again"
+)]
+#[case::field_bug_58(
+    "clear_bootstrap_early",
+    "revocation-recovery/bootstrap-token-stays-until-both-roles-are-durable"
+)]
+#[case::field_bug_63("swap_role_tokens", "setup-connect/role-tokens-are-filed-by-role")]
+#[case::field_bug_76("zombie_after_restart", "network-recovery/no-zombie-after-1012")]
+#[case::field_bug_77("starting_is_fatal", "network-recovery/gateway-starting-is-not-fatal")]
+#[case::backoff("reconnect_storm", "network-recovery/closed-before-the-challenge")]
+#[case::identity(
+    "new_key_on_reconnect",
+    "network-recovery/credentials-survive-both-restarts"
+)]
+#[case::invoke("answer_invoke_twice", "setup-connect/wire-invoke-and-answer")]
+fn a_bug_fails_its_scenario(#[case] bug: &str, #[case] id: &str) {
     let suite = common::suite();
-    for (bug, _) in MUSEUM {
-        let mut caught = Vec::new();
-        for scenario in &suite {
-            if bug.ends_with("storm") && common::floor(scenario) > std::time::Duration::from_secs(10) && !scenario.id.contains("storm") { continue; }
-            if !scenario.worlds().contains(&WorldName::Core) || !scenario.actor.values().any(|a| a.client().is_some()) {
-                continue;
-            }
-            let outcome = run_job(&common::job(&with_bug(scenario, bug), WorldName::Core), common::SEED, None);
-            if !outcome.verdict.is_passed() {
-                let rule = outcome.verdict.findings().first().map(|f| f.rule.clone()).unwrap_or_else(|| outcome.verdict.word().to_owned());
-                caught.push(format!("{}[{rule}]", scenario.id));
-            }
-        }
-        println!("{bug}: {} {}", caught.len(), caught.join(" "));
-    }
+    let scenario = suite
+        .iter()
+        .find(|scenario| scenario.id == id)
+        .expect("the suite has it");
+    let sound = run_job(&common::job(scenario, WorldName::Core), common::SEED, None);
+    assert!(
+        sound.verdict.is_passed(),
+        "{id} fails without the bug: {:?}",
+        sound.verdict
+    );
+    let buggy = run_job(
+        &common::job(&with_bug(scenario, bug), WorldName::Core),
+        common::SEED,
+        None,
+    );
+    assert_eq!(buggy.verdict.word(), "failed", "{id} does not see {bug}");
 }

@@ -112,9 +112,8 @@ impl Watch {
         let earliest = self
             .mark_us
             .saturating_add(micros(expect.not_before.unwrap_or_default().0));
-        let found = self.entries.iter().find(|entry| {
-            entry.n > self.mark
-                && entry.t_us >= earliest
+        let found = self.since_mark().iter().find(|entry| {
+            entry.t_us >= earliest
                 && !self.taken.contains(&entry.n)
                 && self.matches(&pattern, *entry).is_ok()
         })?;
@@ -129,9 +128,9 @@ impl Watch {
 
     /// The first message of a kind since the last action.
     pub fn intrusion(&self, pattern: &Pattern) -> Option<u64> {
-        self.entries
+        self.since_mark()
             .iter()
-            .find(|entry| entry.n > self.mark && self.matches(pattern, *entry).is_ok())
+            .find(|entry| self.matches(pattern, *entry).is_ok())
             .map(|entry| entry.n)
     }
 
@@ -150,6 +149,12 @@ impl Watch {
             .collect()
     }
 
+    /// What came since the last action.
+    fn since_mark(&self) -> &[RawEntry] {
+        let first = self.entries.partition_point(|entry| entry.n <= self.mark);
+        self.entries.get(first..).unwrap_or_default()
+    }
+
     fn note_at(&self, note: &str) -> Option<u64> {
         self.notes
             .iter()
@@ -161,9 +166,9 @@ impl Watch {
     pub fn miss(&self, expect: &Expect, waited: Duration) -> Missed {
         let pattern = expect.pattern();
         let nearest = self
-            .entries
+            .since_mark()
             .iter()
-            .filter(|entry| entry.n > self.mark && !self.taken.contains(&entry.n))
+            .filter(|entry| !self.taken.contains(&entry.n))
             .filter_map(|entry| self.matches(&pattern, entry).err())
             .filter(|nearest| nearest.agreed > 0)
             .reduce(|best, next| {

@@ -1,8 +1,9 @@
 //! From outcomes to findings: everything that a stranger needs to understand what went wrong.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
-use transcript::{Entry, Kind, Stage};
+use transcript::{Direction, Entry, Kind, Stage};
 
 use super::expectations::{describe, wanted};
 use super::finding::{ConnectionTail, Difference, Finding};
@@ -13,6 +14,8 @@ use crate::scenario::{Lapse, Scenario, Step};
 
 /// How many frames of each connection a finding shows.
 const TAIL: usize = 6;
+/// How many connections, the newest ones, a finding shows.
+const CONNECTIONS: usize = 8;
 /// How many entries of evidence a finding shows.
 const EVIDENCE: usize = 5;
 
@@ -249,33 +252,39 @@ impl<'a> Explainer<'a> {
     }
 
     fn tails(&self) -> Vec<ConnectionTail> {
-        self.wire
-            .connections()
-            .map(|(conn, _)| {
-                let mut frames: Vec<String> = self
-                    .record
-                    .transcript
-                    .entries
-                    .iter()
-                    .filter(|entry| entry.conn == Some(conn) && said(entry))
-                    .map(|entry| {
-                        let way = entry.dir.map_or("  ", |dir| match dir {
-                            transcript::Direction::ClientToGateway => "->",
-                            transcript::Direction::GatewayToClient => "<-",
-                        });
-                        format!(
-                            "{} {way} {}",
-                            super::wire::seconds(entry.t_us),
-                            summary(entry, &self.wire)
-                        )
-                    })
-                    .collect();
-                let skip = frames.len().saturating_sub(TAIL);
-                frames.drain(..skip);
-                ConnectionTail {
-                    connection: self.wire.describe(conn),
-                    frames,
-                }
+        let mut newest: Vec<u32> = self.wire.connections().map(|(conn, _)| conn).collect();
+        let skip = newest.len().saturating_sub(CONNECTIONS);
+        newest.drain(..skip);
+        let mut frames: BTreeMap<u32, VecDeque<String>> = newest
+            .into_iter()
+            .map(|conn| (conn, VecDeque::new()))
+            .collect();
+        for entry in self
+            .record
+            .transcript
+            .entries
+            .iter()
+            .filter(|entry| said(entry))
+        {
+            let Some(tail) = entry.conn.and_then(|conn| frames.get_mut(&conn)) else {
+                continue;
+            };
+            let way = match entry.dir {
+                Some(Direction::ClientToGateway) => "->",
+                Some(Direction::GatewayToClient) => "<-",
+                None => "  ",
+            };
+            if tail.len() == TAIL {
+                tail.pop_front();
+            }
+            let what = summary(entry, &self.wire);
+            tail.push_back(format!("{} {way} {what}", super::wire::seconds(entry.t_us)));
+        }
+        frames
+            .into_iter()
+            .map(|(conn, frames)| ConnectionTail {
+                connection: self.wire.describe(conn),
+                frames: frames.into(),
             })
             .collect()
     }

@@ -32,8 +32,15 @@ impl Finding {
     #[must_use]
     pub(super) fn with_text(mut self, change: &mut impl FnMut(&str) -> String) -> Self {
         self.summary = change(&self.summary);
-        let tails = self.last_frames.iter_mut().flat_map(|tail| tail.frames.iter_mut());
-        let lines = self.excerpt.iter_mut().chain(&mut self.evidence).chain(&mut self.believed);
+        let tails = self
+            .last_frames
+            .iter_mut()
+            .flat_map(|tail| tail.frames.iter_mut());
+        let lines = self
+            .excerpt
+            .iter_mut()
+            .chain(&mut self.evidence)
+            .chain(&mut self.believed);
         for line in lines.chain(tails) {
             *line = change(line);
         }

@@ -62,7 +62,9 @@ impl Verdict {
             ),
             Self::Inconclusive { why } => Self::Inconclusive { why: change(&why) },
             Self::Skipped { missing } => Self::Skipped { missing },
-            Self::Broken { what } => Self::Broken { what: change(&what) },
+            Self::Broken { what } => Self::Broken {
+                what: change(&what),
+            },
         }
     }
 

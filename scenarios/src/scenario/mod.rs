@@ -228,3 +228,6 @@ impl Scenario {
         }
     }
 }
+
+#[cfg(test)]
+mod suite_tests;

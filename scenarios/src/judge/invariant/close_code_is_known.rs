@@ -1,5 +1,7 @@
 //! Close codes are the protocol's.
 
+use std::collections::BTreeMap;
+
 use gateway_protocol::close::{MAX_REASON_BYTES, close_row};
 use transcript::{Direction, Kind, Stage};
 
@@ -19,6 +21,7 @@ const WIRE_REASON_BYTES: usize = 123;
 
 fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
     let mut breaches = Vec::new();
+    let mut closed = BTreeMap::new();
     for entry in evidence.entries() {
         if entry.kind != Kind::Close || entry.stage == Some(Stage::Delivered) {
             continue;
@@ -27,16 +30,12 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
             continue;
         };
         let by_gateway = entry.dir == Some(Direction::GatewayToClient);
+        // The answer to a close frame repeats its code, whatever it was.
+        let first = closed.entry(conn).or_insert(entry.dir);
+        let repeats = *first != entry.dir;
         if !by_gateway && evidence.is_scripted(conn) {
             continue;
         }
-        // The answer to a close frame repeats its code, whatever it was.
-        let repeats = evidence.entries().any(|other| {
-            other.n < entry.n
-                && other.conn == entry.conn
-                && other.kind == Kind::Close
-                && other.dir != entry.dir
-        });
         let who = if by_gateway {
             "the gateway"
         } else {

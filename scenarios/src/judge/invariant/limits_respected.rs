@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gateway_protocol::limits::{MESSAGE_BYTES, PRE_HELLO_MESSAGE_BYTES};
+use transcript::{Direction, Kind, Stage};
 
 use super::{Breach, Evidence, Row, Subject, breach, text};
 
@@ -49,5 +50,27 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
             ));
         }
     }
+    breaches.extend(told_so(evidence, &told));
     breaches
+}
+
+/// The gateway's codec refuses a message that is too large before anybody reads it: then only the close shows it.
+fn told_so(evidence: &Evidence<'_>, known: &BTreeSet<u32>) -> Vec<Breach> {
+    evidence
+        .entries()
+        .filter(|entry| entry.kind == Kind::Close && entry.stage == Some(Stage::Sent))
+        .filter(|entry| entry.dir == Some(Direction::GatewayToClient))
+        .filter(|entry| entry.close.as_ref().and_then(|close| close.code) == Some(1009))
+        .filter_map(|entry| {
+            let conn = entry.conn?;
+            let theirs = !evidence.is_scripted(conn) && !known.contains(&conn);
+            let who = evidence.wire.describe(conn);
+            theirs.then(|| {
+                breach(
+                    format!("{who} was told 1009: its message was too large"),
+                    &[entry.n],
+                )
+            })
+        })
+        .collect()
 }
