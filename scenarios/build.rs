@@ -12,7 +12,8 @@ fn main() -> io::Result<()> {
     if root.is_dir() {
         collect(&root, &mut files)?;
     }
-    files.sort();
+    // By id, as the folder is listed: a file name with its extension sorts differently.
+    files.sort_by_key(|file| file.with_extension(""));
     let mut source = String::from("&[\n");
     for file in files {
         let id = file
