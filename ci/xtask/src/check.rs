@@ -60,16 +60,7 @@ fn packages(metadata: &Metadata) -> Vec<String> {
 }
 
 fn docs(root: &Path) -> Result<(), XtaskError> {
-    let mut command = cargo(
-        root,
-        &[
-            "doc",
-            "--quiet",
-            "--workspace",
-            "--no-deps",
-            "--document-private-items",
-        ],
-    );
+    let mut command = cargo(root, &["doc", "--quiet", "--workspace", "--no-deps"]);
     command.env("RUSTDOCFLAGS", "--deny warnings");
     show(command)
 }

@@ -102,7 +102,7 @@ pub struct RunArgs {
     /// One part: a shard's name, or K/N for the K-th of N equal parts
     #[arg(long, value_name = "SHARD")]
     pub shard: Option<String>,
-    /// Write the run folder to DIR, which must not exist [default: store/<run-id>]
+    /// Write the run folder to DIR, which must not exist [default: store/RUN-ID]
     #[arg(long, value_name = "DIR")]
     pub save: Option<PathBuf>,
     /// Write no run folder

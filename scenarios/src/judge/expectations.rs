@@ -1,7 +1,7 @@
 //! What a script waits for, decided while the run goes on. Pure: the runner feeds entries and states in.
 //!
 //! Matching happens on raw values, so that captured tokens and nonces can be compared; what goes into a
-//! report is words without values ([`safe`]).
+//! report is words without values (`safe`).
 //!
 //! The rule of `expect`: the first entry that matches, that came after the last action, and that no earlier
 //! expectation took. [`Watch::mark`] is called when an action begins.

@@ -1,14 +1,14 @@
 //! The scenario value: what is arranged, what happens, what must hold at the end.
 //!
 //! A scenario is data. Three makers give the same value: a TOML file ([`parse`]), [`Scenario::builder`],
-//! and [`print`] turns a value back into a file. The runner sees only the value.
+//! and [`mod@print`] turns a value back into a file. The runner sees only the value.
 //!
 //! | module | content |
 //! |---|---|
 //! | `actor` `gateway` `fault` `connect` | what is arranged |
 //! | `step` `intent` `control` `pattern` | the verbs and what they look for |
 //! | `finally` | what must hold at the end |
-//! | [`parse`] [`check`] [`print`] [`schema`] | TOML with places in errors, sense, the way back, JSON Schema |
+//! | [`parse`] [`check`] [`mod@print`] [`schema`] | TOML with places in errors, sense, the way back, JSON Schema |
 //!
 //! ```
 //! let text = r#"
