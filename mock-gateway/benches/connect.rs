@@ -81,7 +81,7 @@ fn connect(criterion: &mut Criterion) {
     let mut taken = Vec::new();
     race(
         "connect",
-        50,
+        5,
         vec![
             (
                 "bare",

@@ -73,7 +73,7 @@ fn echo(criterion: &mut Criterion) {
             Box::new(|| block_on(&runtime, exchange(client, &text))),
         )
     });
-    race("request", 500, contenders.collect());
+    race("request", 100, contenders.collect());
 }
 
 criterion_group!(benches, echo);

@@ -93,9 +93,10 @@ pub(crate) async fn run<C: Carrier>(
                 &already_read,
                 gateway_protocol::limits::PRE_HELLO_MESSAGE_BYTES,
             );
-            Driver::new(conn, socket, upgraded, &shared)
-                .run(shared.faults.watch(), cancel)
-                .await;
+            // The bytes keep all of HTTP's read buffer alive.
+            drop(already_read);
+            let mut driver = Driver::new(conn, socket, upgraded, &shared);
+            driver.run(shared.faults.watch(), cancel).await;
         }
         None => faults.detach(conn),
     }

@@ -40,7 +40,7 @@ const BATCH: usize = 32;
 /// What happened next.
 enum Event {
     Stop,
-    Command(Option<Command>),
+    Command(Option<Box<Command>>),
     Read(Result<tungstenite::Message, tungstenite::Error>),
     WriteFailed,
     /// The stream took everything; commands are welcome again.
@@ -65,7 +65,7 @@ pub(crate) struct Driver<C: Carrier> {
     conn: u32,
     socket: Socket<FaultStream<C>>,
     wire: Wire,
-    outbox: mpsc::Receiver<Command>,
+    outbox: mpsc::Receiver<Box<Command>>,
     buffered: Arc<AtomicUsize>,
     hub: HubHandle,
     clock: Clock,
@@ -84,8 +84,10 @@ enum PeerState {
     Talking,
     /// Its close frame was read and is on the wire.
     ClosedOnWire,
-    /// Its close frame has arrived, or it broke the protocol: it says nothing more that counts.
-    Done,
+    /// Its close frame has arrived.
+    Closed,
+    /// It broke the WebSocket protocol: what follows cannot be read as messages.
+    Broken,
     /// Its stream ended without a close frame.
     Ended,
 }
@@ -132,7 +134,7 @@ impl<C: Carrier> Driver<C> {
     }
 
     /// Runs the connection to its end. `changes` tells of faults that were installed or healed.
-    pub(crate) async fn run(mut self, changes: watch::Receiver<u64>, cancel: CancellationToken) {
+    pub(crate) async fn run(&mut self, changes: watch::Receiver<u64>, cancel: CancellationToken) {
         let mut alarm = Alarm::default();
         // Both wait once for as long as it takes, instead of queueing anew at every turn of the loop.
         let mut change = pin!(next_change(changes));
@@ -228,7 +230,7 @@ impl<C: Carrier> Driver<C> {
             WireMessage::Ping(body) => self.send(WireMessage::Pong(body)),
             WireMessage::Text(_) | WireMessage::Binary(_) | WireMessage::Pong(_) => {}
             WireMessage::Close(frame) => {
-                self.peer = PeerState::Done;
+                self.peer = PeerState::Closed;
                 self.tell_hub_closed().await;
                 self.close_with(frame);
             }
@@ -273,7 +275,7 @@ impl<C: Carrier> Driver<C> {
     }
 
     /// Carries out a command and those right behind it; true when the connection must end at once.
-    fn obey_some(&mut self, first: Option<Command>) -> bool {
+    fn obey_some(&mut self, first: Option<Box<Command>>) -> bool {
         let mut next = Some(first);
         for _ in 0..BATCH {
             let Some(command) = next else { break };
@@ -286,8 +288,8 @@ impl<C: Carrier> Driver<C> {
             .is_some_and(|command| self.obey(Some(command)))
     }
 
-    fn obey(&mut self, command: Option<Command>) -> bool {
-        match command {
+    fn obey(&mut self, command: Option<Box<Command>>) -> bool {
+        match command.map(|command| *command) {
             Some(Command::Text(text)) => {
                 self.buffered.fetch_sub(text.len(), Ordering::Relaxed);
                 self.send(WireMessage::Text(text));
@@ -348,7 +350,7 @@ impl<C: Carrier> Driver<C> {
         };
         self.note(error.to_string());
         // What follows cannot be read as messages any more, not even a close frame.
-        self.peer = PeerState::Done;
+        self.peer = PeerState::Broken;
         self.hub.input(input).await;
         false
     }
@@ -366,7 +368,7 @@ impl<C: Carrier> Driver<C> {
     fn is_over(&self) -> bool {
         match self.peer {
             PeerState::Talking | PeerState::ClosedOnWire => false,
-            PeerState::Done => matches!(self.close, CloseState::Sent { .. }),
+            PeerState::Closed | PeerState::Broken => matches!(self.close, CloseState::Sent { .. }),
             PeerState::Ended => self.wire.next_deadline().is_none(),
         }
     }
@@ -421,15 +423,15 @@ impl<C: Carrier> Driver<C> {
         }
     }
 
-    async fn finish(mut self, end: End, cancelled: impl Future<Output = ()>) {
+    async fn finish(&mut self, end: End, cancelled: impl Future<Output = ()>) {
         let deadline = match end {
             End::AtOnce => return,
             End::InOrder => Some(Instant::now() + CLOSE_TIMEOUT),
             End::HeldOpen => None,
         };
-        drop(self.outbox);
-        // After the peer's close frame there is nothing left to read.
-        let reads_on = end == End::HeldOpen || self.peer_close.is_none();
+        self.outbox.close();
+        // After the peer's close frame there is nothing left to read, and dropping the stream ends it in order.
+        let reads_on = end == End::HeldOpen || self.peer != PeerState::Closed;
         let mut alarm = Alarm::default();
         tokio::select! {
             biased;
@@ -455,15 +457,13 @@ async fn say_goodbye<S: AsyncRead + AsyncWrite + Unpin>(
     end: End,
     reads_on: bool,
 ) {
-    if poll_fn(|cx| socket.poll_flush(cx)).await.is_err() {
+    if poll_fn(|cx| socket.poll_flush(cx)).await.is_err() || !reads_on {
         return;
     }
     if end == End::InOrder && poll_fn(|cx| socket.poll_shutdown(cx)).await.is_err() {
         return;
     }
-    if reads_on {
-        poll_fn(|cx| socket.poll_discard(cx)).await;
-    }
+    poll_fn(|cx| socket.poll_discard(cx)).await;
 }
 
 fn poll_socket<S: AsyncRead + AsyncWrite + Unpin>(

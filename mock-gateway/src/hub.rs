@@ -48,8 +48,8 @@ pub(crate) enum Port {
 /// What a connection gets when its upgrade is accepted.
 #[derive(Debug)]
 pub(crate) struct Accepted {
-    /// What the gateway tells it; the challenge is in it already.
-    pub(crate) outbox: mpsc::Receiver<Command>,
+    /// What the gateway tells it; the challenge is in it already. Boxed, since a channel keeps room for 32 items.
+    pub(crate) outbox: mpsc::Receiver<Box<Command>>,
     /// Bytes in the outbox and in the socket's write buffer.
     pub(crate) buffered: Arc<AtomicUsize>,
 }
@@ -155,7 +155,7 @@ impl HubHandle {
 
 /// The hub's view of one connection.
 struct Slot {
-    outbox: mpsc::Sender<Command>,
+    outbox: mpsc::Sender<Box<Command>>,
     buffered: Arc<AtomicUsize>,
 }
 
@@ -355,7 +355,7 @@ impl Hub {
         let size = command.size();
         let buffered = slot.buffered.fetch_add(size, Ordering::Relaxed) + size;
         let fits = buffered <= gateway_protocol::limits::BUFFERED_BYTES;
-        if fits && slot.outbox.try_send(command).is_ok() {
+        if fits && slot.outbox.try_send(Box::new(command)).is_ok() {
             return;
         }
         // Either it does not read, or its task has ended and its `Closed` is on its way here. Without the outbox the

@@ -1,7 +1,8 @@
 //! The hub: one machine that owns every connection, device, node and pending request.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_protocol::{
@@ -22,6 +23,7 @@ use crate::json::Object;
 use crate::locality::Locality;
 use crate::mounted::MountedBehaviors;
 use crate::nodes::Nodes;
+use crate::outputs::{Broadcast, Outputs};
 use crate::pairing::PendingDevices;
 use crate::presence::Presence;
 use crate::profile::Profile;
@@ -42,7 +44,7 @@ pub struct Gateway {
     /// Wall clock of the gateway against the true one.
     pub(crate) clock_offset_ms: i64,
     pub(crate) timers: Timers,
-    pub(crate) outputs: VecDeque<Output>,
+    pub(crate) outputs: Outputs,
     pub(crate) connections: BTreeMap<u32, Connection>,
     pub(crate) devices: Devices,
     pub(crate) pending_devices: PendingDevices,
@@ -123,7 +125,7 @@ impl Gateway {
             identity,
             clock_offset_ms: 0,
             timers,
-            outputs: VecDeque::new(),
+            outputs: Outputs::default(),
             connections: BTreeMap::new(),
             devices: Devices::default(),
             pending_devices: PendingDevices::default(),
@@ -432,22 +434,16 @@ impl Gateway {
         versioned: bool,
         wanted: impl Fn(&OpenConnection) -> bool,
     ) {
-        let state_version = versioned.then_some(self.versions);
+        let broadcast = Arc::new(Broadcast {
+            event: event.to_owned(),
+            payload: payload.clone(),
+            state_version: versioned.then_some(self.versions),
+        });
         for (conn, connection) in &mut self.connections {
-            if !connection.open().is_some_and(&wanted) {
-                continue;
+            if connection.open().is_some_and(&wanted) {
+                connection.seq += 1;
+                self.outputs.push_copy(*conn, connection.seq, &broadcast);
             }
-            connection.seq += 1;
-            let event = Event {
-                event: event.to_owned(),
-                payload: payload.clone(),
-                seq: Some(connection.seq),
-                state_version,
-            };
-            self.outputs.push_back(Output::Send {
-                conn: *conn,
-                message: Frame::Event(event).into(),
-            });
         }
     }
 

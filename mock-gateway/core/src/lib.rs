@@ -58,6 +58,7 @@ mod method;
 mod mounted;
 mod nodes;
 mod orders;
+mod outputs;
 mod pairing;
 mod platform;
 mod presence;

@@ -5,7 +5,7 @@ use gateway_protocol::{
     AuthParams, ClientInfo, ConnectParams, DeviceParams, Frame, Keypair, Request, Response,
     SignatureVersion,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
@@ -152,6 +152,6 @@ pub(crate) fn connect_frame(key: &Keypair, challenge: &Value) -> String {
         .unwrap()
         .text(SignatureVersion::V3);
     params.device.as_mut().unwrap().signature = Some(key.sign(&payload));
-    let params = serde_json::to_value(&params).unwrap();
-    json!({"type": "req", "id": "connect", "method": "connect", "params": params}).to_string()
+    let params = serde_json::to_string(&params).unwrap();
+    format!(r#"{{"type":"req","id":"connect","method":"connect","params":{params}}}"#)
 }
