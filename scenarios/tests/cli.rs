@@ -1,5 +1,11 @@
 //! The command line as a user meets it: help, errors, exit codes, what is left behind.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests fail the test"
+)]
+
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -19,9 +25,12 @@ fn text(bytes: &[u8]) -> String {
 }
 
 fn names(folder: &Path) -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let mut names: Vec<String> =
-        entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
     names.sort();
     names
 }
@@ -85,7 +94,11 @@ fn help_teaches(#[case] arguments: &[&str], #[case] expected: &[&str]) {
 #[case::explained_scenario(&["explain", "setup-connect/good", "--suite", "suite"], 0, "a raw client connects")]
 #[case::unexplained(&["explain", "WHATEVER", "--suite", "suite"], 3, "nothing is called")]
 #[case::bad_id(&["new", "../x", "--suite", "suite"], 2, "no scenario id")]
-fn commands_end_with_their_documented_code(#[case] arguments: &[&str], #[case] code: i32, #[case] says: &str) {
+fn commands_end_with_their_documented_code(
+    #[case] arguments: &[&str],
+    #[case] code: i32,
+    #[case] says: &str,
+) {
     let home = home();
     let output = clawproof(home.path(), arguments);
     let all = text(&output.stdout) + &text(&output.stderr);
@@ -97,42 +110,93 @@ fn commands_end_with_their_documented_code(#[case] arguments: &[&str], #[case] c
 #[test]
 fn a_mistake_in_a_file_is_shown_with_its_place() {
     let home = home();
-    write(&home.path().join("suite/setup-connect/typo.toml"), "title = \"t\"\nabout = \"a\"\nstps = 1\n");
-    for command in [&["check", "--suite", "suite"][..], &["run", "--suite", "suite"]] {
+    write(
+        &home.path().join("suite/setup-connect/typo.toml"),
+        "title = \"t\"\nabout = \"a\"\nstps = 1\n",
+    );
+    for command in [
+        &["check", "--suite", "suite"][..],
+        &["run", "--suite", "suite"],
+    ] {
         let output = clawproof(home.path(), command);
         let shown = text(&output.stderr);
         assert_eq!(output.status.code(), Some(20), "{shown}");
-        assert!(shown.contains("unknown field `stps`") && shown.contains("typo.toml:3"), "{shown}");
+        assert!(
+            shown.contains("unknown field `stps`") && shown.contains("typo.toml:3"),
+            "{shown}"
+        );
     }
 }
 
 #[test]
 fn a_run_folder_holds_everything_and_latest_points_to_it() {
     let home = home();
-    let output = clawproof(home.path(), &["run", "--suite", "suite", "setup-connect/good", "--seed", "7"]);
+    let output = clawproof(
+        home.path(),
+        &[
+            "run",
+            "--suite",
+            "suite",
+            "setup-connect/good",
+            "--seed",
+            "7",
+        ],
+    );
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(text(&output.stdout).ends_with("2 passed, 0 failed, 0 skipped\n"));
     let latest = home.path().join("store/latest");
-    assert_eq!(names(&latest), ["SUMMARY.md", "junit.xml", "run.json", "scenarios", "summary.txt"]);
+    assert_eq!(
+        names(&latest),
+        [
+            "SUMMARY.md",
+            "junit.xml",
+            "run.json",
+            "scenarios",
+            "summary.txt"
+        ]
+    );
     let run: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(latest.join("run.json")).unwrap()).unwrap();
     assert_eq!(run["seed"], 7);
-    assert_eq!(run["command"], "clawproof run setup-connect/good --suite suite --seed 7");
+    assert_eq!(
+        run["command"],
+        "clawproof run setup-connect/good --suite suite --seed 7"
+    );
     assert_eq!(run["counts"]["passed"], 2);
     for world in ["core", "memory"] {
         let place = latest.join("scenarios/setup-connect/good").join(world);
         assert_eq!(names(&place), ["transcript.jsonl", "verdict.json"]);
     }
-    assert_eq!(names(&home.path().join("store")).len(), 2, "the run and latest");
+    assert_eq!(
+        names(&home.path().join("store")).len(),
+        2,
+        "the run and latest"
+    );
 }
 
 #[test]
 fn the_same_seed_gives_the_same_bytes() {
     let home = home();
     let transcript = |save: &str| {
-        let arguments = ["run", "--suite", "suite", "setup-connect/good", "--world", "memory", "--seed", "7", "--save", save];
+        let arguments = [
+            "run",
+            "--suite",
+            "suite",
+            "setup-connect/good",
+            "--world",
+            "memory",
+            "--seed",
+            "7",
+            "--save",
+            save,
+        ];
         assert_eq!(clawproof(home.path(), &arguments).status.code(), Some(0));
-        std::fs::read(home.path().join(save).join("scenarios/setup-connect/good/memory/transcript.jsonl")).unwrap()
+        std::fs::read(
+            home.path()
+                .join(save)
+                .join("scenarios/setup-connect/good/memory/transcript.jsonl"),
+        )
+        .unwrap()
     };
     assert_eq!(transcript("one"), transcript("two"));
 }
@@ -140,12 +204,31 @@ fn the_same_seed_gives_the_same_bytes() {
 #[test]
 fn programs_get_one_json_object_a_line() {
     let home = home();
-    let output = clawproof(home.path(), &["run", "--suite", "suite", "--no-save", "--message-format", "json", "--digest"]);
+    let output = clawproof(
+        home.path(),
+        &[
+            "run",
+            "--suite",
+            "suite",
+            "--no-save",
+            "--message-format",
+            "json",
+            "--digest",
+        ],
+    );
     assert_eq!(output.status.code(), Some(10));
-    let lines: Vec<serde_json::Value> =
-        text(&output.stdout).lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let lines: Vec<serde_json::Value> = text(&output.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).expect(line))
+        .collect();
     assert_eq!(lines.len(), 6, "started, four results, finished");
-    assert_eq!(lines.iter().filter(|line| line["digest"].is_string()).count(), 4);
+    assert_eq!(
+        lines
+            .iter()
+            .filter(|line| line["digest"].is_string())
+            .count(),
+        4
+    );
 }
 
 #[test]
@@ -156,26 +239,56 @@ fn parts_are_the_whole() {
         all.extend(arguments);
         text(&clawproof(home.path(), &all).stdout)
     };
-    assert_eq!(listed(&["--shard", "1/2"]) + &listed(&["--shard", "2/2"]), listed(&[]));
+    assert_eq!(
+        listed(&["--shard", "1/2"]) + &listed(&["--shard", "2/2"]),
+        listed(&[])
+    );
     assert_eq!(listed(&["--shard", "setup-connect"]), listed(&[]));
 }
 
 #[test]
 fn a_new_scenario_passes_the_check_and_runs() {
     let home = home();
-    let made = clawproof(home.path(), &["new", "setup-connect/mine", "--suite", "suite"]);
+    let made = clawproof(
+        home.path(),
+        &["new", "setup-connect/mine", "--suite", "suite"],
+    );
     assert_eq!(made.status.code(), Some(0), "{}", text(&made.stderr));
-    assert_eq!(clawproof(home.path(), &["check", "--suite", "suite"]).status.code(), Some(0));
-    let run = clawproof(home.path(), &["run", "setup-connect/mine", "--suite", "suite", "--no-save"]);
+    assert_eq!(
+        clawproof(home.path(), &["check", "--suite", "suite"])
+            .status
+            .code(),
+        Some(0)
+    );
+    let run = clawproof(
+        home.path(),
+        &["run", "setup-connect/mine", "--suite", "suite", "--no-save"],
+    );
     assert_eq!(run.status.code(), Some(0), "{}", text(&run.stdout));
-    let again = clawproof(home.path(), &["new", "setup-connect/mine", "--suite", "suite"]);
+    let again = clawproof(
+        home.path(),
+        &["new", "setup-connect/mine", "--suite", "suite"],
+    );
     assert_eq!(again.status.code(), Some(30));
 }
 
 #[test]
 fn a_junit_report_is_written_where_it_is_asked_for() {
     let home = home();
-    clawproof(home.path(), &["run", "--suite", "suite", "--no-save", "--junit", "report.xml"]);
+    clawproof(
+        home.path(),
+        &[
+            "run",
+            "--suite",
+            "suite",
+            "--no-save",
+            "--junit",
+            "report.xml",
+        ],
+    );
     let xml = std::fs::read_to_string(home.path().join("report.xml")).unwrap();
-    assert!(xml.contains("tests=\"4\"") && xml.contains("failures=\"2\""), "{xml}");
+    assert!(
+        xml.contains("tests=\"4\"") && xml.contains("failures=\"2\""),
+        "{xml}"
+    );
 }

@@ -81,34 +81,48 @@ fn client_script(mutation: &str) -> Option<String> {
 /// A gateway that answers every `connect` like this.
 fn refusing(error: &str) -> String {
     // Tables of the file come before those of the actor that the script goes on with.
-    format!("#gateway\n[[gateway.on]]\nname = \"refuse\"\nmethod = \"connect\"\nerror = {error}\n#actor\n")
+    format!(
+        "#gateway\n[[gateway.on]]\nname = \"refuse\"\nmethod = \"connect\"\nerror = {error}\n#actor\n"
+    )
 }
 
 /// A lie of the gateway: the table of a behaviour, and what the client does.
 fn gateway_script(behaviour: &str) -> Option<(&'static str, &'static str)> {
-    let ask = "[[step]]\ndo = { actor = \"companion\", intent = \"request\", method = \"status\" }\n";
+    let ask =
+        "[[step]]\ndo = { actor = \"companion\", intent = \"request\", method = \"status\" }\n";
     let lie = match behaviour {
-        "raw" => r#"method = "status"
-raw = "this is no JSON""#,
-        "open_events" => r#"open = true
+        "raw" => {
+            r#"method = "status"
+raw = "this is no JSON""#
+        }
+        "open_events" => {
+            r#"open = true
 events = [{ event = "tick", payload = { ts = 1 } }]
-pass = true"#,
-        "answer_twice" => r#"method = "status"
+pass = true"#
+        }
+        "answer_twice" => {
+            r#"method = "status"
 raw = '{"type":"res","id":$id,"ok":true,"payload":{}}'
-pass = true"#,
-        "answer_nobody" => r#"method = "status"
+pass = true"#
+        }
+        "answer_nobody" => {
+            r#"method = "status"
 raw = '{"type":"res","id":"nobody","ok":true,"payload":{}}'
-pass = true"#,
-        "raw_seq" => r#"method = "status"
+pass = true"#
+        }
+        "raw_seq" => {
+            r#"method = "status"
 raw = '{"type":"event","event":"tick","payload":{"ts":1},"seq":999}'
-pass = true"#,
+pass = true"#
+        }
         "unknown_method" => "",
         _ => return None,
     };
     let ask = match behaviour {
         "open_events" => "",
         "unknown_method" => {
-            "[[step]]\ndo = { actor = \"companion\", intent = \"node_event\", method = \"no.such.event\" }\n"
+            "[[step]]\ncontrol = { on = { name = \"forgetful\", method = \"health\", error = { code = \"INVALID_REQUEST\", message = \"unknown method: health\" } } }\n\
+             [[step]]\ndo = { actor = \"companion\", intent = \"reconnect\" }\n"
         }
         _ => ask,
     };
@@ -123,7 +137,9 @@ fn tamper(field: &str, record: &mut RunRecord) -> bool {
             file: "transcript.jsonl".to_owned(),
         }),
         "leftovers" => record.leftovers.push("a task".to_owned()),
-        "errors_logged" => record.errors_logged.push("gateway: something broke".to_owned()),
+        "errors_logged" => record
+            .errors_logged
+            .push("gateway: something broke".to_owned()),
         "message_after_close" => {
             let n = record.transcript.entries.last().map_or(0, |entry| entry.n);
             let frame = serde_json::json!({"type": "event", "event": "health", "payload": {}});
@@ -141,8 +157,14 @@ fn tamper(field: &str, record: &mut RunRecord) -> bool {
                 text: None,
                 data: None,
             };
-            record.transcript.entries.push(entry(n + 1, Kind::Close, Stage::Sent));
-            record.transcript.entries.push(entry(n + 2, Kind::Text, Stage::Sent));
+            record
+                .transcript
+                .entries
+                .push(entry(n + 1, Kind::Close, Stage::Sent));
+            record
+                .transcript
+                .entries
+                .push(entry(n + 2, Kind::Text, Stage::Sent));
         }
         _ => return false,
     }
@@ -162,15 +184,27 @@ fn named(verdict: &Verdict) -> Vec<String> {
 }
 
 /// Invariants that a mutant breaks as well, because one mistake is the cause of both.
-const COMPANY: &[(&str, &str, &str)] = &[(
-    "client:answer_invoke_twice",
-    "request_ids_are_unique",
-    "the second answer is the first one again, with its request id",
-)];
+const COMPANY: &[(&str, &str, &str)] = &[
+    (
+        "client:answer_invoke_twice",
+        "request_ids_are_unique",
+        "the second answer is the first one again, with its request id",
+    ),
+    (
+        "client:new_key_on_reconnect",
+        "no_socket_after_terminal",
+        "the stored token belongs to the old key, so it is refused and offered again",
+    ),
+];
 
 fn run(text: &str) -> Verdict {
     let scenario = common::scenario("setup-connect/mutant", text);
-    run_job(&common::job(&scenario, WorldName::Memory), common::SEED, None).verdict
+    run_job(
+        &common::job(&scenario, WorldName::Memory),
+        common::SEED,
+        None,
+    )
+    .verdict
 }
 
 fn head(mutation: Option<&str>) -> String {
@@ -181,8 +215,12 @@ fn head(mutation: Option<&str>) -> String {
 const TITLE: &str = "title = \"a mutant\"\nabout = \"tests/mutants.rs\"\nworlds = [\"memory\"]\n";
 
 fn of_client(mutation: &str) -> Result<(Verdict, Verdict), String> {
-    let script = client_script(mutation).ok_or_else(|| format!("no script for client:{mutation}"))?;
-    let (gateway, actor) = match script.strip_prefix("#gateway\n").and_then(|rest| rest.split_once("#actor\n")) {
+    let script =
+        client_script(mutation).ok_or_else(|| format!("no script for client:{mutation}"))?;
+    let (gateway, actor) = match script
+        .strip_prefix("#gateway\n")
+        .and_then(|rest| rest.split_once("#actor\n"))
+    {
         Some((gateway, actor)) => (gateway.to_owned(), actor.to_owned()),
         None => (String::new(), script),
     };
@@ -191,15 +229,27 @@ fn of_client(mutation: &str) -> Result<(Verdict, Verdict), String> {
 }
 
 fn of_gateway(behaviour: &str) -> Result<(Verdict, Verdict), String> {
-    let (lie, ask) = gateway_script(behaviour).ok_or_else(|| format!("no script for gateway:{behaviour}"))?;
-    let lies = if lie.is_empty() { String::new() } else { format!("[[gateway.on]]\nname = \"lie\"\n{lie}\n") };
+    let (lie, ask) =
+        gateway_script(behaviour).ok_or_else(|| format!("no script for gateway:{behaviour}"))?;
+    let lies = if lie.is_empty() {
+        String::new()
+    } else {
+        format!("[[gateway.on]]\nname = \"lie\"\n{lie}\n")
+    };
     let whole = |lies: &str, ask: &str| format!("{TITLE}{lies}{}{READY}{ask}{WAIT}", head(None));
     Ok((run(&whole("", "")), run(&whole(&lies, ask))))
 }
 
 fn of_record(field: &str) -> Result<(Verdict, Verdict), String> {
-    let scenario = common::scenario("setup-connect/mutant", &format!("{TITLE}{}{READY}", head(None)));
-    let mut outcome = run_job(&common::job(&scenario, WorldName::Memory), common::SEED, None);
+    let scenario = common::scenario(
+        "setup-connect/mutant",
+        &format!("{TITLE}{}{READY}", head(None)),
+    );
+    let mut outcome = run_job(
+        &common::job(&scenario, WorldName::Memory),
+        common::SEED,
+        None,
+    );
     let honest = judge(&scenario, &outcome.record);
     if !tamper(field, &mut outcome.record) {
         return Err(format!("nothing tampers with record:{field}"));
@@ -217,7 +267,11 @@ fn every_invariant_has_a_mutant_that_it_names() {
             _ => return Err(format!("{}: no mutant called {}", row.name, row.mutant)),
         };
         if !named(&honest).is_empty() {
-            return Err(format!("{}: without the mistake the judge names {:?}", row.name, named(&honest)));
+            return Err(format!(
+                "{}: without the mistake the judge names {:?}",
+                row.name,
+                named(&honest)
+            ));
         }
         let mut expected = vec![row.name.to_owned()];
         expected.extend(
@@ -229,12 +283,20 @@ fn every_invariant_has_a_mutant_that_it_names() {
         expected.sort();
         let outside = !matches!(mutant, Verdict::Failed(_));
         if outside {
-            return Err(format!("{} by {}: the verdict is {mutant:?}", row.name, row.mutant));
+            return Err(format!(
+                "{} by {}: the verdict is {mutant:?}",
+                row.name, row.mutant
+            ));
         }
         if named(&mutant) == expected {
             Ok(())
         } else {
-            Err(format!("{} by {}: the judge names {:?}", row.name, row.mutant, named(&mutant)))
+            Err(format!(
+                "{} by {}: the judge names {:?}",
+                row.name,
+                row.mutant,
+                named(&mutant)
+            ))
         }
     });
     assert!(failures.is_empty(), "{}", failures.join("\n"));

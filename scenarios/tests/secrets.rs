@@ -77,8 +77,13 @@ expect = { to = "raw", response = "connect", ok = true }
 "#;
 
 fn run(name: &str, text: &str) -> Outcome {
-    let scenario: std::sync::Arc<Scenario> = common::scenario(&format!("setup-connect/{name}"), text);
-    run_job(&common::job(&scenario, WorldName::Memory), common::SEED, None)
+    let scenario: std::sync::Arc<Scenario> =
+        common::scenario(&format!("setup-connect/{name}"), text);
+    run_job(
+        &common::job(&scenario, WorldName::Memory),
+        common::SEED,
+        None,
+    )
 }
 
 fn summary() -> RunSummary {
@@ -95,37 +100,84 @@ fn summary() -> RunSummary {
 #[test]
 fn secrets_are_on_the_wire_and_in_no_artifact() {
     let outcomes = [run("everything", EVERYTHING), run("password", PASSWORD)];
-    let kinds: BTreeSet<&str> =
-        outcomes.iter().flat_map(|outcome| &outcome.secrets).map(|(kind, _)| kind.as_str()).collect();
-    for kind in ["shared-token", "device-token", "bootstrap-token", "setup-code", "password", "signature"] {
+    let kinds: BTreeSet<&str> = outcomes
+        .iter()
+        .flat_map(|outcome| &outcome.secrets)
+        .map(|(kind, _)| kind.as_str())
+        .collect();
+    for kind in [
+        "shared-token",
+        "device-token",
+        "bootstrap-token",
+        "setup-code",
+        "password",
+        "signature",
+    ] {
         assert!(kinds.contains(kind), "no {kind} in {kinds:?}");
     }
 
     // On the wire: the pseudonym of each kind stands where the secret stood.
-    let transcripts: Vec<String> = outcomes.iter().map(|outcome| outcome.record.transcript.to_jsonl()).collect();
-    for kind in ["shared-token", "device-token", "bootstrap-token", "setup-code", "password", "signature"] {
+    let transcripts: Vec<String> = outcomes
+        .iter()
+        .map(|outcome| outcome.record.transcript.to_jsonl())
+        .collect();
+    for kind in [
+        "shared-token",
+        "device-token",
+        "bootstrap-token",
+        "setup-code",
+        "password",
+        "signature",
+    ] {
         let pseudonym = format!("<{kind}:");
-        assert!(transcripts.iter().any(|text| text.contains(&pseudonym)), "no {kind} was seen");
+        assert!(
+            transcripts.iter().any(|text| text.contains(&pseudonym)),
+            "no {kind} was seen"
+        );
     }
 
     let home = tempfile::tempdir().unwrap();
     let folder = write_run(&home.path().join("run"), &summary(), &outcomes).expect("nothing leaks");
-    let secrets: Vec<(String, String)> = outcomes.iter().flat_map(|outcome| outcome.secrets.clone()).collect();
+    let secrets: Vec<(String, String)> = outcomes
+        .iter()
+        .flat_map(|outcome| outcome.secrets.clone())
+        .collect();
     let scan = canary::scan(&folder, &secrets).unwrap();
-    assert!(scan.files >= 8 && scan.secrets >= 6, "{} files, {} secrets", scan.files, scan.secrets);
+    assert!(
+        scan.files >= 8 && scan.secrets >= 6,
+        "{} files, {} secrets",
+        scan.files,
+        scan.secrets
+    );
     assert_eq!(scan.leaks, [], "in no file");
 }
 
 #[test]
 fn a_leak_withholds_the_folder() {
     let mut outcome = run("password", PASSWORD);
-    let password = outcome.secrets.iter().find(|(kind, _)| kind == "password").expect("a password").1.clone();
+    let password = outcome
+        .secrets
+        .iter()
+        .find(|(kind, _)| kind == "password")
+        .expect("a password")
+        .1
+        .clone();
     // A redactor that missed one place, with the secret in another encoding.
-    let hex: String = password.bytes().map(|byte| format!("{byte:02x}")).collect();
-    outcome.record.transcript.entries.last_mut().expect("entries").text = Some(hex);
+    let hex = gateway_protocol::device::hex(password.as_bytes());
+    outcome
+        .record
+        .transcript
+        .entries
+        .last_mut()
+        .expect("entries")
+        .text = Some(hex);
     let home = tempfile::tempdir().unwrap();
     let error = write_run(&home.path().join("run"), &summary(), &[outcome]).unwrap_err();
     assert!(error.to_string().contains("password"), "{error}");
     assert!(!error.to_string().contains(&password));
-    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0, "nothing is left");
+    assert_eq!(
+        std::fs::read_dir(home.path()).unwrap().count(),
+        0,
+        "nothing is left"
+    );
 }

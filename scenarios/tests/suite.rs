@@ -7,21 +7,26 @@ mod common;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use scenarios::run::{Job, jobs, result, run_job};
 use scenarios::report::terminal::{Style, explanation};
+use scenarios::run::{Job, jobs, result, run_job};
 use scenarios::scenario::WorldName;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let suite = common::suite();
-    let trials = jobs(&suite, &WorldName::ALL).into_iter().map(trial).collect();
+    let trials = jobs(&suite, &WorldName::ALL)
+        .into_iter()
+        .map(trial)
+        .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
 fn trial(job: Job) -> Trial {
     let ignored = job.missing.is_some() || common::is_slow(&job);
     let kind = job.world.name();
-    Trial::test(job.name(), move || check(&job)).with_ignored_flag(ignored).with_kind(kind)
+    Trial::test(job.name(), move || check(&job))
+        .with_ignored_flag(ignored)
+        .with_kind(kind)
 }
 
 fn check(job: &Job) -> Result<(), Failed> {

@@ -170,6 +170,21 @@ impl Recorder {
         }
     }
 
+    /// [`Recorder::transcript`] and [`Recorder::secrets`] at the price of one: for the end of a run.
+    pub fn finished(&self) -> (Transcript, Vec<(String, String)>) {
+        let (raw, secrets) = {
+            let store = lock(&self.0.store);
+            let raw: Vec<RawEntry> = store.entries.iter().cloned().collect();
+            (raw, store.secrets.clone())
+        };
+        let mut redactor = Redactor::with_secrets(&secrets);
+        let entries = redactor.entries(&raw);
+        let transcript = Transcript { header: self.0.header.clone(), entries };
+        let owned = |(kind, value): (&str, &str)| (kind.to_owned(), value.to_owned());
+        let secrets = redactor.secrets().map(owned).collect();
+        (transcript, secrets)
+    }
+
     /// Every secret registered or seen so far as (kind, value): what a canary scan looks for.
     pub fn secrets(&self) -> Vec<(String, String)> {
         let known = lock(&self.0.store).secrets.clone();

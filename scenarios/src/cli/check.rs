@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::args::CheckArgs;
 use super::exit::Exit;
-use super::print::{colour, fail, out, say};
 use super::library;
+use super::print::{colour, fail, out, say};
 use crate::run::{Source, SourceError, SuiteFile, read_one};
 use crate::scenario::check;
 
@@ -44,8 +44,15 @@ pub(super) fn check(args: &CheckArgs) -> Exit {
             say(problems.render(colour()));
         }
     }
-    out(format_args!("{} files checked, {wrong} invalid, {warned} with warnings", files.len()));
-    if wrong > 0 { Exit::InvalidFile } else { Exit::Passed }
+    out(format_args!(
+        "{} files checked, {wrong} invalid, {warned} with warnings",
+        files.len()
+    ));
+    if wrong > 0 {
+        Exit::InvalidFile
+    } else {
+        Exit::Passed
+    }
 }
 
 /// The files that were named. A file inside a suite keeps the id it has there.
@@ -69,7 +76,10 @@ fn id_in_suite(path: &Path, suite: Option<&Path>) -> Option<String> {
     let path = path.canonicalize().ok()?;
     let root = match suite {
         Some(folder) => folder.canonicalize().ok()?,
-        None => path.ancestors().find(|folder| folder.ends_with("scenarios/suite"))?.to_path_buf(),
+        None => path
+            .ancestors()
+            .find(|folder| folder.ends_with("scenarios/suite"))?
+            .to_path_buf(),
     };
     let inside = path.strip_prefix(root).ok()?.with_extension("");
     Some(inside.to_string_lossy().replace('\\', "/"))

@@ -17,10 +17,19 @@ use crate::scenario::{Scenario, WorldName};
 
 pub(super) fn explain(args: &ExplainArgs) -> Exit {
     let word = args.word.trim();
-    let mut found: Vec<String> = [error_code, detail_code, close_code, an_invariant, fault, exit, method, event]
-        .into_iter()
-        .filter_map(|registry| registry(word))
-        .collect();
+    let mut found: Vec<String> = [
+        error_code,
+        detail_code,
+        close_code,
+        an_invariant,
+        fault,
+        exit,
+        method,
+        event,
+    ]
+    .into_iter()
+    .filter_map(|registry| registry(word))
+    .collect();
     if found.is_empty() || word.contains('/') {
         match library::scenarios(args.suite.as_deref()) {
             Ok(scenarios) => {
@@ -32,7 +41,9 @@ pub(super) fn explain(args: &ExplainArgs) -> Exit {
     }
     if found.is_empty() {
         say(format_args!("error: nothing is called '{word}'"));
-        say("hint: an error code (AUTH_TOKEN_MISMATCH), close code (1012), invariant (seq_only_grows), fault (blackhole), method (node.invoke), event (tick), exit code (22) or scenario id");
+        say(
+            "hint: an error code (AUTH_TOKEN_MISMATCH), close code (1012), invariant (seq_only_grows), fault (blackhole), method (node.invoke), event (tick), exit code (22) or scenario id",
+        );
         return Exit::NothingSelected;
     }
     out(found.join("\n\n"));
@@ -46,13 +57,26 @@ fn error_code(word: &str) -> Option<String> {
 
 fn detail_code(word: &str) -> Option<String> {
     let code = DetailCode::parse(word)?;
-    Some(format!("{code}: detail code (error.details.code)\n  {}", code.doc()))
+    Some(format!(
+        "{code}: detail code (error.details.code)\n  {}",
+        code.doc()
+    ))
 }
 
 fn close_code(word: &str) -> Option<String> {
     let row = close_row(word.parse().ok()?)?;
-    let reasons: Vec<String> = row.reasons.iter().map(|reason| format!("{reason:?}")).collect();
-    Some(format!("{}: WebSocket close code, sent by: {}\n  {}\n  reasons seen: {}", row.code, row.sender, row.doc, reasons.join(", ")))
+    let reasons: Vec<String> = row
+        .reasons
+        .iter()
+        .map(|reason| format!("{reason:?}"))
+        .collect();
+    Some(format!(
+        "{}: WebSocket close code, sent by: {}\n  {}\n  reasons seen: {}",
+        row.code,
+        row.sender,
+        row.doc,
+        reasons.join(", ")
+    ))
 }
 
 fn an_invariant(word: &str) -> Option<String> {
@@ -65,7 +89,11 @@ fn an_invariant(word: &str) -> Option<String> {
 
 fn fault(word: &str) -> Option<String> {
     let row = FAULTS.iter().find(|row| row.name.as_str() == word)?;
-    let params = if row.params.is_empty() { "none".to_owned() } else { row.params.join(", ") };
+    let params = if row.params.is_empty() {
+        "none".to_owned()
+    } else {
+        row.params.join(", ")
+    };
     Some(format!(
         "{}: fault of the wire\n  {}\n  the client sees: {}\n  on heal: {}\n  parameters: {params}",
         row.name, row.doc, row.client_sees, row.on_heal
@@ -74,7 +102,12 @@ fn fault(word: &str) -> Option<String> {
 
 fn exit(word: &str) -> Option<String> {
     let exit = Exit::from_code(word.parse().ok()?)?;
-    Some(format!("{}: exit code of clawproof: {}\n  {}", exit.code(), exit.meaning(), exit.remedy()))
+    Some(format!(
+        "{}: exit code of clawproof: {}\n  {}",
+        exit.code(),
+        exit.meaning(),
+        exit.remedy()
+    ))
 }
 
 fn method(word: &str) -> Option<String> {
@@ -84,13 +117,25 @@ fn method(word: &str) -> Option<String> {
         Authority::Node => "role node".to_owned(),
         Authority::Scope(scope) => format!("role operator with {scope}"),
     };
-    Some(format!("{}: method, for {needs}\n  advertised by: {}", row.name, releases(row.in_6, row.in_9)))
+    Some(format!(
+        "{}: method, for {needs}\n  advertised by: {}",
+        row.name,
+        releases(row.in_6, row.in_9)
+    ))
 }
 
 fn event(word: &str) -> Option<String> {
     let row = event_row(word)?;
-    let doc = if row.doc.is_empty() { "outside the connection and pairing surface" } else { row.doc };
-    Some(format!("{}: event\n  {doc}\n  advertised by: {}", row.name, releases(row.in_6, row.in_9)))
+    let doc = if row.doc.is_empty() {
+        "outside the connection and pairing surface"
+    } else {
+        row.doc
+    };
+    Some(format!(
+        "{}: event\n  {doc}\n  advertised by: {}",
+        row.name,
+        releases(row.in_6, row.in_9)
+    ))
 }
 
 fn releases(in_6: bool, in_9: bool) -> &'static str {

@@ -23,7 +23,11 @@ pub(super) fn scenarios(asked: Option<&Path>) -> Result<Vec<Arc<Scenario>>, Exit
         }
     }
     if wrong > 0 {
-        say(format_args!("error: {wrong} of {} scenario files in {} are invalid", files.len(), source.describe()));
+        say(format_args!(
+            "error: {wrong} of {} scenario files in {} are invalid",
+            files.len(),
+            source.describe()
+        ));
         say("hint: `clawproof check` shows warnings too");
         return Err(Exit::InvalidFile);
     }

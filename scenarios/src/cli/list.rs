@@ -29,7 +29,11 @@ pub(super) fn list(args: &ListArgs) -> Exit {
         MessageFormat::Json => chosen.iter().for_each(|scenario| out(line(scenario))),
         MessageFormat::Human => {
             out(table(&chosen));
-            say(format_args!("{} of {} scenarios", chosen.len(), scenarios.len()));
+            say(format_args!(
+                "{} of {} scenarios",
+                chosen.len(),
+                scenarios.len()
+            ));
         }
     }
     Exit::Passed
@@ -38,7 +42,10 @@ pub(super) fn list(args: &ListArgs) -> Exit {
 /// The selection of a command line, or how the command must end.
 pub(super) fn selection(args: &args::Selection, shard: Option<&str>) -> Result<Selection, Exit> {
     let slice = shard.map(Slice::parse).transpose().map_err(|error| {
-        fail(&error, Some("for example --shard network-recovery or --shard 2/4"));
+        fail(
+            &error,
+            Some("for example --shard network-recovery or --shard 2/4"),
+        );
         Exit::Usage
     })?;
     Ok(Selection {
@@ -73,9 +80,15 @@ fn line(scenario: &Scenario) -> serde_json::Value {
 
 fn table(chosen: &[Arc<Scenario>]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic);
     for scenario in chosen {
-        table.add_row([scenario.id.clone(), scenario.title.clone(), worlds(scenario).join(" ")]);
+        table.add_row([
+            scenario.id.clone(),
+            scenario.title.clone(),
+            worlds(scenario).join(" "),
+        ]);
     }
     table
 }

@@ -14,12 +14,17 @@ use crate::scenario::Shard;
 
 #[derive(Debug, Error)]
 enum NewError {
-    #[error("'{id}' is no scenario id: expected family/name in lower-case letters, digits and dashes")]
+    #[error(
+        "'{id}' is no scenario id: expected family/name in lower-case letters, digits and dashes"
+    )]
     Id { id: String },
     #[error("the suite is inside this program and can't be added to")]
     Embedded,
     #[error("could not write {}", .path.display())]
-    Write { path: PathBuf, source: std::io::Error },
+    Write {
+        path: PathBuf,
+        source: std::io::Error,
+    },
 }
 
 pub(super) fn new(args: &NewArgs) -> Exit {
@@ -30,14 +35,23 @@ pub(super) fn new(args: &NewArgs) -> Exit {
     match create(&args.id, &source) {
         Ok(path) => {
             out(path.display());
-            say(format_args!("hint: edit it, then `clawproof check` and `clawproof run {}`", args.id));
+            say(format_args!(
+                "hint: edit it, then `clawproof check` and `clawproof run {}`",
+                args.id
+            ));
             Exit::Passed
         }
         Err(error) => {
             let (hint, exit) = match &error {
                 NewError::Id { .. } => ("for example setup-connect/auth/my-case", Exit::Usage),
-                NewError::Embedded => ("run it inside the repository, or name a folder with --suite", Exit::ArtifactsNotWritten),
-                NewError::Write { .. } => ("an existing scenario is never overwritten", Exit::ArtifactsNotWritten),
+                NewError::Embedded => (
+                    "run it inside the repository, or name a folder with --suite",
+                    Exit::ArtifactsNotWritten,
+                ),
+                NewError::Write { .. } => (
+                    "an existing scenario is never overwritten",
+                    Exit::ArtifactsNotWritten,
+                ),
             };
             fail(&error, Some(hint));
             exit
@@ -49,15 +63,23 @@ fn create(id: &str, source: &Source) -> Result<PathBuf, NewError> {
     if !is_id(id) {
         return Err(NewError::Id { id: id.to_owned() });
     }
-    let Source::Folder(root) = source else { return Err(NewError::Embedded) };
+    let Source::Folder(root) = source else {
+        return Err(NewError::Embedded);
+    };
     let path = root.join(format!("{id}.toml"));
-    write_new(&path, &template(id)).map_err(|source| NewError::Write { path: path.clone(), source })?;
+    write_new(&path, &template(id)).map_err(|source| NewError::Write {
+        path: path.clone(),
+        source,
+    })?;
     Ok(path)
 }
 
 fn is_id(id: &str) -> bool {
     let plain = |part: &str| {
-        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
     };
     id.contains('/') && id.split('/').all(plain)
 }
@@ -66,7 +88,10 @@ fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    let mut file = std::fs::File::options().write(true).create_new(true).open(path)?;
+    let mut file = std::fs::File::options()
+        .write(true)
+        .create_new(true)
+        .open(path)?;
     file.write_all(text.as_bytes())
 }
 
@@ -126,7 +151,10 @@ mod tests {
         let suite = tempfile::tempdir().unwrap();
         let source = Source::Folder(suite.path().to_path_buf());
         let path = create("a/b", &source).unwrap();
-        assert!(matches!(create("a/b", &source), Err(NewError::Write { .. })));
+        assert!(matches!(
+            create("a/b", &source),
+            Err(NewError::Write { .. })
+        ));
         assert_eq!(std::fs::read_to_string(path).unwrap(), template("a/b"));
     }
 }

@@ -14,7 +14,11 @@ impl Progress {
     /// A bar over `total` scenarios; hidden unless stderr is a terminal and `wanted`.
     pub(super) fn new(total: usize, wanted: bool) -> Self {
         let visible = wanted && std::io::stderr().is_terminal();
-        let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target = if visible {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
         let bar = ProgressBar::with_draw_target(u64::try_from(total).ok(), target);
         let template = if std::env::var_os("NO_COLOR").is_some() {
             "{bar:30} {pos}/{len} {wide_msg}"

@@ -15,8 +15,8 @@ use crate::judge::Verdict;
 use crate::report::terminal::{self, Style};
 use crate::report::{Counts, ScenarioResult, junit, lines};
 use crate::run::{
-    FolderError, Job, Outcome, RunOptions, RunSummary, git_commit, jobs, point_latest_at, result, results, run_all,
-    write_run,
+    FolderError, Job, Outcome, RunOptions, RunSummary, git_commit, jobs, point_latest_at, result,
+    results, run_all, write_run,
 };
 use crate::scenario::WorldName;
 
@@ -52,7 +52,9 @@ pub(super) fn run(args: &RunArgs) -> Exit {
     let began = Instant::now();
     let outcomes = execute(args, &jobs, &options);
     let summary = RunSummary {
-        id: target.as_deref().map_or_else(|| run_id(options.seed), name_of),
+        id: target
+            .as_deref()
+            .map_or_else(|| run_id(options.seed), name_of),
         seed: options.seed,
         command: command(args, options.seed),
         commit: options.commit,
@@ -86,7 +88,10 @@ fn plan(args: &RunArgs) -> Result<Vec<Job>, Exit> {
     let jobs = jobs(&chosen, &worlds);
     if jobs.is_empty() {
         if !chosen.is_empty() {
-            say(format_args!("{} scenarios were selected, but none claims this world", chosen.len()));
+            say(format_args!(
+                "{} scenarios were selected, but none claims this world",
+                chosen.len()
+            ));
         }
         return Err(nothing_selected(scenarios.len()));
     }
@@ -100,30 +105,51 @@ fn target(args: &RunArgs, seed: u64) -> Result<Option<PathBuf>, FolderError> {
     }
     if let Some(folder) = &args.save {
         return if folder.symlink_metadata().is_ok() {
-            Err(FolderError::Exists { path: folder.clone() })
+            Err(FolderError::Exists {
+                path: folder.clone(),
+            })
         } else {
             Ok(Some(folder.clone()))
         };
     }
     let id = run_id(seed);
     let store = Path::new(STORE);
-    let free = (1..).map(|n| if n == 1 { store.join(&id) } else { store.join(format!("{id}-{n}")) });
-    Ok(free.into_iter().find(|folder| folder.symlink_metadata().is_err()))
+    let free = (1..).map(|n| {
+        if n == 1 {
+            store.join(&id)
+        } else {
+            store.join(format!("{id}-{n}"))
+        }
+    });
+    Ok(free
+        .into_iter()
+        .find(|folder| folder.symlink_metadata().is_err()))
 }
 
 /// `20261122-174020-seed-1`.
 fn run_id(seed: u64) -> String {
-    format!("{}-seed-{seed}", jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S"))
+    format!(
+        "{}-seed-{seed}",
+        jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S")
+    )
 }
 
 fn name_of(folder: &Path) -> String {
-    folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned()
+    folder
+        .file_name()
+        .unwrap_or(folder.as_os_str())
+        .to_string_lossy()
+        .into_owned()
 }
 
 fn execute(args: &RunArgs, jobs: &[Job], options: &RunOptions) -> Vec<Outcome> {
     let human = args.message_format == MessageFormat::Human;
     if human {
-        say(format_args!("running {} scenarios, seed {}", jobs.len(), options.seed));
+        say(format_args!(
+            "running {} scenarios, seed {}",
+            jobs.len(),
+            options.seed
+        ));
     } else {
         out(lines::started(jobs.len(), options.seed));
     }
@@ -135,7 +161,7 @@ fn execute(args: &RunArgs, jobs: &[Job], options: &RunOptions) -> Vec<Outcome> {
             if args.digest
                 && let Some(fields) = line.as_object_mut()
             {
-                fields.insert("digest".to_owned(), outcome.digest.as_str().into());
+                fields.insert("digest".to_owned(), outcome.digest().into());
             }
             out(line);
         }
@@ -154,7 +180,9 @@ fn write(
         let xml = junit::xml(&results(outcomes), summary.took).unwrap_or_default();
         write_file(file, &xml)?;
     }
-    let Some(target) = target else { return Ok(None) };
+    let Some(target) = target else {
+        return Ok(None);
+    };
     let folder = write_run(target, summary, outcomes)?;
     if args.save.is_none() {
         point_latest_at(&folder)?;
@@ -165,8 +193,14 @@ fn write(
 /// Replaces a file as a whole.
 fn write_file(file: &Path, text: &str) -> Result<(), FolderError> {
     use std::io::Write as _;
-    let failed = |source| FolderError::Write { path: file.to_path_buf(), source };
-    let folder = file.parent().filter(|folder| *folder != Path::new("")).unwrap_or_else(|| Path::new("."));
+    let failed = |source| FolderError::Write {
+        path: file.to_path_buf(),
+        source,
+    };
+    let folder = file
+        .parent()
+        .filter(|folder| *folder != Path::new(""))
+        .unwrap_or_else(|| Path::new("."));
     let mut scratch = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
     scratch.write_all(text.as_bytes()).map_err(failed)?;
     scratch.persist(file).map_err(|error| failed(error.error))?;
@@ -183,25 +217,41 @@ fn tell(args: &RunArgs, summary: &RunSummary, outcomes: &[Outcome], jobs: &[Job]
     for (result, outcome) in results.iter().zip(outcomes) {
         let line = terminal::line(result, style);
         if args.digest {
-            out(format_args!("{line}  {}", outcome.digest));
+            out(format_args!("{line}  {}", outcome.digest()));
         } else {
             out(line);
         }
     }
-    for result in results.iter().filter(|result| !matches!(result.verdict, Verdict::Passed | Verdict::Skipped { .. })) {
+    for result in results
+        .iter()
+        .filter(|result| !matches!(result.verdict, Verdict::Passed | Verdict::Skipped { .. }))
+    {
         out("");
         out(terminal::explanation(result, style));
     }
     if summary.interrupted {
-        say(format_args!("interrupted: {} of {} finished", outcomes.len(), jobs.len()));
+        say(format_args!(
+            "interrupted: {} of {} finished",
+            outcomes.len(),
+            jobs.len()
+        ));
     }
-    say(format_args!("{}; {}", speed(&results, summary.took), summary.command));
+    say(format_args!(
+        "{}; {}",
+        speed(&results, summary.took),
+        summary.command
+    ));
 }
 
 /// How long it took, and how much time of the protocol it covered.
 fn speed(results: &[ScenarioResult], took: Duration) -> String {
     let covered: Duration = results.iter().map(|result| result.virtual_time).sum();
-    format!("{} runs in {}, covering {} of protocol time", results.len(), terminal::short(took), terminal::short(covered))
+    format!(
+        "{} runs in {}, covering {} of protocol time",
+        results.len(),
+        terminal::short(took),
+        terminal::short(covered)
+    )
 }
 
 /// The last line, always, on standard output: what CI and people look for.
@@ -209,7 +259,10 @@ fn closing(args: &RunArgs, outcomes: &[Outcome]) {
     if args.message_format == MessageFormat::Human {
         let counts = Counts::of(&results(outcomes));
         let failed = counts.failed + counts.inconclusive + counts.broken;
-        out(format_args!("{} passed, {failed} failed, {} skipped", counts.passed, counts.skipped));
+        out(format_args!(
+            "{} passed, {failed} failed, {} skipped",
+            counts.passed, counts.skipped
+        ));
     }
 }
 
@@ -240,12 +293,40 @@ fn not_written(error: &FolderError) -> Exit {
 /// The command that repeats this run.
 fn command(args: &RunArgs, seed: u64) -> String {
     let mut words = vec!["clawproof run".to_owned()];
-    words.extend(args.selection.patterns.iter().map(|pattern| quoted(pattern)));
-    words.extend(args.selection.needs.iter().map(|need| format!("--needs {}", quoted(need))));
-    words.extend(args.selection.about.iter().map(|about| format!("--about {}", quoted(about))));
-    words.extend(args.selection.suite.iter().map(|suite| format!("--suite {}", quoted(&suite.display().to_string()))));
-    words.extend(args.world.iter().map(|world| format!("--world {}", WorldName::from(*world).name())));
-    words.extend(args.shard.iter().map(|shard| format!("--shard {}", quoted(shard))));
+    words.extend(
+        args.selection
+            .patterns
+            .iter()
+            .map(|pattern| quoted(pattern)),
+    );
+    words.extend(
+        args.selection
+            .needs
+            .iter()
+            .map(|need| format!("--needs {}", quoted(need))),
+    );
+    words.extend(
+        args.selection
+            .about
+            .iter()
+            .map(|about| format!("--about {}", quoted(about))),
+    );
+    words.extend(
+        args.selection
+            .suite
+            .iter()
+            .map(|suite| format!("--suite {}", quoted(&suite.display().to_string()))),
+    );
+    words.extend(
+        args.world
+            .iter()
+            .map(|world| format!("--world {}", WorldName::from(*world).name())),
+    );
+    words.extend(
+        args.shard
+            .iter()
+            .map(|shard| format!("--shard {}", quoted(shard))),
+    );
     words.push(format!("--seed {seed}"));
     words.join(" ")
 }
@@ -267,7 +348,9 @@ struct Interrupt {
 impl Interrupt {
     fn listen(stop: &Arc<AtomicBool>) -> Self {
         let (came, stop) = (Arc::clone(stop), Arc::clone(stop));
-        let waiting = std::thread::Builder::new().name("interrupt".to_owned()).spawn(move || wait_for_interrupt(&stop));
+        let waiting = std::thread::Builder::new()
+            .name("interrupt".to_owned())
+            .spawn(move || wait_for_interrupt(&stop));
         if let Err(error) = waiting {
             tracing::debug!(%error, "Ctrl-C ends the program at once");
         }
@@ -280,7 +363,12 @@ impl Interrupt {
 }
 
 fn wait_for_interrupt(stop: &AtomicBool) {
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else { return };
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()
+    else {
+        return;
+    };
     if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
         stop.store(true, Ordering::Relaxed);
         say("interrupted: finishing what runs");

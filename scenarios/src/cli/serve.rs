@@ -12,7 +12,10 @@ use super::print::fail;
 
 pub(super) fn serve(args: &ServeArgs) -> Exit {
     log();
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             fail(&error, None);
@@ -39,18 +42,20 @@ const fn exit_of(error: &ServeError) -> Exit {
     match error {
         ServeError::UnknownProfile { .. } => Exit::Usage,
         ServeError::PortInUse { .. } | ServeError::Bind { .. } => Exit::WorldUnavailable,
-        ServeError::TranscriptExists { .. } | ServeError::CreateTranscript { .. } | ServeError::Save(_) => {
-            Exit::ArtifactsNotWritten
-        }
-        ServeError::Random(_) | ServeError::SetupCode(_) | ServeError::Print(_) | ServeError::Signals(_) => {
-            Exit::HarnessBroke
-        }
+        ServeError::TranscriptExists { .. }
+        | ServeError::CreateTranscript { .. }
+        | ServeError::Save(_) => Exit::ArtifactsNotWritten,
+        ServeError::Random(_)
+        | ServeError::SetupCode(_)
+        | ServeError::Print(_)
+        | ServeError::Signals(_) => Exit::HarnessBroke,
     }
 }
 
 /// The live log on stderr: what happens on the wire, in words.
 fn log() {
-    let filter = EnvFilter::try_from_env("CLAWPROOF_LOG").unwrap_or_else(|_unset| EnvFilter::new("gateway=info,warn"));
+    let filter = EnvFilter::try_from_env("CLAWPROOF_LOG")
+        .unwrap_or_else(|_unset| EnvFilter::new("gateway=info,warn"));
     let colour = std::env::var_os("NO_COLOR").is_none() && std::io::stderr().is_terminal();
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)

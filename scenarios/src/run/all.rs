@@ -24,7 +24,12 @@ impl RunOptions {
     /// One thread per core, nothing stops it.
     pub fn new(seed: u64) -> Self {
         let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { seed, commit: None, threads, stop: Arc::default() }
+        Self {
+            seed,
+            commit: None,
+            threads,
+            stop: Arc::default(),
+        }
     }
 }
 

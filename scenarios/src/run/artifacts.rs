@@ -45,7 +45,13 @@ pub fn results(outcomes: &[Outcome]) -> Vec<ScenarioResult> {
 
 /// One result as the reports want it.
 pub fn result(outcome: &Outcome) -> ScenarioResult {
-    let last_us = outcome.record.steps.iter().map(|step| step.ended_us).max().unwrap_or_default();
+    let last_us = outcome
+        .record
+        .steps
+        .iter()
+        .map(|step| step.ended_us)
+        .max()
+        .unwrap_or_default();
     ScenarioResult {
         id: outcome.scenario.id.clone(),
         title: outcome.scenario.title.clone(),
@@ -61,31 +67,51 @@ pub fn result(outcome: &Outcome) -> ScenarioResult {
 ///
 /// # Errors
 /// When it can't be written, or when a secret was found in it.
-pub fn write_run(target: &Path, summary: &RunSummary, outcomes: &[Outcome]) -> Result<PathBuf, FolderError> {
+pub fn write_run(
+    target: &Path,
+    summary: &RunSummary,
+    outcomes: &[Outcome],
+) -> Result<PathBuf, FolderError> {
     let folder = RunFolder::begin(target)?;
     let results = results(outcomes);
-    folder.write("run.json", pretty(&run_json(summary, outcomes, &results)).as_bytes())?;
+    folder.write(
+        "run.json",
+        pretty(&run_json(summary, outcomes, &results)).as_bytes(),
+    )?;
     for outcome in outcomes {
         let place = format!("scenarios/{}/{}", outcome.scenario.id, outcome.world.name());
-        folder.write(&format!("{place}/transcript.jsonl"), outcome.record.transcript.to_jsonl().as_bytes())?;
-        folder.write(&format!("{place}/verdict.json"), pretty(&verdict_json(outcome)).as_bytes())?;
+        folder.write(
+            &format!("{place}/transcript.jsonl"),
+            outcome.record.transcript.to_jsonl().as_bytes(),
+        )?;
+        folder.write(
+            &format!("{place}/verdict.json"),
+            pretty(&verdict_json(outcome)).as_bytes(),
+        )?;
     }
     let junit = junit::xml(&results, summary.took).unwrap_or_default();
     folder.write("junit.xml", junit.as_bytes())?;
     folder.write("summary.txt", text_summary(summary, &results).as_bytes())?;
-    folder.write("SUMMARY.md", markdown(summary, outcomes, &results).as_bytes())?;
+    folder.write(
+        "SUMMARY.md",
+        markdown(summary, outcomes, &results).as_bytes(),
+    )?;
     scan(&folder, outcomes)?;
     folder.commit()
 }
 
 /// No secret of the run may be in any file, in any encoding.
 fn scan(folder: &RunFolder, outcomes: &[Outcome]) -> Result<(), FolderError> {
-    let mut secrets: Vec<(String, String)> =
-        outcomes.iter().flat_map(|outcome| outcome.secrets.iter().cloned()).collect();
+    let mut secrets: Vec<(String, String)> = outcomes
+        .iter()
+        .flat_map(|outcome| outcome.secrets.iter().cloned())
+        .collect();
     secrets.sort();
     secrets.dedup();
-    let scanned = canary::scan(folder.staging(), &secrets)
-        .map_err(|error| FolderError::Write { path: error.path, source: error.source })?;
+    let scanned = canary::scan(folder.staging(), &secrets).map_err(|error| FolderError::Write {
+        path: error.path,
+        source: error.source,
+    })?;
     if scanned.leaks.is_empty() {
         return Ok(());
     }
@@ -94,16 +120,24 @@ fn scan(folder: &RunFolder, outcomes: &[Outcome]) -> Result<(), FolderError> {
         .iter()
         .take(5)
         .map(|leak| {
-            let file = leak.file.strip_prefix(folder.staging()).unwrap_or(&leak.file);
+            let file = leak
+                .file
+                .strip_prefix(folder.staging())
+                .unwrap_or(&leak.file);
             format!("{} as {} in {}", leak.kind, leak.encoding, file.display())
         })
         .collect();
-    Err(FolderError::Leak { leaks: told.join(", ") })
+    Err(FolderError::Leak {
+        leaks: told.join(", "),
+    })
 }
 
 fn run_json(summary: &RunSummary, outcomes: &[Outcome], results: &[ScenarioResult]) -> Value {
     let counts = Counts::of(results);
-    let mut worlds: Vec<&str> = outcomes.iter().map(|outcome| outcome.world.name()).collect();
+    let mut worlds: Vec<&str> = outcomes
+        .iter()
+        .map(|outcome| outcome.world.name())
+        .collect();
     worlds.sort_unstable();
     worlds.dedup();
     json!({
@@ -136,7 +170,7 @@ fn row(outcome: &Outcome) -> Value {
         "scenario": outcome.scenario.id,
         "world": outcome.world.name(),
         "verdict": outcome.verdict.word(),
-        "digest": outcome.digest,
+        "digest": outcome.digest(),
         "took_ms": millis(outcome.record.took),
     })
 }
@@ -157,14 +191,19 @@ fn verdict_json(outcome: &Outcome) -> Value {
         "verdict": outcome.verdict.word(),
         "why": why,
         "findings": outcome.verdict.findings(),
-        "digest": outcome.digest,
+        "digest": outcome.digest(),
         "command": repeat(outcome),
     })
 }
 
 /// The shortest command that repeats one outcome.
 pub fn repeat(outcome: &Outcome) -> String {
-    format!("clawproof run {} --world {} --seed {}", outcome.scenario.id, outcome.world.name(), outcome.seed)
+    format!(
+        "clawproof run {} --world {} --seed {}",
+        outcome.scenario.id,
+        outcome.world.name(),
+        outcome.seed
+    )
 }
 
 fn text_summary(summary: &RunSummary, results: &[ScenarioResult]) -> String {
@@ -174,14 +213,21 @@ fn text_summary(summary: &RunSummary, results: &[ScenarioResult]) -> String {
         text.push_str(&terminal::line(result, style));
         text.push('\n');
     }
-    for result in results.iter().filter(|result| !result.verdict.findings().is_empty()) {
+    for result in results
+        .iter()
+        .filter(|result| !result.verdict.findings().is_empty())
+    {
         text.push('\n');
         text.push_str(&terminal::explanation(result, style));
     }
     text.push('\n');
     text.push_str(&terminal::summary(results, summary.took, style));
     // Writing to a string does not fail.
-    let _fine = write!(text, "\nseed {}\nrepeat: {}\n", summary.seed, summary.command);
+    let _fine = write!(
+        text,
+        "\nseed {}\nrepeat: {}\n",
+        summary.seed, summary.command
+    );
     text
 }
 
@@ -204,9 +250,16 @@ fn markdown(summary: &RunSummary, outcomes: &[Outcome], results: &[ScenarioResul
             terminal::short(result.took)
         );
     }
-    for outcome in outcomes.iter().filter(|outcome| !outcome.verdict.is_passed()) {
+    for outcome in outcomes
+        .iter()
+        .filter(|outcome| !outcome.verdict.is_passed())
+    {
         let explained = terminal::explanation(&result(outcome), Style::default());
-        let _fine = write!(text, "\n## {}\n\n```text\n{explained}\n```\n", outcome.name());
+        let _fine = write!(
+            text,
+            "\n## {}\n\n```text\n{explained}\n```\n",
+            outcome.name()
+        );
     }
     text
 }

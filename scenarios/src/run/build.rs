@@ -9,10 +9,15 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 ///
 /// Read from the files of `.git`: no program is started, and nothing is read outside the checkout.
 pub fn git_commit(here: &Path) -> Option<String> {
-    let git = here.ancestors().map(|folder| folder.join(".git")).find(|git| git.exists())?;
+    let git = here
+        .ancestors()
+        .map(|folder| folder.join(".git"))
+        .find(|git| git.exists())?;
     let git = if git.is_file() { linked(&git)? } else { git };
     let head = std::fs::read_to_string(git.join("HEAD")).ok()?;
-    let Some(name) = head.trim().strip_prefix("ref: ") else { return commit(head.trim()) };
+    let Some(name) = head.trim().strip_prefix("ref: ") else {
+        return commit(head.trim());
+    };
     let common = std::fs::read_to_string(git.join("commondir"))
         .map_or_else(|_none| git.clone(), |path| git.join(path.trim()));
     for folder in [&git, &common] {
@@ -50,12 +55,19 @@ mod tests {
         let write = |name: &str, text: &str| {
             let path = git.join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::io::Write::write_all(&mut fs::File::create(path).unwrap(), text.as_bytes()).unwrap();
+            std::io::Write::write_all(&mut fs::File::create(path).unwrap(), text.as_bytes())
+                .unwrap();
         };
         let hash = "0123456789012345678901234567890123456789";
         write("HEAD", "ref: refs/heads/main\n");
-        write("packed-refs", &format!("# pack-refs\n{hash} refs/heads/main\n"));
-        assert_eq!(git_commit(&home.path().join("deep/er")).as_deref(), Some(hash));
+        write(
+            "packed-refs",
+            &format!("# pack-refs\n{hash} refs/heads/main\n"),
+        );
+        assert_eq!(
+            git_commit(&home.path().join("deep/er")).as_deref(),
+            Some(hash)
+        );
         let newer = "abcdefabcdefabcdefabcdefabcdefabcdefabcd";
         write("refs/heads/main", newer);
         assert_eq!(git_commit(home.path()).as_deref(), Some(newer));

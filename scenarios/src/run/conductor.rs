@@ -11,15 +11,15 @@ use std::time::{Duration, Instant};
 
 use transcript::{Draft, Kind};
 
+use crate::judge::durable;
 use crate::judge::expectations::{Watch, ends};
 use crate::judge::record::{FinalViews, RunEnd, RunRecord, StepOutcome, StepResult, Unclaimed};
-use crate::judge::durable;
 use crate::scenario::captures::Captured;
 use crate::scenario::{Actor, Scenario, Step};
 use crate::world::{Draw, World};
 
-/// A run that records more than this talks to itself.
-const MAX_ENTRIES: u64 = 200_000;
+/// A run that records more than this talks to itself. A quiet day of one companion takes 40,000.
+const MAX_ENTRIES: u64 = 60_000;
 
 /// A run that takes longer than this, beyond the time it asks to pass in a real-time world, hangs.
 const MAX_WALL: Duration = Duration::from_mins(1);
@@ -32,6 +32,9 @@ pub(super) struct Brief<'a> {
     /// Captures that are known from the beginning.
     pub(super) captured: Captured,
 }
+
+/// What a run leaves behind, and its secrets by kind and value.
+pub(super) type Conducted = (RunRecord, Vec<(String, String)>);
 
 /// Conducts one run.
 pub(super) struct Conductor<'a, W> {
@@ -65,7 +68,12 @@ pub(super) enum Broken {
 
 impl<'a, W: World> Conductor<'a, W> {
     pub(super) fn new(brief: Brief<'a>, world: W) -> Self {
-        let Brief { scenario, seed, world: world_name, captured } = brief;
+        let Brief {
+            scenario,
+            seed,
+            world: world_name,
+            captured,
+        } = brief;
         let actor_offset_ms = scenario
             .actor
             .iter()
@@ -97,7 +105,9 @@ impl<'a, W: World> Conductor<'a, W> {
     }
 
     /// Runs the script and puts down what is left of it.
-    pub(super) async fn run(mut self) -> RunRecord {
+    ///
+    /// The secrets of the run come beside the record, for the canary scan.
+    pub(super) async fn run(mut self) -> Conducted {
         let mut end = RunEnd::Completed;
         for (index, step) in self.scenario.steps.iter().enumerate() {
             match self.step(index, &step.value).await {
@@ -126,7 +136,9 @@ impl<'a, W: World> Conductor<'a, W> {
         self.bind();
         if step.acts() || matches!(step, Step::Note(_)) {
             let text = format!("{} {}", index + 1, headline(step));
-            self.world.recorder().record(Draft::new(self.now_us(), Kind::Step).text(text));
+            self.world
+                .recorder()
+                .record(Draft::new(self.now_us(), Kind::Step).text(text));
             self.observe()?;
         }
         if step.acts() {
@@ -188,11 +200,21 @@ impl<'a, W: World> Conductor<'a, W> {
         let fresh = self.world.recorder().raw_since(self.watch.last());
         self.watch.feed(fresh);
         if self.watch.last() > MAX_ENTRIES {
-            return Err(Broken::Budget(format!("more than {MAX_ENTRIES} transcript entries")));
+            return Err(Broken::Budget(format!(
+                "more than {MAX_ENTRIES} transcript entries"
+            )));
         }
-        let wall = MAX_WALL + if self.world_name == "loopback" { self.world.now() } else { Duration::ZERO };
+        let wall = MAX_WALL
+            + if self.world_name == "loopback" {
+                self.world.now()
+            } else {
+                Duration::ZERO
+            };
         if self.began.elapsed() > wall {
-            return Err(Broken::Budget(format!("more than {} s of wall time", MAX_WALL.as_secs())));
+            return Err(Broken::Budget(format!(
+                "more than {} s of wall time",
+                MAX_WALL.as_secs()
+            )));
         }
         Ok(())
     }
@@ -207,10 +229,14 @@ impl<'a, W: World> Conductor<'a, W> {
             }
             let device = self.world.durable(name).and_then(|state| {
                 let active = state.registry.active()?.id.clone();
-                state.identities.get(&active).map(|identity| identity.device_id.clone())
+                state
+                    .identities
+                    .get(&active)
+                    .map(|identity| identity.device_id.clone())
             });
             if let Some(device) = device {
-                self.captured.insert(format!("{name}.device"), device.into());
+                self.captured
+                    .insert(format!("{name}.device"), device.into());
             }
         }
     }
@@ -219,7 +245,7 @@ impl<'a, W: World> Conductor<'a, W> {
         micros(self.world.now())
     }
 
-    async fn record(mut self, end: RunEnd) -> RunRecord {
+    async fn record(mut self, end: RunEnd) -> Conducted {
         // What the last step set off belongs to the run, and to the states at its end.
         self.world.settle().await;
         let observed = self.observe();
@@ -241,11 +267,11 @@ impl<'a, W: World> Conductor<'a, W> {
         }
         let views = self.views().await;
         let outcomes = ends(self.scenario, &self.watch, &views, &self.captured);
-        let transcript = self.world.recorder().transcript();
+        let (transcript, secrets) = self.world.recorder().finished();
         let unclaimed = unclaimed(&self.watch);
         let stores = self.world.stores();
         let ending = self.world.finish().await;
-        RunRecord {
+        let record = RunRecord {
             transcript,
             steps: self.outcomes,
             views,
@@ -259,11 +285,15 @@ impl<'a, W: World> Conductor<'a, W> {
             seed: self.seed,
             world: self.world_name.to_owned(),
             took: self.began.elapsed(),
-        }
+        };
+        (record, secrets)
     }
 
     async fn views(&mut self) -> FinalViews {
-        let mut views = FinalViews { gateway: self.world.view().await, ..FinalViews::default() };
+        let mut views = FinalViews {
+            gateway: self.world.view().await,
+            ..FinalViews::default()
+        };
         for name in self.scenario.actor.keys() {
             if let Some(snapshot) = self.world.snapshot(name) {
                 views.snapshots.insert(name.clone(), snapshot);
@@ -281,10 +311,18 @@ fn unclaimed(watch: &Watch) -> Vec<Unclaimed> {
     let mut unclaimed = Vec::new();
     for entry in watch.entries() {
         let sent = entry.stage == Some(transcript::Stage::Sent);
-        let error = entry.frame().and_then(|frame| frame.pointer("/error/message")?.as_str());
-        let Some(method) = error.and_then(|text| text.strip_prefix("unknown method: ")) else { continue };
+        let error = entry
+            .frame()
+            .and_then(|frame| frame.pointer("/error/message")?.as_str());
+        let Some(method) = error.and_then(|text| text.strip_prefix("unknown method: ")) else {
+            continue;
+        };
         if sent && let Some(conn) = entry.conn {
-            unclaimed.push(Unclaimed { conn, method: method.to_owned(), entry: entry.n });
+            unclaimed.push(Unclaimed {
+                conn,
+                method: method.to_owned(),
+                entry: entry.n,
+            });
         }
     }
     unclaimed
@@ -297,7 +335,11 @@ fn headline(step: &Step) -> String {
         Step::Start(actor) | Step::Stop(actor) => format!("{verb} {actor}"),
         Step::Do(wish) => format!("{verb} {} {}", wish.actor, wish.intent.name()),
         Step::Send(send) => {
-            let what = if send.connect.is_some() { "connect" } else { send.request.as_deref().unwrap_or("message") };
+            let what = if send.connect.is_some() {
+                "connect"
+            } else {
+                send.request.as_deref().unwrap_or("message")
+            };
             format!("{verb} {} {what}", send.from)
         }
         Step::Fault(fault) => format!("{verb} {}", fault.name.name()),

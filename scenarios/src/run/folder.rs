@@ -91,16 +91,26 @@ impl RunFolder {
     /// When `target` exists or nothing can be made beside it.
     pub fn begin(target: &Path) -> Result<Self, FolderError> {
         if target.symlink_metadata().is_ok() {
-            return Err(FolderError::Exists { path: target.to_path_buf() });
+            return Err(FolderError::Exists {
+                path: target.to_path_buf(),
+            });
         }
         let parent = parent_of(target);
-        fs::create_dir_all(&parent)
-            .map_err(|source| FolderError::Create { path: parent.clone(), source })?;
+        fs::create_dir_all(&parent).map_err(|source| FolderError::Create {
+            path: parent.clone(),
+            source,
+        })?;
         let staging = tempfile::Builder::new()
             .prefix(".clawproof-unfinished-")
             .tempdir_in(&parent)
-            .map_err(|source| FolderError::Create { path: parent, source })?;
-        Ok(Self { staging, target: target.to_path_buf() })
+            .map_err(|source| FolderError::Create {
+                path: parent,
+                source,
+            })?;
+        Ok(Self {
+            staging,
+            target: target.to_path_buf(),
+        })
     }
 
     /// Writes one file; `relative` uses `/` and may name folders.
@@ -109,12 +119,17 @@ impl RunFolder {
     /// When the file can't be written completely.
     pub fn write(&self, relative: &str, bytes: &[u8]) -> Result<(), FolderError> {
         let path = self.staging.path().join(relative);
-        let failed = |source| FolderError::Write { path: self.target.join(relative), source };
+        let failed = |source| FolderError::Write {
+            path: self.target.join(relative),
+            source,
+        };
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(failed)?;
         }
         let mut file = File::create(&path).map_err(failed)?;
-        file.write_all(bytes).and_then(|()| file.flush()).map_err(failed)
+        file.write_all(bytes)
+            .and_then(|()| file.flush())
+            .map_err(failed)
     }
 
     /// Where the files are until they are committed; for the canary scan.
@@ -137,7 +152,10 @@ impl RunFolder {
                 drop(self.staging.keep());
                 Ok(self.target)
             }
-            Err(source) => Err(FolderError::Commit { path: self.target, source }),
+            Err(source) => Err(FolderError::Commit {
+                path: self.target,
+                source,
+            }),
         }
     }
 }
@@ -169,7 +187,10 @@ pub fn point_latest_at(run: &Path) -> Result<PathBuf, FolderError> {
     let store = parent_of(run);
     let name = run.file_name().unwrap_or_else(|| OsStr::new("."));
     let latest = store.join("latest");
-    let failed = |source| FolderError::Write { path: latest.clone(), source };
+    let failed = |source| FolderError::Write {
+        path: latest.clone(),
+        source,
+    };
     let scratch = tempfile::Builder::new()
         .prefix(".clawproof-latest-")
         .tempdir_in(&store)
@@ -234,7 +255,10 @@ mod tests {
         let error = RunFolder::begin(&blocked.join("run")).unwrap_err();
         assert!(matches!(error, FolderError::Create { .. }), "{error}");
         assert!(error.hint().contains("--save"));
-        assert!(matches!(RunFolder::begin(&blocked), Err(FolderError::Exists { .. })));
+        assert!(matches!(
+            RunFolder::begin(&blocked),
+            Err(FolderError::Exists { .. })
+        ));
     }
 
     #[test]

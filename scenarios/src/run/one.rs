@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use tracing_subscriber::layer::SubscriberExt as _;
 use transcript::{Header, Recorder, Redactor, Transcript, digest};
 
-use super::conductor::{Brief, Conductor};
+use super::conductor::{Brief, Conducted, Conductor};
 use super::plan::Job;
 use crate::judge::record::{FinalViews, RunEnd, RunRecord};
 use crate::judge::{Verdict, judge};
@@ -33,8 +33,6 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// What the run left behind.
     pub record: RunRecord,
-    /// SHA-256 of the redacted transcript, in hex.
-    pub digest: String,
     /// Secrets of the run by kind and value, for the canary scan. Never written.
     pub secrets: Vec<(String, String)>,
 }
@@ -44,63 +42,81 @@ impl Outcome {
     pub fn name(&self) -> String {
         format!("{}::{}", self.scenario.id, self.world.name())
     }
+
+    /// SHA-256 of the redacted transcript, in hex.
+    pub fn digest(&self) -> String {
+        digest::exact(&self.record.transcript)
+    }
 }
 
 /// Runs and judges one job.
 pub fn run_job(job: &Job, seed: u64, commit: Option<&str>) -> Outcome {
     let scenario = Arc::clone(&job.scenario);
     let (record, secrets) = match &job.missing {
-        Some(missing) => {
-            (empty(&scenario, job.world, seed, RunEnd::Unavailable { missing: missing.clone() }), Vec::new())
-        }
+        Some(missing) => (
+            empty(
+                &scenario,
+                job.world,
+                seed,
+                RunEnd::Unavailable {
+                    missing: missing.clone(),
+                },
+            ),
+            Vec::new(),
+        ),
         None => guarded(&scenario, job.world, seed, commit),
     };
-    let verdict = catch_unwind(AssertUnwindSafe(|| judge(&scenario, &record)))
-        .unwrap_or_else(|panic| Verdict::Broken { what: format!("the judge: {}", words(panic.as_ref())) });
+    let verdict =
+        catch_unwind(AssertUnwindSafe(|| judge(&scenario, &record))).unwrap_or_else(|panic| {
+            Verdict::Broken {
+                what: format!("the judge: {}", words(panic.as_ref())),
+            }
+        });
     // What was expected was compared raw, and an excerpt of the file may quote a made-up token.
     let mut redactor = Redactor::with_secrets(&secrets);
     let verdict = verdict.with_text(|text| redactor.redact_text(text));
-    let digest = digest::exact(&record.transcript);
-    Outcome { scenario, world: job.world, seed, verdict, record, digest, secrets }
+    Outcome {
+        scenario,
+        world: job.world,
+        seed,
+        verdict,
+        record,
+        secrets,
+    }
 }
 
 /// Runs a scenario; whatever panics on this thread meanwhile ends up in the record.
-fn guarded(
-    scenario: &Scenario,
-    world: WorldName,
-    seed: u64,
-    commit: Option<&str>,
-) -> (RunRecord, Vec<(String, String)>) {
+fn guarded(scenario: &Scenario, world: WorldName, seed: u64, commit: Option<&str>) -> Conducted {
     listen_for_panics();
     PANICS.with_borrow_mut(|panics| *panics = Some(Vec::new()));
-    let errors = Errors::default();
-    let subscriber = tracing_subscriber::registry().with(errors.clone());
     let began = Instant::now();
-    let run = || tracing::subscriber::with_default(subscriber, || conduct(scenario, world, seed, commit));
+    let (log, errors) = LOG.with(Clone::clone);
+    let run = || tracing::dispatcher::with_default(&log, || conduct(scenario, world, seed, commit));
     let result = catch_unwind(AssertUnwindSafe(run));
     let panics = PANICS.with_borrow_mut(Option::take).unwrap_or_default();
     let (mut record, secrets) = match result {
         Ok(done) => done,
         Err(panic) => {
             let what = words(panic.as_ref());
-            (empty(scenario, world, seed, RunEnd::HarnessBroke { what }), Vec::new())
+            (
+                empty(scenario, world, seed, RunEnd::HarnessBroke { what }),
+                Vec::new(),
+            )
         }
     };
     if let Some(first) = panics.first() {
-        record.end = RunEnd::HarnessBroke { what: first.clone() };
+        record.end = RunEnd::HarnessBroke {
+            what: first.clone(),
+        };
     }
     record.errors_logged = errors.take();
     record.took = began.elapsed();
     (record, secrets)
 }
 
-fn conduct(
-    scenario: &Scenario,
-    world: WorldName,
-    seed: u64,
-    commit: Option<&str>,
-) -> (RunRecord, Vec<(String, String)>) {
-    let broke = |what: String| (empty(scenario, world, seed, RunEnd::HarnessBroke { what }), Vec::new());
+fn conduct(scenario: &Scenario, world: WorldName, seed: u64, commit: Option<&str>) -> Conducted {
+    let nothing = |end: RunEnd| (empty(scenario, world, seed, end), Vec::new());
+    let broke = |what: String| nothing(RunEnd::HarnessBroke { what });
     let arrangement = match arrange(scenario, seed) {
         Ok(arrangement) => arrangement,
         Err(error) => return broke(format!("arrange the scenario: {error}")),
@@ -113,9 +129,13 @@ fn conduct(
         Ok(faults) => faults,
         Err(error) => return broke(format!("arrange faults: {error}")),
     };
-    let brief = Brief { scenario, seed, world: world.name(), captured: captures(&arrangement) };
-    let kept = recorder.clone();
-    let record = match world {
+    let brief = Brief {
+        scenario,
+        seed,
+        world: world.name(),
+        captured: captures(&arrangement),
+    };
+    match world {
         WorldName::Core => in_core(brief, arrangement, recorder, faults),
         WorldName::Memory => on_runtime(true, async move {
             let world = memory(arrangement, recorder, faults);
@@ -124,32 +144,41 @@ fn conduct(
         WorldName::Loopback => on_runtime(false, async move {
             match loopback(arrangement, recorder, faults).await {
                 Ok(world) => Conductor::new(brief, world).run().await,
-                Err(error) => {
-                    let missing = format!("a TCP port on 127.0.0.1: {error}");
-                    empty(scenario, WorldName::Loopback, seed, RunEnd::Unavailable { missing })
-                }
+                Err(error) => nothing(RunEnd::Unavailable {
+                    missing: format!("a TCP port on 127.0.0.1: {error}"),
+                }),
             }
         }),
-        WorldName::Real | WorldName::Wsl => {
-            let missing = format!("the world {}", world.name());
-            empty(scenario, world, seed, RunEnd::Unavailable { missing })
-        }
-    };
-    let secrets = kept.secrets();
-    (record, secrets)
+        WorldName::Real | WorldName::Wsl => nothing(RunEnd::Unavailable {
+            missing: format!("the world {}", world.name()),
+        }),
+    }
 }
 
-fn in_core(brief: Brief<'_>, arrangement: Arrangement, recorder: Recorder, faults: FaultTable) -> RunRecord {
+fn in_core(
+    brief: Brief<'_>,
+    arrangement: Arrangement,
+    recorder: Recorder,
+    faults: FaultTable,
+) -> Conducted {
     let (scenario, seed) = (brief.scenario, brief.seed);
-    let stuck = |what: &str| empty(scenario, WorldName::Core, seed, RunEnd::HarnessBroke { what: what.to_owned() });
+    let stuck = |what: &str| {
+        let end = RunEnd::HarnessBroke {
+            what: what.to_owned(),
+        };
+        (empty(scenario, WorldName::Core, seed, end), Vec::new())
+    };
     match Brains::new(arrangement, recorder, faults) {
         // Nothing in this world waits for anything but the loop itself.
-        Some(world) => Conductor::new(brief, world).run().now_or_never().unwrap_or_else(|| stuck("the core world waited")),
+        Some(world) => Conductor::new(brief, world)
+            .run()
+            .now_or_never()
+            .unwrap_or_else(|| stuck("the core world waited")),
         None => stuck("the arrangement has no gateway"),
     }
 }
 
-fn on_runtime(paused: bool, run: impl Future<Output = RunRecord>) -> RunRecord {
+fn on_runtime(paused: bool, run: impl Future<Output = Conducted>) -> Conducted {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_time().start_paused(paused);
     if !paused {
@@ -158,8 +187,13 @@ fn on_runtime(paused: bool, run: impl Future<Output = RunRecord>) -> RunRecord {
     match builder.build() {
         Ok(runtime) => runtime.block_on(run),
         Err(error) => {
-            let missing = format!("a runtime: {error}");
-            empty(&Scenario::default(), WorldName::Memory, 0, RunEnd::Unavailable { missing })
+            let end = RunEnd::Unavailable {
+                missing: format!("a runtime: {error}"),
+            };
+            (
+                empty(&Scenario::default(), WorldName::Memory, 0, end),
+                Vec::new(),
+            )
         }
     }
 }
@@ -173,7 +207,10 @@ fn captures(arrangement: &Arrangement) -> Captured {
         captured.insert("gateway.password".to_owned(), password.expose().into());
     }
     for (name, raw) in &arrangement.raws {
-        captured.insert(format!("{name}.device"), raw.key.device_id().to_string().into());
+        captured.insert(
+            format!("{name}.device"),
+            raw.key.device_id().to_string().into(),
+        );
     }
     captured
 }
@@ -197,9 +234,15 @@ fn header(
     commit: Option<&str>,
     arrangement: &Arrangement,
 ) -> Header {
-    let mut header = Header::new(seed, world.name(), format!("mock profile {}", arrangement.profile.version));
+    let mut header = Header::new(
+        seed,
+        world.name(),
+        format!("mock profile {}", arrangement.profile.version),
+    );
     header.scenario = Some(scenario.id.clone());
-    header.scenario_sha256 = Some(gateway_protocol::device::hex(&Sha256::digest(&scenario.source.text)));
+    header.scenario_sha256 = Some(gateway_protocol::device::hex(&Sha256::digest(
+        &scenario.source.text,
+    )));
     header.client = Some(format!("companion {}", env!("CARGO_PKG_VERSION")));
     header.commit = commit.map(str::to_owned);
     header
@@ -210,7 +253,10 @@ fn empty(scenario: &Scenario, world: WorldName, seed: u64, end: RunEnd) -> RunRe
     let mut header = Header::new(seed, world.name(), "none");
     header.scenario = Some(scenario.id.clone());
     RunRecord {
-        transcript: Transcript { header, entries: Vec::new() },
+        transcript: Transcript {
+            header,
+            entries: Vec::new(),
+        },
         steps: Vec::new(),
         views: FinalViews::default(),
         ends: Vec::new(),
@@ -227,6 +273,11 @@ fn empty(scenario: &Scenario, world: WorldName, seed: u64, end: RunEnd) -> RunRe
 }
 
 thread_local! {
+    /// One log for all runs of a thread: making one asks every place that logs whether it is enabled.
+    static LOG: (tracing::Dispatch, Errors) = {
+        let errors = Errors::default();
+        (tracing::Dispatch::new(tracing_subscriber::registry().with(errors.clone())), errors)
+    };
     /// Panics on this thread while a scenario runs; tasks of its runtime panic here too.
     static PANICS: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
 }
@@ -237,7 +288,9 @@ fn listen_for_panics() {
     ONCE.call_once(|| {
         let usual = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
-            let place = panic.location().map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
+            let place = panic
+                .location()
+                .map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
             let kept = PANICS.with_borrow_mut(|panics| match panics {
                 Some(panics) => {
                     panics.push(format!("{}{place}", words(panic.payload())));
@@ -255,7 +308,8 @@ fn listen_for_panics() {
 /// What a panic said.
 fn words(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without words".to_owned())
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without words".to_owned())
 }
 
 /// ERROR-level log lines of one run: each of them fails it.
@@ -271,14 +325,21 @@ impl Errors {
 }
 
 impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Errors {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>, _: tracing_subscriber::layer::Context<'_, S>) -> bool {
+    fn enabled(
+        &self,
+        metadata: &tracing::Metadata<'_>,
+        _: tracing_subscriber::layer::Context<'_, S>,
+    ) -> bool {
         *metadata.level() == tracing::Level::ERROR
     }
 
     fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
         let mut line = format!("{}:", event.metadata().target());
         event.record(&mut Words(&mut line));
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        self.lines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(line);
     }
 }
 

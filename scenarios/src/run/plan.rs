@@ -7,8 +7,15 @@ use crate::scenario::{Scenario, WorldName};
 use super::select::{Slice, glob_matches};
 
 /// What the built-in client under test can do; a scenario's `needs` are compared with it.
-pub const CAPABILITIES: &[&str] =
-    &["companion", "operator", "node", "role:operator", "role:node", "setup-code", "raw"];
+pub const CAPABILITIES: &[&str] = &[
+    "companion",
+    "operator",
+    "node",
+    "role:operator",
+    "role:node",
+    "setup-code",
+    "raw",
+];
 
 /// Worlds that exist in this program.
 pub const WORLDS_HERE: [WorldName; 3] = [WorldName::Core, WorldName::Memory, WorldName::Loopback];
@@ -47,8 +54,11 @@ impl Job {
 impl Selection {
     /// The scenarios that are meant, in order of their ids.
     pub fn choose(&self, scenarios: &[Arc<Scenario>]) -> Vec<Arc<Scenario>> {
-        let mut chosen: Vec<Arc<Scenario>> =
-            scenarios.iter().filter(|scenario| self.means(scenario)).map(Arc::clone).collect();
+        let mut chosen: Vec<Arc<Scenario>> = scenarios
+            .iter()
+            .filter(|scenario| self.means(scenario))
+            .map(Arc::clone)
+            .collect();
         chosen.sort_by(|one, other| one.id.cmp(&other.id));
         if let Some(slice) = &self.slice {
             chosen = chosen
@@ -64,12 +74,14 @@ impl Selection {
     fn means(&self, scenario: &Scenario) -> bool {
         let shard = scenario.shard().map(crate::scenario::Shard::name);
         let named = self.patterns.is_empty()
-            || self
-                .patterns
-                .iter()
-                .any(|pattern| glob_matches(pattern, &scenario.id) || shard == Some(pattern.as_str()));
+            || self.patterns.iter().any(|pattern| {
+                glob_matches(pattern, &scenario.id) || shard == Some(pattern.as_str())
+            });
         let needed = self.needs.iter().all(|need| scenario.needs.contains(need));
-        let about = self.about.as_ref().is_none_or(|text| scenario.about.contains(text));
+        let about = self
+            .about
+            .as_ref()
+            .is_none_or(|text| scenario.about.contains(text));
         named && needed && about
     }
 }
@@ -90,7 +102,11 @@ pub fn default_worlds(scenario: &Scenario) -> Vec<WorldName> {
         .copied()
         .filter(|world| matches!(world, WorldName::Core | WorldName::Memory))
         .collect();
-    if virtual_time.is_empty() { claimed } else { virtual_time }
+    if virtual_time.is_empty() {
+        claimed
+    } else {
+        virtual_time
+    }
 }
 
 /// Every chosen scenario in the worlds that were asked for, or in its default ones.
@@ -100,12 +116,20 @@ pub fn jobs(chosen: &[Arc<Scenario>], worlds: &[WorldName]) -> Vec<Job> {
         let mut here = if worlds.is_empty() {
             default_worlds(scenario)
         } else {
-            scenario.worlds().into_iter().filter(|world| worlds.contains(world)).collect()
+            scenario
+                .worlds()
+                .into_iter()
+                .filter(|world| worlds.contains(world))
+                .collect()
         };
         here.sort();
         here.dedup();
         for world in here {
-            jobs.push(Job { scenario: Arc::clone(scenario), world, missing: missing(scenario, world) });
+            jobs.push(Job {
+                scenario: Arc::clone(scenario),
+                world,
+                missing: missing(scenario, world),
+            });
         }
     }
     jobs
@@ -115,7 +139,10 @@ fn missing(scenario: &Scenario, world: WorldName) -> Option<String> {
     if !WORLDS_HERE.contains(&world) {
         return Some(format!("the world {}", world.name()));
     }
-    let need = scenario.needs.iter().find(|need| !CAPABILITIES.contains(&need.as_str()))?;
+    let need = scenario
+        .needs
+        .iter()
+        .find(|need| !CAPABILITIES.contains(&need.as_str()))?;
     Some(format!("the capability {need}"))
 }
 
@@ -139,34 +166,70 @@ mod tests {
 
     #[test]
     fn every_part_of_a_selection_must_fit() {
-        let all = [scenario("b/two", &[], &["node"]), scenario("a/one", &[], &[])];
+        let all = [
+            scenario("b/two", &[], &["node"]),
+            scenario("a/one", &[], &[]),
+        ];
         let choose = |selection: Selection| ids(&selection.choose(&all)).join(" ");
         assert_eq!(choose(Selection::default()), "a/one b/two");
-        assert_eq!(choose(Selection { needs: vec!["node".to_owned()], ..Selection::default() }), "b/two");
-        assert_eq!(choose(Selection { about: Some("one".to_owned()), ..Selection::default() }), "a/one");
-        assert_eq!(choose(Selection { patterns: vec!["b".to_owned()], ..Selection::default() }), "b/two");
+        assert_eq!(
+            choose(Selection {
+                needs: vec!["node".to_owned()],
+                ..Selection::default()
+            }),
+            "b/two"
+        );
+        assert_eq!(
+            choose(Selection {
+                about: Some("one".to_owned()),
+                ..Selection::default()
+            }),
+            "a/one"
+        );
+        assert_eq!(
+            choose(Selection {
+                patterns: vec!["b".to_owned()],
+                ..Selection::default()
+            }),
+            "b/two"
+        );
         let slice = Some(Slice::Part { part: 2, of: 2 });
-        assert_eq!(choose(Selection { slice, ..Selection::default() }), "b/two");
+        assert_eq!(
+            choose(Selection {
+                slice,
+                ..Selection::default()
+            }),
+            "b/two"
+        );
     }
 
     #[test]
     fn virtual_worlds_come_first_and_what_is_not_here_is_named() {
         let jobs = jobs(
             &[
-                scenario("a", &[WorldName::Loopback, WorldName::Memory, WorldName::Core], &[]),
+                scenario(
+                    "a",
+                    &[WorldName::Loopback, WorldName::Memory, WorldName::Core],
+                    &[],
+                ),
                 scenario("b", &[WorldName::Loopback], &["wings"]),
                 scenario("c", &[WorldName::Wsl], &[]),
             ],
             &[],
         );
-        let told: Vec<(String, Option<String>)> =
-            jobs.iter().map(|job| (job.name(), job.missing.clone())).collect();
+        let told: Vec<(String, Option<String>)> = jobs
+            .iter()
+            .map(|job| (job.name(), job.missing.clone()))
+            .collect();
         assert_eq!(
             told,
             [
                 ("a::core".to_owned(), None),
                 ("a::memory".to_owned(), None),
-                ("b::loopback".to_owned(), Some("the capability wings".to_owned())),
+                (
+                    "b::loopback".to_owned(),
+                    Some("the capability wings".to_owned())
+                ),
                 ("c::wsl".to_owned(), Some("the world wsl".to_owned())),
             ]
         );

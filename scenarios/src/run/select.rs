@@ -16,7 +16,9 @@ pub fn glob_matches(pattern: &str, id: &str) -> bool {
     let pattern = pattern.trim_end_matches('/');
     let pattern = pattern.strip_suffix(".toml").unwrap_or(pattern);
     if !pattern.contains(['*', '?']) {
-        return id.strip_prefix(pattern).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        return id
+            .strip_prefix(pattern)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     }
     wildcard(pattern.as_bytes(), id.as_bytes())
 }
@@ -25,13 +27,19 @@ fn wildcard(pattern: &[u8], id: &[u8]) -> bool {
     match pattern {
         [] => id.is_empty(),
         [b'*', b'*', b'/', rest @ ..] if wildcard(rest, id) => true,
-        [b'*', b'*', rest @ ..] => (0..=id.len()).any(|skip| wildcard(rest, id.get(skip..).unwrap_or_default())),
+        [b'*', b'*', rest @ ..] => {
+            (0..=id.len()).any(|skip| wildcard(rest, id.get(skip..).unwrap_or_default()))
+        }
         [b'*', rest @ ..] => {
             let folder = id.iter().position(|&byte| byte == b'/').unwrap_or(id.len());
             (0..=folder).any(|skip| wildcard(rest, id.get(skip..).unwrap_or_default()))
         }
-        [b'?', rest @ ..] => matches!(id, [first, tail @ ..] if *first != b'/' && wildcard(rest, tail)),
-        [byte, rest @ ..] => matches!(id, [first, tail @ ..] if first == byte && wildcard(rest, tail)),
+        [b'?', rest @ ..] => {
+            matches!(id, [first, tail @ ..] if *first != b'/' && wildcard(rest, tail))
+        }
+        [byte, rest @ ..] => {
+            matches!(id, [first, tail @ ..] if first == byte && wildcard(rest, tail))
+        }
     }
 }
 
@@ -63,9 +71,15 @@ impl Slice {
     /// # Errors
     /// When there is a `/` but no part of a whole.
     pub fn parse(text: &str) -> Result<Self, SliceError> {
-        let wrong = || SliceError { got: text.to_owned() };
+        let wrong = || SliceError {
+            got: text.to_owned(),
+        };
         let Some((part, of)) = text.split_once('/') else {
-            return if text.is_empty() { Err(wrong()) } else { Ok(Self::Named(text.to_owned())) };
+            return if text.is_empty() {
+                Err(wrong())
+            } else {
+                Ok(Self::Named(text.to_owned()))
+            };
         };
         let part: usize = part.parse().map_err(|_| wrong())?;
         let of: usize = of.parse().map_err(|_| wrong())?;
@@ -115,7 +129,12 @@ mod tests {
     #[case("a/b")]
     #[case("")]
     fn wrong_shards_are_told(#[case] text: &str) {
-        assert_eq!(Slice::parse(text), Err(SliceError { got: text.to_owned() }));
+        assert_eq!(
+            Slice::parse(text),
+            Err(SliceError {
+                got: text.to_owned()
+            })
+        );
     }
 
     proptest! {

@@ -60,7 +60,9 @@ impl Source {
             return if folder.is_dir() {
                 Ok(Self::Folder(folder.to_path_buf()))
             } else {
-                Err(SourceError::NoFolder { path: folder.to_path_buf() })
+                Err(SourceError::NoFolder {
+                    path: folder.to_path_buf(),
+                })
             };
         }
         let in_repository = here
@@ -107,27 +109,54 @@ impl Source {
 /// # Errors
 /// When the file can't be read.
 pub fn read_one(path: &Path) -> Result<SuiteFile, SourceError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| SourceError::Read { path: path.to_path_buf(), source })?;
-    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-    Ok(SuiteFile { id: id_of(&name), path: path.display().to_string(), text })
+    let text = std::fs::read_to_string(path).map_err(|source| SourceError::Read {
+        path: path.to_path_buf(),
+        source,
+    })?;
+    let name = path
+        .file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy();
+    Ok(SuiteFile {
+        id: id_of(&name),
+        path: path.display().to_string(),
+        text,
+    })
 }
 
 fn id_of(path: &str) -> String {
-    path.strip_suffix(".toml").unwrap_or(path).replace('\\', "/")
+    path.strip_suffix(".toml")
+        .unwrap_or(path)
+        .replace('\\', "/")
 }
 
 fn collect(root: &Path, folder: &Path, files: &mut Vec<SuiteFile>) -> Result<(), SourceError> {
-    let failed = |source| SourceError::Read { path: folder.to_path_buf(), source };
+    let failed = |source| SourceError::Read {
+        path: folder.to_path_buf(),
+        source,
+    };
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         if path.is_dir() {
             collect(root, &path, files)?;
-        } else if path.extension().is_some_and(|extension| extension == "toml") {
-            let inside = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
-            let text = std::fs::read_to_string(&path)
-                .map_err(|source| SourceError::Read { path: path.clone(), source })?;
-            files.push(SuiteFile { id: id_of(&inside), path: path.display().to_string(), text });
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
+            let inside = path
+                .strip_prefix(root)
+                .unwrap_or(&path)
+                .to_string_lossy()
+                .into_owned();
+            let text = std::fs::read_to_string(&path).map_err(|source| SourceError::Read {
+                path: path.clone(),
+                source,
+            })?;
+            files.push(SuiteFile {
+                id: id_of(&inside),
+                path: path.display().to_string(),
+                text,
+            });
         }
     }
     Ok(())
@@ -143,7 +172,12 @@ mod tests {
         let found = Source::find(None, &here).unwrap();
         assert!(matches!(&found, Source::Folder(folder) if folder.ends_with("scenarios/suite")));
         let ids = |source: &Source| -> Vec<(String, String)> {
-            source.files().unwrap().into_iter().map(|file| (file.id, file.text)).collect()
+            source
+                .files()
+                .unwrap()
+                .into_iter()
+                .map(|file| (file.id, file.text))
+                .collect()
         };
         assert_eq!(ids(&found), ids(&Source::Embedded));
     }
@@ -151,7 +185,10 @@ mod tests {
     #[test]
     fn elsewhere_the_embedded_copy_is_used_and_a_wrong_folder_is_an_error() {
         let nowhere = tempfile::tempdir().unwrap();
-        assert_eq!(Source::find(None, nowhere.path()).unwrap(), Source::Embedded);
+        assert_eq!(
+            Source::find(None, nowhere.path()).unwrap(),
+            Source::Embedded
+        );
         let missing = nowhere.path().join("missing");
         assert!(Source::find(Some(&missing), nowhere.path()).is_err());
     }

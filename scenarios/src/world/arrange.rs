@@ -9,14 +9,18 @@ use std::collections::BTreeMap;
 use client_core::{ClientOptions, DurableState, GatewayRecord, Identity, NodeSurface};
 use gateway_core::{Config, Control, Gateway, Profile};
 use gateway_protocol::time::VIRTUAL_EPOCH;
-use gateway_protocol::{BootstrapToken, DeviceToken, Keypair, Now, Password, Role, SetupCode, SharedToken};
+use gateway_protocol::{
+    BootstrapToken, DeviceToken, Keypair, Now, Password, Role, SetupCode, SharedToken,
+};
 use std::time::Duration;
 use thiserror::Error;
 
 use super::draw::Draw;
 use super::pairing::{Applicant, PairingError, pair};
 use crate::scenario::lower::{LowerError, behavior, config};
-use crate::scenario::{Actor, AuthMode, ClientActor, Held, Peer, Policy, RawActor, Scenario, UrlForm};
+use crate::scenario::{
+    Actor, AuthMode, ClientActor, Held, Peer, Policy, RawActor, Scenario, UrlForm,
+};
 
 /// Id of the one gateway that clients know at first.
 pub(crate) const GATEWAY_ID: &str = "gateway";
@@ -105,12 +109,21 @@ pub(crate) fn beginning() -> Now {
 /// Arranges a scenario.
 pub(crate) fn arrange(scenario: &Scenario, seed: u64) -> Result<Arrangement, ArrangeError> {
     let draw = Draw::of(&scenario.id, seed);
-    let version = scenario.profile.as_deref().unwrap_or(gateway_core::DEFAULT_PROFILE);
+    let version = scenario
+        .profile
+        .as_deref()
+        .unwrap_or(gateway_core::DEFAULT_PROFILE);
     let profile =
         gateway_core::profile(version).ok_or_else(|| ArrangeError::Profile(version.to_owned()))?;
     let config = gateway_config(scenario, draw)?;
     let mut gateway = Gateway::new(config.clone(), profile, draw.seed("gateway"), beginning());
-    let mut arrangement = Arranger { draw, scenario, config: &config, gateway: &mut gateway, secrets: Vec::new() };
+    let mut arrangement = Arranger {
+        draw,
+        scenario,
+        config: &config,
+        gateway: &mut gateway,
+        secrets: Vec::new(),
+    };
     let mut clients = BTreeMap::new();
     let mut raws = BTreeMap::new();
     for (name, actor) in &scenario.actor {
@@ -124,26 +137,56 @@ pub(crate) fn arrange(scenario: &Scenario, seed: u64) -> Result<Arrangement, Arr
         }
     }
     let mut secrets = arrangement.secrets;
-    secrets.extend(config.auth.token.iter().map(|token| ("shared-token", token.expose().to_owned())));
-    secrets.extend(config.auth.password.iter().map(|password| ("password", password.expose().to_owned())));
+    secrets.extend(
+        config
+            .auth
+            .token
+            .iter()
+            .map(|token| ("shared-token", token.expose().to_owned())),
+    );
+    secrets.extend(
+        config
+            .auth
+            .password
+            .iter()
+            .map(|password| ("password", password.expose().to_owned())),
+    );
     mount(&mut gateway, scenario)?;
-    Ok(Arrangement { gateway: Some(gateway), config, profile, clients, raws, secrets })
+    Ok(Arrangement {
+        gateway: Some(gateway),
+        config,
+        profile,
+        clients,
+        raws,
+        secrets,
+    })
 }
 
 fn gateway_config(scenario: &Scenario, draw: Draw) -> Result<Config, ArrangeError> {
     let mut config = config(&scenario.gateway)?;
     match scenario.gateway.auth.unwrap_or_default() {
         AuthMode::Token => {
-            config.auth.token.get_or_insert_with(|| SharedToken::new(draw.token("shared-token")));
+            config
+                .auth
+                .token
+                .get_or_insert_with(|| SharedToken::new(draw.token("shared-token")));
         }
         AuthMode::Password => {
-            config.auth.password.get_or_insert_with(|| Password::new(draw.token("password")));
+            config
+                .auth
+                .password
+                .get_or_insert_with(|| Password::new(draw.token("password")));
         }
         AuthMode::None => {}
     }
-    let somebody_is_remote = scenario.actor.values().any(|actor| actor.peer() == Peer::Remote);
+    let somebody_is_remote = scenario
+        .actor
+        .values()
+        .any(|actor| actor.peer() == Peer::Remote);
     if somebody_is_remote && config.trusted_proxies.is_empty() {
-        config.trusted_proxies.push(std::net::Ipv4Addr::LOCALHOST.into());
+        config
+            .trusted_proxies
+            .push(std::net::Ipv4Addr::LOCALHOST.into());
     }
     Ok(config)
 }
@@ -151,11 +194,17 @@ fn gateway_config(scenario: &Scenario, draw: Draw) -> Result<Config, ArrangeErro
 fn mount(gateway: &mut Gateway, scenario: &Scenario) -> Result<(), ArrangeError> {
     for (index, on) in scenario.gateway.on.iter().enumerate() {
         let behavior = Box::new(behavior(on, &format!("on-{}", index + 1))?);
-        gateway.control(beginning(), Control::Mount { behavior }).map_err(ArrangeError::Mount)?;
+        gateway
+            .control(beginning(), Control::Mount { behavior })
+            .map_err(ArrangeError::Mount)?;
     }
     if let Some(offset) = scenario.gateway.clock {
-        let shift = Control::ShiftClock { offset_ms: offset.millis };
-        gateway.control(beginning(), shift).map_err(ArrangeError::Mount)?;
+        let shift = Control::ShiftClock {
+            offset_ms: offset.millis,
+        };
+        gateway
+            .control(beginning(), shift)
+            .map_err(ArrangeError::Mount)?;
     }
     while gateway.poll().is_some() {}
     Ok(())
@@ -216,12 +265,19 @@ impl Arranger<'_> {
         }
         if let Some(mutation) = &actor.mutation {
             let known = serde_json::from_value(serde_json::Value::from(mutation.as_str()));
-            options.mutations.push(known.map_err(|_unknown| ArrangeError::Mutation(mutation.clone()))?);
+            options
+                .mutations
+                .push(known.map_err(|_unknown| ArrangeError::Mutation(mutation.clone()))?);
         }
         Ok(options)
     }
 
-    fn state(&mut self, name: &str, actor: &ClientActor, options: &ClientOptions) -> Result<DurableState, ArrangeError> {
+    fn state(
+        &mut self,
+        name: &str,
+        actor: &ClientActor,
+        options: &ClientOptions,
+    ) -> Result<DurableState, ArrangeError> {
         let holds = &actor.holds;
         let mut state = DurableState::default();
         if holds.no_record && holds.nothing() {
@@ -229,7 +285,9 @@ impl Arranger<'_> {
         }
         let mut record = GatewayRecord::new(GATEWAY_ID, address(actor.url));
         record.requires_v2_signature = holds.requires_v2;
-        record.shared_gateway_token = self.shared_token(name, holds.shared_token).map(SharedToken::new);
+        record.shared_gateway_token = self
+            .shared_token(name, holds.shared_token)
+            .map(SharedToken::new);
         let bootstrap = self.bootstrap_token(name, holds.bootstrap_token)?;
         record.bootstrap_token = bootstrap.map(BootstrapToken::new);
         state.registry.upsert(record);
@@ -237,12 +295,25 @@ impl Arranger<'_> {
 
         let key_name = format!("device-key {name}");
         let mut identity = Identity::from_seed(self.draw.bytes(&key_name), beginning().wall);
-        let operator_scopes =
-            holds.operator_scopes.clone().unwrap_or_else(|| OPERATOR_SCOPES.map(str::to_owned).to_vec());
-        for (role, held) in [(Role::Operator, holds.operator_token), (Role::Node, holds.node_token)] {
-            let scopes = if role == Role::Operator { operator_scopes.clone() } else { Vec::new() };
+        let operator_scopes = holds
+            .operator_scopes
+            .clone()
+            .unwrap_or_else(|| OPERATOR_SCOPES.map(str::to_owned).to_vec());
+        for (role, held) in [
+            (Role::Operator, holds.operator_token),
+            (Role::Node, holds.node_token),
+        ] {
+            let scopes = if role == Role::Operator {
+                operator_scopes.clone()
+            } else {
+                Vec::new()
+            };
             if let Some(token) = self.device_token(name, options, role, held, &scopes)? {
-                identity.set_token(role, Some(DeviceToken::new(token)), (!scopes.is_empty()).then(|| scopes.clone()));
+                identity.set_token(
+                    role,
+                    Some(DeviceToken::new(token)),
+                    (!scopes.is_empty()).then(|| scopes.clone()),
+                );
             }
         }
         state.identities.insert(GATEWAY_ID.to_owned(), identity);
@@ -254,7 +325,12 @@ impl Arranger<'_> {
             Held::Absent => None,
             Held::Blank => Some("  ".to_owned()),
             Held::Stale => Some(self.forgotten("shared-token", name)),
-            Held::Valid => self.config.auth.token.as_ref().map(|token| token.expose().to_owned()),
+            Held::Valid => self
+                .config
+                .auth
+                .token
+                .as_ref()
+                .map(|token| token.expose().to_owned()),
         }
     }
 
@@ -264,14 +340,26 @@ impl Arranger<'_> {
             Held::Blank => Ok(Some("  ".to_owned())),
             Held::Stale => Ok(Some(self.forgotten("bootstrap-token", name))),
             Held::Valid => {
-                let mint =
-                    Control::MintSetupCode { url: Some("ws://localhost:18789".to_owned()), ttl_ms: None, limited: false };
-                let minted = self.gateway.control(beginning(), mint).map_err(ArrangeError::Mount)?;
+                let mint = Control::MintSetupCode {
+                    url: Some("ws://localhost:18789".to_owned()),
+                    ttl_ms: None,
+                    limited: false,
+                };
+                let minted = self
+                    .gateway
+                    .control(beginning(), mint)
+                    .map_err(ArrangeError::Mount)?;
                 while self.gateway.poll().is_some() {}
-                let code = minted.get("setupCode").and_then(serde_json::Value::as_str).unwrap_or_default();
-                let token = SetupCode::decode(code).ok().and_then(|code| code.bootstrap_token);
+                let code = minted
+                    .get("setupCode")
+                    .and_then(serde_json::Value::as_str)
+                    .unwrap_or_default();
+                let token = SetupCode::decode(code)
+                    .ok()
+                    .and_then(|code| code.bootstrap_token);
                 Ok(token.map(|token| {
-                    self.secrets.push(("bootstrap-token", token.expose().to_owned()));
+                    self.secrets
+                        .push(("bootstrap-token", token.expose().to_owned()));
                     token.expose().to_owned()
                 }))
             }
@@ -289,7 +377,9 @@ impl Arranger<'_> {
         match held {
             Held::Absent => Ok(None),
             Held::Blank => Ok(Some("  ".to_owned())),
-            Held::Stale => Ok(Some(self.forgotten("device-token", &format!("{name} {role}")))),
+            Held::Stale => Ok(Some(
+                self.forgotten("device-token", &format!("{name} {role}")),
+            )),
             Held::Valid => {
                 let applicant = Applicant {
                     key: self.draw.key(&format!("device-key {name}")),
@@ -298,8 +388,11 @@ impl Arranger<'_> {
                     scopes,
                     auth: &self.config.auth,
                 };
-                let token = pair(self.gateway, &applicant)
-                    .map_err(|source| ArrangeError::Holds { actor: name.to_owned(), source })?;
+                let token =
+                    pair(self.gateway, &applicant).map_err(|source| ArrangeError::Holds {
+                        actor: name.to_owned(),
+                        source,
+                    })?;
                 self.secrets.push(("device-token", token.clone()));
                 Ok(Some(token))
             }
@@ -327,11 +420,18 @@ const fn address(form: UrlForm) -> &'static str {
 fn surface(actor: &ClientActor) -> NodeSurface {
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     NodeSurface {
-        caps: actor.caps.clone().unwrap_or_else(|| owned(&["system", "device"])),
-        commands: actor
-            .commands
+        caps: actor
+            .caps
             .clone()
-            .unwrap_or_else(|| owned(&["system.notify", "system.which", "device.info", "device.status"])),
+            .unwrap_or_else(|| owned(&["system", "device"])),
+        commands: actor.commands.clone().unwrap_or_else(|| {
+            owned(&[
+                "system.notify",
+                "system.which",
+                "device.info",
+                "device.status",
+            ])
+        }),
         ..NodeSurface::default()
     }
 }

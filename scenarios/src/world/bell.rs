@@ -56,7 +56,11 @@ mod tests {
         let heard = bell.strokes();
         bell.ring();
         bell.after(heard).await;
-        let waited = tokio::time::timeout(std::time::Duration::from_secs(1), bell.after(bell.strokes())).await;
+        let waited = tokio::time::timeout(
+            std::time::Duration::from_secs(1),
+            bell.after(bell.strokes()),
+        )
+        .await;
         assert!(waited.is_err(), "nobody rang");
     }
 }

@@ -55,7 +55,11 @@ struct CoreRaw {
 
 impl Brains {
     /// The world at its beginning.
-    pub(crate) fn new(mut arrangement: Arrangement, recorder: Recorder, faults: FaultTable) -> Option<Self> {
+    pub(crate) fn new(
+        mut arrangement: Arrangement,
+        recorder: Recorder,
+        faults: FaultTable,
+    ) -> Option<Self> {
         let gateway = arrangement.gateway.take()?;
         let book = RawBook::new(&arrangement);
         let ledger = Ledger::default();
@@ -99,7 +103,9 @@ impl Brains {
     }
 
     fn gateway_turn(&mut self) -> bool {
-        let Some(output) = self.gateway.poll() else { return false };
+        let Some(output) = self.gateway.poll() else {
+            return false;
+        };
         let now = self.clock();
         match output {
             Output::Send { conn, message } => self.say(conn, wire_message(message)),
@@ -109,13 +115,17 @@ impl Brains {
                     line.gateway_closes(now, Some(frame));
                 }
             }
-            Output::Abort { conn } => self.end_from_gateway(conn, "connection closed without a close frame"),
+            Output::Abort { conn } => {
+                self.end_from_gateway(conn, "connection closed without a close frame");
+            }
             Output::Limit { conn, max_message } => {
                 if let Some(line) = self.lines.get_mut(&conn) {
                     line.max_message = max_message;
                 }
             }
-            Output::Lifecycle(Lifecycle::Restarting { .. } | Lifecycle::Stopping) => self.faults.set_down(true),
+            Output::Lifecycle(Lifecycle::Restarting { .. } | Lifecycle::Stopping) => {
+                self.faults.set_down(true);
+            }
             Output::Lifecycle(Lifecycle::Ready) => self.faults.set_down(false),
             Output::Log(_) => {}
         }
@@ -132,11 +142,20 @@ impl Brains {
 
     fn client_turn(&mut self) -> bool {
         let now = self.now;
-        let next = self.clients.iter_mut().find_map(|(name, client)| Some((name.clone(), client.next(now)?)));
-        let Some((name, wish)) = next else { return false };
+        let next = self
+            .clients
+            .iter_mut()
+            .find_map(|(name, client)| Some((name.clone(), client.next(now)?)));
+        let Some((name, wish)) = next else {
+            return false;
+        };
         match wish {
             Wish::Nothing => {}
-            Wish::Open { socket, origin } => self.open_client(&name, socket, origin),
+            Wish::Open {
+                socket,
+                origin,
+                url,
+            } => self.open_client(&name, socket, origin, &url),
             Wish::Send { socket, message } => {
                 if let Some(conn) = self.conn_of(&name, socket) {
                     self.hear(conn, message);
@@ -159,10 +178,26 @@ impl Brains {
         true
     }
 
-    fn open_client(&mut self, name: &str, socket: client_core::SocketId, origin: String) {
-        let Some(client) = self.clients.get(name) else { return };
-        let peer = line::peer(&client.headers, Some(origin));
-        let opened = self.open(name, Far::Client { actor: name.to_owned(), socket }, peer);
+    fn open_client(
+        &mut self,
+        name: &str,
+        socket: client_core::SocketId,
+        origin: String,
+        url: &str,
+    ) {
+        let Some(client) = self.clients.get(name) else {
+            return;
+        };
+        let mut peer = line::peer(&client.headers, Some(origin));
+        peer.host = line::host(url);
+        let opened = self.open(
+            name,
+            Far::Client {
+                actor: name.to_owned(),
+                socket,
+            },
+            peer,
+        );
         if let Some(client) = self.clients.get_mut(name) {
             client.take(match opened {
                 Ok(_conn) => ClientInput::Opened { socket },
@@ -176,7 +211,9 @@ impl Brains {
     fn open(&mut self, actor: &str, far: Far, peer: gateway_core::Peer) -> Result<u32, String> {
         let refused = || "connect to localhost:18789: connection refused".to_owned();
         let conn = self.last_conn + 1;
-        if self.faults.is_refusing() {
+        // Nobody but the gateway listens in a world: any other port refuses, any host is this machine.
+        let elsewhere = !peer.host.as_deref().unwrap_or_default().ends_with(":18789");
+        if elsewhere || self.faults.is_refusing() {
             return Err(refused());
         }
         if self.faults.admit(conn) == link::Admission::Refuse {
@@ -187,7 +224,15 @@ impl Brains {
             return Err("upgrade at localhost:18789: expected status 101, got another".to_owned());
         }
         self.last_conn = conn;
-        let line = Line::open(self.clock(), conn, actor, far, peer, &self.faults, &self.recorder);
+        let line = Line::open(
+            self.clock(),
+            conn,
+            actor,
+            far,
+            peer,
+            &self.faults,
+            &self.recorder,
+        );
         self.lines.insert(conn, line);
         Ok(conn)
     }
@@ -197,19 +242,25 @@ impl Brains {
         let now = self.clock();
         for (conn, line) in &mut self.lines {
             if let Some(peer) = line.stranger.take() {
-                self.gateway.handle(now, Input::Opened { conn: *conn, peer });
+                self.gateway
+                    .handle(now, Input::Opened { conn: *conn, peer });
             }
         }
     }
 
     fn conn_of(&self, actor: &str, socket: client_core::SocketId) -> Option<u32> {
-        self.lines.iter().find(|(_, line)| line.far.is_client(actor, socket)).map(|(conn, _)| *conn)
+        self.lines
+            .iter()
+            .find(|(_, line)| line.far.is_client(actor, socket))
+            .map(|(conn, _)| *conn)
     }
 
     /// A client says something on a connection.
     fn hear(&mut self, conn: u32, message: WireMessage) {
         let now = self.clock();
-        let Some(line) = self.lines.get_mut(&conn) else { return };
+        let Some(line) = self.lines.get_mut(&conn) else {
+            return;
+        };
         let size = match &message {
             WireMessage::Text(text) => text.len(),
             WireMessage::Binary(bytes) => bytes.len(),
@@ -224,11 +275,20 @@ impl Brains {
 
     fn wire_turn(&mut self) -> bool {
         let now = self.clock();
-        let next = self.lines.iter_mut().find_map(|(conn, line)| Some((*conn, line.wire.poll(now)?)));
-        let Some((conn, leaving)) = next else { return false };
+        let next = self
+            .lines
+            .iter_mut()
+            .find_map(|(conn, line)| Some((*conn, line.wire.poll(now)?)));
+        let Some((conn, leaving)) = next else {
+            return false;
+        };
         match (leaving.what, leaving.dir) {
-            (Departure::Deliver(message), Direction::ClientToGateway) => self.reach_gateway(conn, message),
-            (Departure::Deliver(message), Direction::GatewayToClient) => self.reach_client(conn, message),
+            (Departure::Deliver(message), Direction::ClientToGateway) => {
+                self.reach_gateway(conn, message);
+            }
+            (Departure::Deliver(message), Direction::GatewayToClient) => {
+                self.reach_client(conn, message);
+            }
             (Departure::Cut(cut), _) => self.cut(conn, &cut),
         }
         true
@@ -236,19 +296,21 @@ impl Brains {
 
     fn reach_gateway(&mut self, conn: u32, message: WireMessage) {
         let now = self.clock();
-        let Some(line) = self.lines.get_mut(&conn) else { return };
+        let Some(line) = self.lines.get_mut(&conn) else {
+            return;
+        };
         match message {
-            WireMessage::Text(text) if !line.gateway_closed => {
+            WireMessage::Text(text) if !line.gateway.closed => {
                 self.gateway.handle(now, Input::Text { conn, text });
             }
-            WireMessage::Binary(bytes) if !line.gateway_closed => {
+            WireMessage::Binary(bytes) if !line.gateway.closed => {
                 self.gateway.handle(now, Input::Binary { conn, bytes });
             }
             WireMessage::Ping(body) => line.gateway_says(now, WireMessage::Pong(body)),
             WireMessage::Text(_) | WireMessage::Binary(_) | WireMessage::Pong(_) => {}
             WireMessage::Close(frame) => {
                 let code = frame.as_ref().map(|frame| frame.code);
-                line.client_done = true;
+                line.client.done = true;
                 line.gateway_closes(now, frame);
                 self.gateway.handle(now, Input::Closed { conn, code });
                 self.bury(conn);
@@ -258,12 +320,14 @@ impl Brains {
 
     fn reach_client(&mut self, conn: u32, message: WireMessage) {
         let now = self.clock();
-        let Some(line) = self.lines.get_mut(&conn) else { return };
+        let Some(line) = self.lines.get_mut(&conn) else {
+            return;
+        };
         let closes = matches!(message, WireMessage::Close(_));
         match &message {
             WireMessage::Ping(body) => line.client_says(now, WireMessage::Pong(body.clone())),
             WireMessage::Close(frame) => {
-                line.gateway_done = true;
+                line.gateway.done = true;
                 line.client_closes(now, frame.clone());
             }
             WireMessage::Text(_) | WireMessage::Binary(_) | WireMessage::Pong(_) => {}
@@ -277,7 +341,10 @@ impl Brains {
                 }
             }
             Far::Raw { actor } => {
-                let raw = self.raws.get_mut(actor).and_then(|raws| raws.iter_mut().find(|raw| raw.conn == conn));
+                let raw = self
+                    .raws
+                    .get_mut(actor)
+                    .and_then(|raws| raws.iter_mut().find(|raw| raw.conn == conn));
                 if let Some(raw) = raw {
                     if let WireMessage::Text(text) = &message
                         && let Some(nonce) = challenge_nonce(text)
@@ -298,7 +365,9 @@ impl Brains {
             link::Cut::Reset | link::Cut::CloseThenReset(_) => {
                 self.end_from_gateway(conn, "network error: connection reset");
             }
-            link::Cut::FinWithoutClose | link::Cut::CloseWithoutReply | link::Cut::ReplyWithoutClose => {
+            link::Cut::FinWithoutClose
+            | link::Cut::CloseWithoutReply
+            | link::Cut::ReplyWithoutClose => {
                 self.end_from_gateway(conn, "connection closed without a close frame");
             }
         }
@@ -306,19 +375,30 @@ impl Brains {
 
     /// Takes away a connection on which both ends have said goodbye.
     fn bury(&mut self, conn: u32) {
-        if self.lines.get(&conn).is_some_and(|line| line.client_done && line.gateway_done) {
+        if self
+            .lines
+            .get(&conn)
+            .is_some_and(|line| line.client.done && line.gateway.done)
+        {
             self.lines.remove(&conn);
         }
     }
 
     /// The gateway's end goes away without a close frame.
     fn end_from_gateway(&mut self, conn: u32, reason: &str) {
-        let Some(line) = self.lines.remove(&conn) else { return };
-        self.gateway.handle(self.clock(), Input::Closed { conn, code: None });
+        let Some(line) = self.lines.remove(&conn) else {
+            return;
+        };
+        self.gateway
+            .handle(self.clock(), Input::Closed { conn, code: None });
         match line.far {
             Far::Client { actor, socket } => {
                 if let Some(client) = self.clients.get_mut(&actor) {
-                    client.take(ClientInput::Closed { socket, code: None, reason: reason.to_owned() });
+                    client.take(ClientInput::Closed {
+                        socket,
+                        code: None,
+                        reason: reason.to_owned(),
+                    });
                 }
             }
             Far::Raw { actor } => self.end_raw(&actor, conn),
@@ -327,12 +407,15 @@ impl Brains {
 
     /// The client's end goes away without a close frame.
     fn end_from_client(&mut self, conn: u32, severing: Severing) {
-        let Some(line) = self.lines.remove(&conn) else { return };
+        let Some(line) = self.lines.remove(&conn) else {
+            return;
+        };
         match severing {
             Severing::Fin => line.wire.eof(self.clock(), Direction::ClientToGateway),
             Severing::Reset => line.wire.reset(self.clock(), Direction::ClientToGateway),
         }
-        self.gateway.handle(self.clock(), Input::Closed { conn, code: None });
+        self.gateway
+            .handle(self.clock(), Input::Closed { conn, code: None });
         if let Far::Raw { actor } = &line.far {
             self.end_raw(actor, conn);
         }
@@ -352,11 +435,16 @@ impl Brains {
             self.gateway.handle(now, Input::Woke);
             return true;
         }
-        self.clients.values_mut().any(|client| client.wake(self.now))
+        self.clients
+            .values_mut()
+            .any(|client| client.wake(self.now))
     }
 
     fn next_deadline(&self) -> Option<Duration> {
-        let lines = self.lines.values().filter_map(|line| line.wire.next_deadline());
+        let lines = self
+            .lines
+            .values()
+            .filter_map(|line| line.wire.next_deadline());
         let clients = self.clients.values().filter_map(CoreClient::next_deadline);
         lines.chain(clients).chain(self.gateway.wake_at()).min()
     }
@@ -366,7 +454,9 @@ impl Brains {
         if self.turn() {
             return true;
         }
-        let next = self.next_deadline().filter(|at| *at <= until && *at > self.now);
+        let next = self
+            .next_deadline()
+            .filter(|at| *at <= until && *at > self.now);
         self.turns_at_once = 0;
         self.now = next.unwrap_or_else(|| until.max(self.now));
         next.is_some()

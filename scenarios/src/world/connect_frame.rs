@@ -27,7 +27,11 @@ pub(crate) struct Ink<'a> {
 /// The params of a `connect` request. Captures in the plan are resolved already.
 pub(crate) fn connect_params(plan: &ConnectPlan, ink: Ink<'_>) -> Value {
     let role = plan.role.map(RoleName::name);
-    let mode = if plan.role == Some(RoleName::Node) { "node" } else { "test" };
+    let mode = if plan.role == Some(RoleName::Node) {
+        "node"
+    } else {
+        "test"
+    };
     let [min_protocol, max_protocol] = plan.protocol.unwrap_or([3, 4]);
     let mut params = ConnectParams {
         min_protocol: u64::from(min_protocol),
@@ -78,7 +82,11 @@ fn sign(plan: DevicePlan, params: &mut ConnectParams, ink: Ink<'_>) {
             (SignatureVersion::V3, challenge, 0)
         }
     };
-    let id = if plan == DevicePlan::WrongId { "0".repeat(64) } else { ink.key.device_id().to_string() };
+    let id = if plan == DevicePlan::WrongId {
+        "0".repeat(64)
+    } else {
+        ink.key.device_id().to_string()
+    };
     params.device = Some(DeviceParams {
         id,
         public_key: ink.key.public().to_base64url(),
@@ -86,9 +94,15 @@ fn sign(plan: DevicePlan, params: &mut ConnectParams, ink: Ink<'_>) {
         signed_at: ink.now.shifted(shift_ms).0,
         nonce: nonce.to_owned(),
     });
-    let Some(payload) = params.signature_payload() else { return };
+    let Some(payload) = params.signature_payload() else {
+        return;
+    };
     let text = payload.text(version);
-    let signed = if plan == DevicePlan::BadSignature { format!("{text}|not this") } else { text };
+    let signed = if plan == DevicePlan::BadSignature {
+        format!("{text}|not this")
+    } else {
+        text
+    };
     let signature = ink.key.sign(&signed);
     if let Some(device) = &mut params.device {
         device.signature = Some(signature);
@@ -98,7 +112,11 @@ fn sign(plan: DevicePlan, params: &mut ConnectParams, ink: Ink<'_>) {
 /// Merges `overlay` over `value`: objects member by member, `"$absent"` removes, `"$null"` is null.
 fn merge(value: &mut Value, overlay: &Value) {
     let Value::Object(members) = overlay else {
-        *value = if overlay == "$null" { Value::Null } else { overlay.clone() };
+        *value = if overlay == "$null" {
+            Value::Null
+        } else {
+            overlay.clone()
+        };
         return;
     };
     if !value.is_object() {

@@ -1,7 +1,7 @@
 //! Everything that is drawn: one stream of chance per name, so that adding an actor changes nobody else's.
 
-use gateway_protocol::device::base64url;
 use gateway_protocol::Keypair;
+use gateway_protocol::device::base64url;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use sha2::{Digest as _, Sha256};
@@ -26,7 +26,10 @@ impl Draw {
 
     /// 32 bytes that depend on the seed and on `name` only.
     pub(crate) fn bytes(self, name: &str) -> [u8; 32] {
-        let digest = Sha256::new().chain_update(self.seed.to_le_bytes()).chain_update(name).finalize();
+        let digest = Sha256::new()
+            .chain_update(self.seed.to_le_bytes())
+            .chain_update(name)
+            .finalize();
         let mut bytes = [0; 32];
         ChaCha8Rng::from_seed(digest.into()).fill_bytes(&mut bytes);
         bytes

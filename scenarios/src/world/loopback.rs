@@ -44,5 +44,13 @@ pub(crate) async fn loopback(
     .await?;
     let addr = running.addr();
     let road = TcpRoad { addr };
-    Ok(Sockets::new(Parts { road, pace: Pace::Real, port: addr.port(), running, recorder, faults, arrangement }))
+    Ok(Sockets::new(Parts {
+        road,
+        pace: Pace::Real,
+        port: addr.port(),
+        running,
+        recorder,
+        faults,
+        arrangement,
+    }))
 }

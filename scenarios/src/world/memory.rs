@@ -27,7 +27,11 @@ impl Road for MemoryRoad {
 }
 
 /// The world at its beginning; must be called inside a runtime whose clock is paused.
-pub(crate) fn memory(mut arrangement: Arrangement, recorder: Recorder, faults: FaultTable) -> Sockets<MemoryRoad> {
+pub(crate) fn memory(
+    mut arrangement: Arrangement,
+    recorder: Recorder,
+    faults: FaultTable,
+) -> Sockets<MemoryRoad> {
     let net = MemoryNet::new(faults.clone());
     let running = match arrangement.gateway.take() {
         Some(gateway) => MockGateway::new().core(gateway),
@@ -36,7 +40,14 @@ pub(crate) fn memory(mut arrangement: Arrangement, recorder: Recorder, faults: F
     .recorder(recorder.clone())
     .faults(faults.clone())
     .serve_on(net.listener());
-    let parts =
-        Parts { road: MemoryRoad { net }, pace: Pace::Virtual, port: PORT, running, recorder, faults, arrangement };
+    let parts = Parts {
+        road: MemoryRoad { net },
+        pace: Pace::Virtual,
+        port: PORT,
+        running,
+        recorder,
+        faults,
+        arrangement,
+    };
     Sockets::new(parts)
 }

@@ -109,7 +109,12 @@ pub(crate) trait World {
     async fn intend(&mut self, actor: &str, intent: Intent) -> Result<(), Refusal>;
 
     /// Sends on the newest connection of a raw actor, or on its n-th from 1.
-    async fn send(&mut self, actor: &str, nth: Option<u32>, message: RawMessage) -> Result<(), Refusal>;
+    async fn send(
+        &mut self,
+        actor: &str,
+        nth: Option<u32>,
+        message: RawMessage,
+    ) -> Result<(), Refusal>;
 
     /// How far a raw connection is, and the nonce of its challenge.
     fn raw(&self, actor: &str, nth: Option<u32>) -> (RawPhase, Option<String>);
@@ -162,7 +167,9 @@ pub(crate) struct RawBook {
 
 impl RawBook {
     pub(crate) fn new(arrangement: &Arrangement) -> Self {
-        Self { plans: arrangement.raws.clone() }
+        Self {
+            plans: arrangement.raws.clone(),
+        }
     }
 
     pub(crate) fn plan(&self, actor: &str) -> Option<&arrange::RawPlan> {

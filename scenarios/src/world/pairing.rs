@@ -3,8 +3,8 @@
 use client_core::ClientOptions;
 use gateway_core::{AuthConfig, AuthMode, Control, Gateway, Input, Output, Peer};
 use gateway_protocol::{
-    AuthParams, ClientInfo, ConnectParams, DeviceParams, Frame, Keypair, Outgoing, Password, Request, Role,
-    SharedToken, SignatureVersion,
+    AuthParams, ClientInfo, ConnectParams, DeviceParams, Frame, Keypair, Outgoing, Password,
+    Request, Role, SharedToken, SignatureVersion,
 };
 use serde_json::Value;
 use thiserror::Error;
@@ -44,22 +44,38 @@ pub(crate) enum PairingError {
 }
 
 /// Pairs and approves the applicant; returns the device token it is issued.
-pub(super) fn pair(gateway: &mut Gateway, applicant: &Applicant<'_>) -> Result<String, PairingError> {
+pub(super) fn pair(
+    gateway: &mut Gateway,
+    applicant: &Applicant<'_>,
+) -> Result<String, PairingError> {
     let mut refusal = String::new();
     for attempt in 0..ATTEMPTS {
         let conn = FIRST_CONNECTION - attempt;
         match connect(gateway, applicant, conn)? {
             Ok(hello) => {
-                let token = hello.pointer("/auth/deviceToken").and_then(Value::as_str).map(str::to_owned);
+                let token = hello
+                    .pointer("/auth/deviceToken")
+                    .and_then(Value::as_str)
+                    .map(str::to_owned);
                 if applicant.role == Role::Node {
-                    approve(gateway, Control::ApproveNode { request_id: "latest".to_owned() });
+                    approve(
+                        gateway,
+                        Control::ApproveNode {
+                            request_id: "latest".to_owned(),
+                        },
+                    );
                 }
                 hang_up(gateway, conn);
                 return token.ok_or(PairingError::NoToken);
             }
             Err(message) => {
                 hang_up(gateway, conn);
-                approve(gateway, Control::Approve { request_id: "latest".to_owned() });
+                approve(
+                    gateway,
+                    Control::Approve {
+                        request_id: "latest".to_owned(),
+                    },
+                );
                 refusal = message;
             }
         }
@@ -76,26 +92,52 @@ fn approve(gateway: &mut Gateway, control: Control) {
 }
 
 fn hang_up(gateway: &mut Gateway, conn: u32) {
-    gateway.handle(beginning(), Input::Closed { conn, code: Some(1000) });
+    gateway.handle(
+        beginning(),
+        Input::Closed {
+            conn,
+            code: Some(1000),
+        },
+    );
     while gateway.poll().is_some() {}
 }
 
 /// One handshake; the inner result is the gateway's answer.
-fn connect(gateway: &mut Gateway, applicant: &Applicant<'_>, conn: u32) -> Result<Result<Value, String>, PairingError> {
-    gateway.handle(beginning(), Input::Opened { conn, peer: Peer::loopback() });
+fn connect(
+    gateway: &mut Gateway,
+    applicant: &Applicant<'_>,
+    conn: u32,
+) -> Result<Result<Value, String>, PairingError> {
+    gateway.handle(
+        beginning(),
+        Input::Opened {
+            conn,
+            peer: Peer::loopback(),
+        },
+    );
     let challenge = sent(gateway, conn);
     let nonce = challenge.iter().find_map(|frame| match frame {
         Frame::Event(event) => event.payload.get("nonce").and_then(Value::as_str),
         Frame::Request(_) | Frame::Response(_) => None,
     });
-    let nonce = nonce.ok_or_else(|| PairingError::NoChallenge { got: format!("{} frames", challenge.len()) })?;
+    let nonce = nonce.ok_or_else(|| PairingError::NoChallenge {
+        got: format!("{} frames", challenge.len()),
+    })?;
     let params = serde_json::to_value(params(applicant, nonce)).unwrap_or_default();
     let request = Frame::Request(Request::new("arrange", "connect", Some(params)));
-    gateway.handle(beginning(), Input::Text { conn, text: request.to_text() });
-    let answer = sent(gateway, conn).into_iter().find_map(|frame| match frame {
-        Frame::Response(response) => Some(response.outcome.map_err(|error| error.message)),
-        Frame::Request(_) | Frame::Event(_) => None,
-    });
+    gateway.handle(
+        beginning(),
+        Input::Text {
+            conn,
+            text: request.to_text(),
+        },
+    );
+    let answer = sent(gateway, conn)
+        .into_iter()
+        .find_map(|frame| match frame {
+            Frame::Response(response) => Some(response.outcome.map_err(|error| error.message)),
+            Frame::Request(_) | Frame::Event(_) => None,
+        });
     Ok(answer.unwrap_or_else(|| Err("no answer".to_owned())))
 }
 
@@ -103,7 +145,10 @@ fn connect(gateway: &mut Gateway, applicant: &Applicant<'_>, conn: u32) -> Resul
 fn sent(gateway: &mut Gateway, conn: u32) -> Vec<Frame> {
     let mut frames = Vec::new();
     while let Some(output) = gateway.poll() {
-        if let Output::Send { conn: to, message: Outgoing::Frame(frame) } = output
+        if let Output::Send {
+            conn: to,
+            message: Outgoing::Frame(frame),
+        } = output
             && to == conn
         {
             frames.push(frame);
@@ -133,7 +178,14 @@ fn params(applicant: &Applicant<'_>, nonce: &str) -> ConnectParams {
         },
         caps: node.then(|| options.node.caps.clone()),
         commands: node.then(|| options.node.commands.clone()),
-        permissions: node.then(|| options.node.permissions.iter().map(|(name, on)| (name.clone(), *on)).collect()),
+        permissions: node.then(|| {
+            options
+                .node
+                .permissions
+                .iter()
+                .map(|(name, on)| (name.clone(), *on))
+                .collect()
+        }),
         role: Some(applicant.role.as_str().to_owned()),
         scopes: Some(applicant.scopes.to_vec()),
         auth: credential(applicant.auth),
@@ -146,7 +198,9 @@ fn params(applicant: &Applicant<'_>, nonce: &str) -> ConnectParams {
         signed_at: beginning().wall.0,
         nonce: nonce.to_owned(),
     });
-    let signature = params.signature_payload().map(|payload| applicant.key.sign(&payload.text(SignatureVersion::V3)));
+    let signature = params
+        .signature_payload()
+        .map(|payload| applicant.key.sign(&payload.text(SignatureVersion::V3)));
     if let Some(device) = &mut params.device {
         device.signature = signature;
     }
@@ -156,11 +210,19 @@ fn params(applicant: &Applicant<'_>, nonce: &str) -> ConnectParams {
 fn credential(auth: &AuthConfig) -> Option<AuthParams> {
     let exposed = match auth.mode {
         AuthMode::Token => AuthParams {
-            token: auth.token.as_ref().map(SharedToken::expose).map(str::to_owned),
+            token: auth
+                .token
+                .as_ref()
+                .map(SharedToken::expose)
+                .map(str::to_owned),
             ..AuthParams::default()
         },
         AuthMode::Password => AuthParams {
-            password: auth.password.as_ref().map(Password::expose).map(str::to_owned),
+            password: auth
+                .password
+                .as_ref()
+                .map(Password::expose)
+                .map(str::to_owned),
             ..AuthParams::default()
         },
         AuthMode::None => return None,

@@ -12,7 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 /// When and how a command is answered.
 pub(crate) fn answer(command: &str, args: &Value) -> (Duration, Result<Value, InvokeError>) {
-    let delay = args.get("sleepMs").and_then(Value::as_u64).unwrap_or_default();
+    let delay = args
+        .get("sleepMs")
+        .and_then(Value::as_u64)
+        .unwrap_or_default();
     let result = match args.get("fail").and_then(Value::as_str) {
         Some(text) => Err(InvokeError::NotSupported(text.to_owned())),
         None => Ok(json!({ "command": command, "args": args })),

@@ -69,14 +69,26 @@ pub(crate) struct RawConnection {
 
 impl RawConnection {
     /// Starts the upgrade over a stream that `connect` opens; `origin` becomes the header of that name.
-    pub(crate) fn open<S, F>(tasks: &mut JoinSet<()>, connect: F, url: &str, origin: Option<String>, bell: Bell) -> Self
+    pub(crate) fn open<S, F>(
+        tasks: &mut JoinSet<()>,
+        connect: F,
+        url: &str,
+        origin: Option<String>,
+        bell: Bell,
+    ) -> Self
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         F: Future<Output = std::io::Result<S>> + Send + 'static,
     {
         let (commands, receiver) = mpsc::channel(QUEUE);
-        let state = Arc::new(Mutex::new(State { phase: Phase::Opening, nonce: None }));
-        let shared = Shared { state: Arc::clone(&state), bell };
+        let state = Arc::new(Mutex::new(State {
+            phase: Phase::Opening,
+            nonce: None,
+        }));
+        let shared = Shared {
+            state: Arc::clone(&state),
+            bell,
+        };
         let url = url.to_owned();
         tasks.spawn(async move {
             let opened = upgrade(connect, &url, origin).await;
@@ -91,12 +103,20 @@ impl RawConnection {
 
     /// How far it is.
     pub(crate) fn phase(&self) -> Phase {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).phase.clone()
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .phase
+            .clone()
     }
 
     /// Nonce of the newest challenge it has read.
     pub(crate) fn nonce(&self) -> Option<String> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).nonce.clone()
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .nonce
+            .clone()
     }
 
     /// Sends; false when the connection is over.
@@ -112,13 +132,19 @@ struct Shared {
 
 impl Shared {
     fn become_phase(&self, phase: Phase) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).phase = phase;
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .phase = phase;
         self.bell.ring();
     }
 
     fn heard(&self, text: &str) {
         if let Some(nonce) = challenge_nonce(text) {
-            self.state.lock().unwrap_or_else(PoisonError::into_inner).nonce = Some(nonce);
+            self.state
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .nonce = Some(nonce);
             self.bell.ring();
         }
     }
@@ -131,7 +157,9 @@ pub(crate) fn challenge_nonce(text: &str) -> Option<String> {
         return None;
     }
     let value: serde_json::Value = serde_json::from_str(text).ok()?;
-    let is_challenge = value.get("event").is_some_and(|name| name == "connect.challenge");
+    let is_challenge = value
+        .get("event")
+        .is_some_and(|name| name == "connect.challenge");
     let nonce = value.pointer("/payload/nonce")?.as_str()?;
     is_challenge.then(|| nonce.to_owned())
 }
@@ -160,8 +188,11 @@ where
     }
 }
 
-async fn talk<S>(mut stream: WebSocketStream<S>, mut commands: mpsc::Receiver<RawMessage>, shared: &Shared)
-where
+async fn talk<S>(
+    mut stream: WebSocketStream<S>,
+    mut commands: mpsc::Receiver<RawMessage>,
+    shared: &Shared,
+) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     loop {
@@ -199,9 +230,10 @@ fn message_of(message: RawMessage) -> Message {
         RawMessage::Text(text) => Message::text(text),
         RawMessage::Binary(bytes) => Message::binary(bytes),
         RawMessage::Ping => Message::Ping(bytes::Bytes::new()),
-        RawMessage::Close { code, reason } => {
-            Message::Close(Some(CloseFrame { code: code.into(), reason: reason.into() }))
-        }
+        RawMessage::Close { code, reason } => Message::Close(Some(CloseFrame {
+            code: code.into(),
+            reason: reason.into(),
+        })),
     }
 }
 
@@ -211,9 +243,13 @@ mod tests {
 
     #[test]
     fn only_a_challenge_has_a_nonce() {
-        let challenge = r#"{"type":"event","event":"connect.challenge","payload":{"nonce":"n","ts":1}}"#;
+        let challenge =
+            r#"{"type":"event","event":"connect.challenge","payload":{"nonce":"n","ts":1}}"#;
         assert_eq!(challenge_nonce(challenge).as_deref(), Some("n"));
-        assert_eq!(challenge_nonce(r#"{"event":"tick","payload":{"nonce":"connect.challenge"}}"#), None);
+        assert_eq!(
+            challenge_nonce(r#"{"event":"tick","payload":{"nonce":"connect.challenge"}}"#),
+            None
+        );
         assert_eq!(challenge_nonce("connect.challenge"), None);
     }
 }

@@ -95,7 +95,15 @@ pub(crate) struct Parts<C> {
 impl<C: Road> Sockets<C> {
     /// The world at its beginning; must be called inside a runtime.
     pub(crate) fn new(parts: Parts<C>) -> Self {
-        let Parts { road, pace, port, running, recorder, faults, arrangement } = parts;
+        let Parts {
+            road,
+            pace,
+            port,
+            running,
+            recorder,
+            faults,
+            arrangement,
+        } = parts;
         let bell = Bell::default();
         let ring = bell.clone();
         recorder.on_raw(Box::new(move |_entry| ring.ring()));
@@ -129,7 +137,9 @@ impl<C: Road> Sockets<C> {
     }
 
     fn client(&self, actor: &str) -> Result<&ClientActor, Refusal> {
-        self.clients.get(actor).ok_or_else(|| Refusal::new(format!("there is no client called {actor}")))
+        self.clients
+            .get(actor)
+            .ok_or_else(|| Refusal::new(format!("there is no client called {actor}")))
     }
 
     fn raw_connection(&self, actor: &str, nth: Option<u32>) -> Option<&RawConnection> {
@@ -143,20 +153,44 @@ impl<C: Road> Sockets<C> {
     fn start_client(&mut self, name: &str) -> Result<(), Refusal> {
         let begin = self.begin;
         let time: Watchglass = Arc::new(move || begin.elapsed());
-        let (bell, ledger, road, port) = (self.bell.clone(), self.ledger.clone(), self.road.clone(), self.port);
+        let (bell, ledger, road, port) = (
+            self.bell.clone(),
+            self.ledger.clone(),
+            self.road.clone(),
+            self.port,
+        );
         let Some(actor) = self.clients.get_mut(name) else {
             return Err(Refusal::new(format!("there is no client called {name}")));
         };
         if actor.handle.is_some() {
             return Err(Refusal::new(format!("{name} is running already")));
         }
-        let store = Witness::new(actor.state.clone(), Arc::clone(&actor.notes), ledger, time, bell.clone());
-        let connector =
-            Dialer { road, port, headers: actor.plan.headers.clone(), knives: Arc::clone(&actor.knives) };
-        let setup = Setup::new(actor.plan.options.clone(), store, connector, actor.clock.clone()).invoke_handler(Puppet);
-        let mut handle = setup.spawn().map_err(|error| Refusal::new(format!("{name} did not start: {error}")))?;
+        let store = Witness::new(
+            actor.state.clone(),
+            Arc::clone(&actor.notes),
+            ledger,
+            time,
+            bell.clone(),
+        );
+        let connector = Dialer {
+            road,
+            port,
+            headers: actor.plan.headers.clone(),
+            knives: Arc::clone(&actor.knives),
+        };
+        let setup = Setup::new(
+            actor.plan.options.clone(),
+            store,
+            connector,
+            actor.clock.clone(),
+        )
+        .invoke_handler(Puppet);
+        let mut handle = setup
+            .spawn()
+            .map_err(|error| Refusal::new(format!("{name} did not start: {error}")))?;
         if let Some(events) = handle.events() {
-            self.tasks.spawn(listen(events, actor.reports.clone(), bell.clone()));
+            self.tasks
+                .spawn(listen(events, actor.reports.clone(), bell.clone()));
         }
         self.tasks.spawn(watch(handle.snapshot(), bell));
         actor.handle = Some(handle);
@@ -164,7 +198,10 @@ impl<C: Road> Sockets<C> {
     }
 
     fn open_raw(&mut self, name: &str) -> Result<(), Refusal> {
-        let plan = self.book.plan(name).ok_or_else(|| Refusal::new(format!("there is no actor called {name}")))?;
+        let plan = self
+            .book
+            .plan(name)
+            .ok_or_else(|| Refusal::new(format!("there is no actor called {name}")))?;
         let knife = Knife::default();
         let (road, headers, cut) = (self.road.clone(), plan.headers.clone(), knife.clone());
         let connect = async move {
@@ -173,9 +210,16 @@ impl<C: Road> Sockets<C> {
         };
         let origin = plan.origin.clone();
         let url = format!("ws://localhost:{}", self.port);
-        let connection = RawConnection::open(&mut self.tasks, connect, &url, origin, self.bell.clone());
-        self.raws.entry(name.to_owned()).or_default().push(connection);
-        self.raw_knives.entry(name.to_owned()).or_default().push(knife);
+        let connection =
+            RawConnection::open(&mut self.tasks, connect, &url, origin, self.bell.clone());
+        self.raws
+            .entry(name.to_owned())
+            .or_default()
+            .push(connection);
+        self.raw_knives
+            .entry(name.to_owned())
+            .or_default()
+            .push(knife);
         Ok(())
     }
 }
@@ -199,7 +243,11 @@ impl ClientActor {
     }
 }
 
-async fn listen(mut events: tokio::sync::mpsc::Receiver<ClientEvent>, reports: Reports, bell: Bell) {
+async fn listen(
+    mut events: tokio::sync::mpsc::Receiver<ClientEvent>,
+    reports: Reports,
+    bell: Bell,
+) {
     while let Some(event) = events.recv().await {
         reports.push(event);
         bell.ring();
@@ -230,7 +278,10 @@ impl<C: Road> Connector for Dialer<C> {
         }
         let stream = self.road.open().await?;
         let knife = Knife::default();
-        self.knives.lock().unwrap_or_else(PoisonError::into_inner).push(knife.clone());
+        self.knives
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(knife.clone());
         Ok(Tether::new(stream, &self.headers, knife))
     }
 }
@@ -256,7 +307,9 @@ impl<C: Road> World for Sockets<C> {
         let patience = Instant::now() + SETTLING;
         loop {
             let heard = self.bell.strokes();
-            let quiet = timeout_at(Instant::now() + SETTLED, self.bell.after(heard)).await.is_err();
+            let quiet = timeout_at(Instant::now() + SETTLED, self.bell.after(heard))
+                .await
+                .is_err();
             let over = self.pace == Pace::Real && Instant::now() >= patience;
             if quiet || over {
                 return;
@@ -286,7 +339,10 @@ impl<C: Road> World for Sockets<C> {
             return Ok(());
         }
         for connection in self.raws.entry(actor.to_owned()).or_default() {
-            let farewell = RawMessage::Close { code: 1000, reason: String::new() };
+            let farewell = RawMessage::Close {
+                code: 1000,
+                reason: String::new(),
+            };
             if connection.phase() == Phase::Open && !connection.send(farewell).await {
                 tracing::debug!("a raw connection ended before its farewell");
             }
@@ -296,11 +352,21 @@ impl<C: Road> World for Sockets<C> {
 
     async fn intend(&mut self, actor: &str, intent: Intent) -> Result<(), Refusal> {
         let client = self.client(actor)?;
-        let Some(handle) = &client.handle else { return Err(Refusal::new(format!("{actor} is not running"))) };
-        handle.intent(intent).await.map_err(|error| Refusal::new(error.to_string()))
+        let Some(handle) = &client.handle else {
+            return Err(Refusal::new(format!("{actor} is not running")));
+        };
+        handle
+            .intent(intent)
+            .await
+            .map_err(|error| Refusal::new(error.to_string()))
     }
 
-    async fn send(&mut self, actor: &str, nth: Option<u32>, message: RawMessage) -> Result<(), Refusal> {
+    async fn send(
+        &mut self,
+        actor: &str,
+        nth: Option<u32>,
+        message: RawMessage,
+    ) -> Result<(), Refusal> {
         let Some(connection) = self.raw_connection(actor, nth) else {
             return Err(Refusal::new(format!("{actor} has no connection")));
         };
@@ -327,7 +393,9 @@ impl<C: Road> World for Sockets<C> {
 
     fn sever(&mut self, actor: &str, severing: Severing) -> Result<(), Refusal> {
         let knives = match self.clients.get(actor) {
-            Some(client) => std::mem::take(&mut *client.knives.lock().unwrap_or_else(PoisonError::into_inner)),
+            Some(client) => {
+                std::mem::take(&mut *client.knives.lock().unwrap_or_else(PoisonError::into_inner))
+            }
             None => self.raw_knives.remove(actor).unwrap_or_default(),
         };
         if knives.is_empty() {
@@ -340,7 +408,10 @@ impl<C: Road> World for Sockets<C> {
     }
 
     async fn control(&mut self, control: Control) -> Result<Value, Refusal> {
-        self.running.control(control).await.map_err(|error| Refusal::new(error.to_string()))
+        self.running
+            .control(control)
+            .await
+            .map_err(|error| Refusal::new(error.to_string()))
     }
 
     async fn install(&mut self, fault: FaultSpec) {
@@ -370,7 +441,8 @@ impl<C: Road> World for Sockets<C> {
 
     async fn view(&mut self) -> Value {
         let view = self.running.view().await;
-        view.and_then(|view| serde_json::to_value(view).ok()).unwrap_or_default()
+        view.and_then(|view| serde_json::to_value(view).ok())
+            .unwrap_or_default()
     }
 
     fn snapshot(&self, actor: &str) -> Option<Value> {
@@ -383,7 +455,10 @@ impl<C: Road> World for Sockets<C> {
     }
 
     fn reports(&self, actor: &str) -> Vec<ClientEvent> {
-        self.clients.get(actor).map(|client| client.reports.all()).unwrap_or_default()
+        self.clients
+            .get(actor)
+            .map(|client| client.reports.all())
+            .unwrap_or_default()
     }
 
     fn stores(&self) -> Vec<StoreNote> {

@@ -49,7 +49,8 @@ impl Knife {
 
     fn severed(&self, cx: &Context<'_>) -> Option<Severing> {
         let mut blade = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        if blade.severing.is_none() && !blade.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+        if blade.severing.is_none() && !blade.wakers.iter().any(|waker| waker.will_wake(cx.waker()))
+        {
             blade.wakers.push(cx.waker().clone());
         }
         blade.severing
@@ -78,9 +79,15 @@ impl<S> Tether<S> {
         let headers = if headers.is_empty() {
             Headers::Done
         } else {
-            Headers::Awaiting { text: headers.join("\r\n") + "\r\n" }
+            Headers::Awaiting {
+                text: headers.join("\r\n") + "\r\n",
+            }
         };
-        Self { stream: Some(stream), knife, headers }
+        Self {
+            stream: Some(stream),
+            knife,
+            headers,
+        }
     }
 }
 
@@ -106,7 +113,9 @@ impl<S: Carrier> Tether<S> {
                 self.headers = Headers::Done;
                 break;
             }
-            let Some(stream) = self.stream.as_mut() else { return Poll::Ready(Err(reset())) };
+            let Some(stream) = self.stream.as_mut() else {
+                return Poll::Ready(Err(reset()));
+            };
             let written = std::task::ready!(Pin::new(stream).poll_write(cx, front))?;
             pending.drain(..written);
         }
@@ -119,7 +128,11 @@ fn reset() -> io::Error {
 }
 
 impl<S: Carrier> AsyncRead for Tether<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         match self.live(cx) {
             Ok(stream) => Pin::new(stream).poll_read(cx, into),
             Err(Severing::Fin) => Poll::Ready(Ok(())),
@@ -129,22 +142,33 @@ impl<S: Carrier> AsyncRead for Tether<S> {
 }
 
 impl<S: Carrier> AsyncWrite for Tether<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        from: &[u8],
+    ) -> Poll<io::Result<usize>> {
         if self.live(cx).is_err() {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         std::task::ready!(self.poll_headers(cx))?;
         let line_end = match &self.headers {
-            Headers::Awaiting { .. } => from.windows(2).position(|pair| pair == b"\r\n").map(|at| at + 2),
+            Headers::Awaiting { .. } => from
+                .windows(2)
+                .position(|pair| pair == b"\r\n")
+                .map(|at| at + 2),
             Headers::Sending { .. } | Headers::Done => None,
         };
         let take = line_end.and_then(|end| from.get(..end)).unwrap_or(from);
-        let Some(stream) = self.stream.as_mut() else { return Poll::Ready(Err(reset())) };
+        let Some(stream) = self.stream.as_mut() else {
+            return Poll::Ready(Err(reset()));
+        };
         let written = std::task::ready!(Pin::new(stream).poll_write(cx, take))?;
         if let Headers::Awaiting { text } = &mut self.headers
             && line_end == Some(written)
         {
-            self.headers = Headers::Sending { pending: std::mem::take(text).into_bytes().into() };
+            self.headers = Headers::Sending {
+                pending: std::mem::take(text).into_bytes().into(),
+            };
         }
         Poll::Ready(Ok(written))
     }
@@ -181,13 +205,19 @@ mod tests {
         let headers = ["X-Forwarded-For: 203.0.113.7".to_owned()];
         let mut tether = Tether::new(ours, &headers, Knife::default());
         let write = async {
-            tether.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nrest").await.unwrap();
+            tether
+                .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nrest")
+                .await
+                .unwrap();
             tether.shutdown().await.unwrap();
         };
         let mut text = String::new();
         let (_done, read) = tokio::join!(write, theirs.read_to_string(&mut text));
         read.unwrap();
-        assert_eq!(text, "GET / HTTP/1.1\r\nX-Forwarded-For: 203.0.113.7\r\nHost: a\r\n\r\nrest");
+        assert_eq!(
+            text,
+            "GET / HTTP/1.1\r\nX-Forwarded-For: 203.0.113.7\r\nHost: a\r\n\r\nrest"
+        );
     }
 
     #[tokio::test]

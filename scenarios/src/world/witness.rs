@@ -53,7 +53,13 @@ impl Witness {
         time: Watchglass,
         bell: Bell,
     ) -> Self {
-        Self { store: MemoryStore::over(state), notes, ledger, time, bell }
+        Self {
+            store: MemoryStore::over(state),
+            notes,
+            ledger,
+            time,
+            bell,
+        }
     }
 }
 
@@ -62,7 +68,11 @@ impl Store for Witness {
         let result = self.store.apply(op);
         if result.is_ok() {
             let t_us = u64::try_from((self.time)().as_micros()).unwrap_or(u64::MAX);
-            let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner).of(t_us, op);
+            let notes = self
+                .notes
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .of(t_us, op);
             self.ledger.lock().extend(notes);
             self.bell.ring();
         }
@@ -83,11 +93,17 @@ pub(crate) struct Reports {
 impl Reports {
     /// One more.
     pub(crate) fn push(&self, event: ClientEvent) {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+        self.events
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(event);
     }
 
     /// All of them.
     pub(crate) fn all(&self) -> Vec<ClientEvent> {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.events
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }

@@ -1,5 +1,11 @@
 //! What the integration tests share.
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "each test binary uses its own part, and a helper that can't help fails the test"
+)]
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(12);
 
 /// The whole suite.
 pub fn suite() -> Vec<Arc<Scenario>> {
-    let source = Source::find(None, Path::new(env!("CARGO_MANIFEST_DIR"))).expect("the suite is there");
+    let source =
+        Source::find(None, Path::new(env!("CARGO_MANIFEST_DIR"))).expect("the suite is there");
     let files = source.files().expect("the suite can be read");
     files
         .into_iter()
@@ -36,7 +43,16 @@ pub fn floor(scenario: &Scenario) -> Duration {
             Step::Elapse(lapse) => lapse.0,
             Step::Quiet(quiet) => quiet.lasting.0,
             Step::Expect(expect) => expect.not_before.unwrap_or_default().0,
-            _ => Duration::ZERO,
+            Step::Start(_)
+            | Step::Stop(_)
+            | Step::Do(_)
+            | Step::Send(_)
+            | Step::Fault(_)
+            | Step::Heal(_)
+            | Step::Close(_)
+            | Step::Control(_)
+            | Step::Clock(_)
+            | Step::Note(_) => Duration::ZERO,
         })
         .sum()
 }
@@ -48,7 +64,11 @@ pub fn is_slow(job: &Job) -> bool {
 
 /// A job for one scenario in one world.
 pub fn job(scenario: &Arc<Scenario>, world: WorldName) -> Job {
-    Job { scenario: Arc::clone(scenario), world, missing: None }
+    Job {
+        scenario: Arc::clone(scenario),
+        world,
+        missing: None,
+    }
 }
 
 /// A scenario from its text.
@@ -60,7 +80,10 @@ pub fn scenario(id: &str, text: &str) -> Arc<Scenario> {
 }
 
 /// Runs `check` for every item on all cores; returns what failed, in order.
-pub fn in_parallel<T: Sync>(items: &[T], check: impl Fn(&T) -> Result<(), String> + Sync) -> Vec<String> {
+pub fn in_parallel<T: Sync>(
+    items: &[T],
+    check: impl Fn(&T) -> Result<(), String> + Sync,
+) -> Vec<String> {
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
     let next = AtomicUsize::new(0);
@@ -69,12 +92,20 @@ pub fn in_parallel<T: Sync>(items: &[T], check: impl Fn(&T) -> Result<(), String
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                while let Some((index, item)) = items.get(next.fetch_add(1, Ordering::Relaxed)).map(|item| {
-                    let index = items.iter().position(|other| std::ptr::eq(other, item)).unwrap_or_default();
-                    (index, item)
-                }) {
+                while let Some((index, item)) =
+                    items.get(next.fetch_add(1, Ordering::Relaxed)).map(|item| {
+                        let index = items
+                            .iter()
+                            .position(|other| std::ptr::eq(other, item))
+                            .unwrap_or_default();
+                        (index, item)
+                    })
+                {
                     if let Err(failure) = check(item) {
-                        failures.lock().expect("no check panics").push((index, failure));
+                        failures
+                            .lock()
+                            .expect("no check panics")
+                            .push((index, failure));
                     }
                 }
             });

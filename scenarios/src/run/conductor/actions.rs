@@ -15,8 +15,8 @@ use super::{Broken, Conductor};
 use crate::judge::record::StepResult;
 use crate::scenario::captures::resolve;
 use crate::scenario::{
-    Actor, Clock, Close, Control, DevicePlan, Do, End, Fault, How, IntentName, PairingKind, RoleName, Send, Step, Way,
-    lower,
+    Actor, Clock, Close, Control, DevicePlan, Do, End, Fault, How, IntentName, PairingKind,
+    RoleName, Send, Step, Way, lower,
 };
 use crate::world::{Ink, RawMessage, RawPhase, Severing, World, connect_params};
 
@@ -55,7 +55,10 @@ impl<W: World> Conductor<'_, W> {
     async fn start(&mut self, actor: &str) -> Result<(), Broken> {
         self.world.start(actor).await.map_err(refused)?;
         if matches!(self.scenario.actor.get(actor), Some(Actor::Raw(_))) {
-            self.until_raw(actor, None, OPENING, |phase, _nonce| *phase != RawPhase::Opening).await?;
+            self.until_raw(actor, None, OPENING, |phase, _nonce| {
+                *phase != RawPhase::Opening
+            })
+            .await?;
         }
         Ok(())
     }
@@ -85,7 +88,10 @@ impl<W: World> Conductor<'_, W> {
         let intent = self.intent(&wish);
         let name = intent.name();
         let first = self.world.reports(&wish.actor).len();
-        self.world.intend(&wish.actor, intent).await.map_err(refused)?;
+        self.world
+            .intend(&wish.actor, intent)
+            .await
+            .map_err(refused)?;
         if wish.capture.is_empty() {
             return Ok(());
         }
@@ -103,7 +109,10 @@ impl<W: World> Conductor<'_, W> {
                 return Ok(());
             }
             if self.world.now() >= deadline {
-                return Err(refused(format!("{name} was not finished within {} s", INTENT.as_secs())));
+                return Err(refused(format!(
+                    "{name} was not finished within {} s",
+                    INTENT.as_secs()
+                )));
             }
             self.world.wait(seen, deadline).await;
         }
@@ -120,36 +129,52 @@ impl<W: World> Conductor<'_, W> {
             IntentName::Disconnect => Intent::Disconnect,
             IntentName::Reconnect => Intent::Reconnect,
             IntentName::ReconnectNode => Intent::ReconnectNode,
-            IntentName::ApplySetupCode => Intent::ApplySetupCode { code: text(&wish.code) },
+            IntentName::ApplySetupCode => Intent::ApplySetupCode {
+                code: text(&wish.code),
+            },
             IntentName::ConnectSharedToken => Intent::ConnectSharedToken {
                 url: wish.url.clone().unwrap_or_else(|| self.world.url()),
                 token: text(&wish.token),
             },
-            IntentName::SwitchGateway => Intent::SwitchGateway { id: text(&wish.gateway) },
-            IntentName::Approve => Intent::Approve { kind, request_id: text(&wish.request_id) },
-            IntentName::Reject => Intent::Reject { kind, request_id: text(&wish.request_id) },
+            IntentName::SwitchGateway => Intent::SwitchGateway {
+                id: text(&wish.gateway),
+            },
+            IntentName::Approve => Intent::Approve {
+                kind,
+                request_id: text(&wish.request_id),
+            },
+            IntentName::Reject => Intent::Reject {
+                kind,
+                request_id: text(&wish.request_id),
+            },
             IntentName::Request => Intent::Request {
                 role: wish.role.map_or(Role::Operator, lower::role),
                 method: text(&wish.method),
                 params: wish.params.clone(),
                 tag: None,
             },
-            IntentName::NodeEvent => {
-                Intent::NodeEvent { event: text(&wish.method), payload: wish.params.clone().unwrap_or_default() }
-            }
+            IntentName::NodeEvent => Intent::NodeEvent {
+                event: text(&wish.method),
+                payload: wish.params.clone().unwrap_or_default(),
+            },
         }
     }
 
     async fn send(&mut self, send: &Send) -> Result<(), Broken> {
         let send = resolve(send, &self.captured).map_err(refused)?;
         let open = |phase: &RawPhase, _: Option<&str>| *phase != RawPhase::Opening;
-        let (phase, _) = self.until_raw(&send.from, send.nth_connection, CHALLENGE, open).await?;
+        let (phase, _) = self
+            .until_raw(&send.from, send.nth_connection, CHALLENGE, open)
+            .await?;
         if phase != RawPhase::Open {
             return Err(refused(format!("{} has no open connection", send.from)));
         }
         for _ in 0..send.times.unwrap_or(1) {
             let message = self.message(&send).await?;
-            self.world.send(&send.from, send.nth_connection, message).await.map_err(refused)?;
+            self.world
+                .send(&send.from, send.nth_connection, message)
+                .await
+                .map_err(refused)?;
         }
         Ok(())
     }
@@ -159,13 +184,28 @@ impl<W: World> Conductor<'_, W> {
             let nonce = if plan.device == DevicePlan::None {
                 None
             } else {
-                let came = |phase: &RawPhase, nonce: Option<&str>| *phase == RawPhase::Ended || nonce.is_some();
-                self.until_raw(&send.from, send.nth_connection, CHALLENGE, came).await?.1
+                let came = |phase: &RawPhase, nonce: Option<&str>| {
+                    *phase == RawPhase::Ended || nonce.is_some()
+                };
+                self.until_raw(&send.from, send.nth_connection, CHALLENGE, came)
+                    .await?
+                    .1
             };
             let key = self.raw_key(&send.from);
-            let offset = self.actor_offset_ms.get(&send.from).copied().unwrap_or_default();
+            let offset = self
+                .actor_offset_ms
+                .get(&send.from)
+                .copied()
+                .unwrap_or_default();
             let now = VIRTUAL_EPOCH.plus(self.world.now()).shifted(offset);
-            let params = connect_params(plan, Ink { key: &key, nonce: nonce.as_deref(), now });
+            let params = connect_params(
+                plan,
+                Ink {
+                    key: &key,
+                    nonce: nonce.as_deref(),
+                    now,
+                },
+            );
             self.request(send, "connect", Some(params))
         } else if let Some(method) = &send.request {
             self.request(send, method, send.params.clone())
@@ -174,7 +214,9 @@ impl<W: World> Conductor<'_, W> {
         } else if let Some(text) = &send.text {
             text.clone()
         } else if let Some(text) = &send.binary {
-            return Ok(RawMessage::Binary(padded(text.clone(), send.padded_to).into_bytes()));
+            return Ok(RawMessage::Binary(
+                padded(text.clone(), send.padded_to).into_bytes(),
+            ));
         } else {
             return Ok(RawMessage::Ping);
         };
@@ -206,7 +248,9 @@ impl<W: World> Conductor<'_, W> {
         });
         spec.after = fault.after_messages.map_or(0, u64::from);
         spec.count = fault.times.map(u64::from);
-        spec.delay_ms = fault.delay.map(|delay| u64::try_from(delay.0.as_millis()).unwrap_or(u64::MAX));
+        spec.delay_ms = fault
+            .delay
+            .map(|delay| u64::try_from(delay.0.as_millis()).unwrap_or(u64::MAX));
         spec.code = fault.code;
         spec.reason.clone_from(&fault.reason);
         if let Some(next) = fault.next {
@@ -214,9 +258,14 @@ impl<W: World> Conductor<'_, W> {
         } else if !fault.connections.is_empty() {
             spec.connections = ConnSelector::Numbers(fault.connections.clone());
         } else if fault.actor.is_some() || fault.role.is_some() {
-            let open = self.open_connections(fault.actor.as_deref(), fault.role).await;
+            let open = self
+                .open_connections(fault.actor.as_deref(), fault.role)
+                .await;
             if open.is_empty() {
-                return Err(refused(format!("no connection is open that {} could disturb", fault.name.name())));
+                return Err(refused(format!(
+                    "no connection is open that {} could disturb",
+                    fault.name.name()
+                )));
             }
             spec.connections = ConnSelector::Numbers(open);
         }
@@ -234,7 +283,11 @@ impl<W: World> Conductor<'_, W> {
             .and_then(Value::as_array)
             .into_iter()
             .flatten()
-            .filter(|connection| connection.get("phase").is_some_and(|phase| phase != "closing"))
+            .filter(|connection| {
+                connection
+                    .get("phase")
+                    .is_some_and(|phase| phase != "closing")
+            })
             .filter_map(|connection| connection.get("conn")?.as_u64())
             .collect();
         self.watch
@@ -251,24 +304,43 @@ impl<W: World> Conductor<'_, W> {
         let code = close.code.unwrap_or(1000);
         let reason = close.reason.clone().unwrap_or_default();
         match (close.by, close.how) {
-            (End::Actor, How::Fin) => self.world.sever(&close.actor, Severing::Fin).map_err(refused),
-            (End::Actor, How::Reset) => self.world.sever(&close.actor, Severing::Reset).map_err(refused),
+            (End::Actor, How::Fin) => self
+                .world
+                .sever(&close.actor, Severing::Fin)
+                .map_err(refused),
+            (End::Actor, How::Reset) => self
+                .world
+                .sever(&close.actor, Severing::Reset)
+                .map_err(refused),
             (End::Actor, How::Close) => {
                 let farewell = RawMessage::Close { code, reason };
-                self.world.send(&close.actor, None, farewell).await.map_err(refused)
+                self.world
+                    .send(&close.actor, None, farewell)
+                    .await
+                    .map_err(refused)
             }
             (End::Gateway, How::Close) => {
                 for conn in self.open_of(close).await? {
                     let frame = CloseFrame::new(code, reason.clone());
-                    let order = Order::CloseConnections { conn: Some(conn), role: None, close: Some(frame) };
+                    let order = Order::CloseConnections {
+                        conn: Some(conn),
+                        role: None,
+                        close: Some(frame),
+                    };
                     self.world.control(order).await.map_err(refused)?;
                 }
                 Ok(())
             }
             (End::Gateway, How::Fin | How::Reset) => {
-                let name = if close.how == How::Fin { link::FaultName::FinWithoutClose } else { link::FaultName::Reset };
+                let name = if close.how == How::Fin {
+                    link::FaultName::FinWithoutClose
+                } else {
+                    link::FaultName::Reset
+                };
                 let numbers = self.open_of(close).await?;
-                self.world.install(FaultSpec::new(name).connections(ConnSelector::Numbers(numbers))).await;
+                self.world
+                    .install(FaultSpec::new(name).connections(ConnSelector::Numbers(numbers)))
+                    .await;
                 Ok(())
             }
         }
@@ -296,7 +368,9 @@ impl<W: World> Conductor<'_, W> {
             }
             (Err(refusal), Some(part)) if refusal.to_string().contains(part) => Ok(()),
             (Err(refusal), _) => Err(refused(refusal)),
-            (Ok(_), Some(part)) => Err(refused(format!("expected a refusal with '{part}', but it was done"))),
+            (Ok(_), Some(part)) => Err(refused(format!(
+                "expected a refusal with '{part}', but it was done"
+            ))),
         }
     }
 
@@ -305,12 +379,21 @@ impl<W: World> Conductor<'_, W> {
         if control.rotate_shared_token {
             self.rotations += 1;
             let token = self.draw.token(&format!("shared-token {}", self.rotations));
-            self.world.recorder().register_secret("shared-token", &token);
-            self.captured.insert("gateway.token".to_owned(), token.clone().into());
-            return Ok(Some(Order::SetSharedToken { token: SharedToken::new(token), at_restart: false }));
+            self.world
+                .recorder()
+                .register_secret("shared-token", &token);
+            self.captured
+                .insert("gateway.token".to_owned(), token.clone().into());
+            return Ok(Some(Order::SetSharedToken {
+                token: SharedToken::new(token),
+                at_restart: false,
+            }));
         }
         let mut order = lower::control(control).map_err(refused)?;
-        if let Some(Order::MintSetupCode { url: url @ None, .. }) = &mut order {
+        if let Some(Order::MintSetupCode {
+            url: url @ None, ..
+        }) = &mut order
+        {
             *url = Some(self.world.url());
         }
         Ok(order)
@@ -331,7 +414,10 @@ impl<W: World> Conductor<'_, W> {
         let before = if clock.of == "gateway" {
             self.gateway_offset_ms
         } else {
-            self.actor_offset_ms.get(&clock.of).copied().unwrap_or_default()
+            self.actor_offset_ms
+                .get(&clock.of)
+                .copied()
+                .unwrap_or_default()
         };
         let after = match (clock.offset, clock.jump) {
             (Some(offset), _) => offset.millis,
@@ -340,10 +426,17 @@ impl<W: World> Conductor<'_, W> {
         };
         if clock.of == "gateway" {
             self.gateway_offset_ms = after;
-            return self.world.control(Order::ShiftClock { offset_ms: after }).await.map(drop).map_err(refused);
+            return self
+                .world
+                .control(Order::ShiftClock { offset_ms: after })
+                .await
+                .map(drop)
+                .map_err(refused);
         }
         self.actor_offset_ms.insert(clock.of.clone(), after);
-        self.world.shift_clock(&clock.of, after.saturating_sub(before)).map_err(refused)
+        self.world
+            .shift_clock(&clock.of, after.saturating_sub(before))
+            .map_err(refused)
     }
 }
 

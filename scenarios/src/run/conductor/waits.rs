@@ -24,11 +24,15 @@ impl<W: World> Conductor<'_, W> {
             let seen = self.world.pulse();
             self.observe()?;
             if let Some(found) = self.watch.seek(&expect, &mut self.captured) {
-                return Ok(StepResult::Met { entry: Some(found.entry) });
+                return Ok(StepResult::Met {
+                    entry: Some(found.entry),
+                });
             }
             let now = self.world.now();
             if now >= deadline {
-                return Err(Broken::Step(Box::new(StepResult::Missed(self.watch.miss(&expect, now.saturating_sub(start))))));
+                return Err(Broken::Step(Box::new(StepResult::Missed(
+                    self.watch.miss(&expect, now.saturating_sub(start)),
+                ))));
             }
             self.world.wait(seen, deadline).await;
         }
@@ -47,8 +51,11 @@ impl<W: World> Conductor<'_, W> {
             };
             let now = self.world.now();
             if now >= deadline {
-                let missed =
-                    Missed { waited: now.saturating_sub(start), wanted: wanted(expect), nearest: Some(nearest) };
+                let missed = Missed {
+                    waited: now.saturating_sub(start),
+                    wanted: wanted(expect),
+                    nearest: Some(nearest),
+                };
                 return Err(Broken::Step(Box::new(StepResult::Missed(missed))));
             }
             self.world.wait(seen, deadline).await;
@@ -59,12 +66,18 @@ impl<W: World> Conductor<'_, W> {
         if let Some(wanted) = &expect.gateway {
             state_matches(wanted, &self.world.view().await)?;
         }
-        let Some(actor) = &expect.actor else { return Ok(()) };
+        let Some(actor) = &expect.actor else {
+            return Ok(());
+        };
         if let Some(wanted) = &expect.snapshot {
             state_matches(wanted, &self.world.snapshot(actor).unwrap_or_default())?;
         }
         if let Some(wanted) = &expect.durable {
-            let state = self.world.durable(actor).map(|state| durable::view(&state)).unwrap_or_default();
+            let state = self
+                .world
+                .durable(actor)
+                .map(|state| durable::view(&state))
+                .unwrap_or_default();
             state_matches(wanted, &state)?;
         }
         if let Some(wanted) = &expect.reports {
@@ -77,7 +90,11 @@ impl<W: World> Conductor<'_, W> {
     fn report_came(&mut self, actor: &str, wanted: &Value, expect: &Expect) -> Result<(), Nearest> {
         let first = self.reports_marked.get(actor).copied().unwrap_or_default();
         let taken = self.reports_taken.entry(actor.to_owned()).or_default();
-        let mut nearest = Nearest { expected: wanted.to_string(), got: "no report".to_owned(), ..Nearest::default() };
+        let mut nearest = Nearest {
+            expected: wanted.to_string(),
+            got: "no report".to_owned(),
+            ..Nearest::default()
+        };
         for (index, event) in self.world.reports(actor).iter().enumerate().skip(first) {
             if taken.contains(&index) {
                 continue;
@@ -109,7 +126,9 @@ impl<W: World> Conductor<'_, W> {
             self.observe()?;
             let now = self.world.now();
             if let Some(entry) = self.watch.intrusion(&pattern) {
-                let missed = self.watch.broken_silence(&pattern, entry, now.saturating_sub(start));
+                let missed = self
+                    .watch
+                    .broken_silence(&pattern, entry, now.saturating_sub(start));
                 return Err(Broken::Step(Box::new(StepResult::Missed(missed))));
             }
             if now >= deadline {
@@ -135,5 +154,7 @@ impl<W: World> Conductor<'_, W> {
 
 /// A step that could not be done.
 pub(super) fn refused(why: impl std::fmt::Display) -> Broken {
-    Broken::Step(Box::new(StepResult::Refused { why: why.to_string() }))
+    Broken::Step(Box::new(StepResult::Refused {
+        why: why.to_string(),
+    }))
 }

@@ -24,10 +24,22 @@ use crate::judge::durable::StoreNotes;
 pub(super) enum Wish {
     /// It was busy with itself.
     Nothing,
-    Open { socket: SocketId, origin: String },
-    Send { socket: SocketId, message: WireMessage },
-    Close { socket: SocketId, message: Option<CloseFrame> },
-    Abort { socket: SocketId },
+    Open {
+        socket: SocketId,
+        origin: String,
+        url: String,
+    },
+    Send {
+        socket: SocketId,
+        message: WireMessage,
+    },
+    Close {
+        socket: SocketId,
+        message: Option<CloseFrame>,
+    },
+    Abort {
+        socket: SocketId,
+    },
 }
 
 /// One client.
@@ -73,11 +85,26 @@ impl CoreClient {
             return Err(Refusal::new("the client is running already"));
         }
         let time = Arc::clone(&self.time);
-        let read: Watchglass = Arc::new(move || *time.lock().unwrap_or_else(PoisonError::into_inner));
-        let store =
-            Witness::new(self.state.clone(), Arc::clone(&self.notes), ledger.clone(), read, Bell::default());
-        let core = Client::new(self.plan.options.clone(), self.state.read(), self.clock(now));
-        self.running = Some(Running { core, store, inbox: VecDeque::new(), busy: Vec::new() });
+        let read: Watchglass =
+            Arc::new(move || *time.lock().unwrap_or_else(PoisonError::into_inner));
+        let store = Witness::new(
+            self.state.clone(),
+            Arc::clone(&self.notes),
+            ledger.clone(),
+            read,
+            Bell::default(),
+        );
+        let core = Client::new(
+            self.plan.options.clone(),
+            self.state.read(),
+            self.clock(now),
+        );
+        self.running = Some(Running {
+            core,
+            store,
+            inbox: VecDeque::new(),
+            busy: Vec::new(),
+        });
         self.intend(Intent::Connect)
     }
 
@@ -128,7 +155,9 @@ impl CoreClient {
     /// Hands over a deadline that has come.
     pub(super) fn wake(&mut self, now: Duration) -> bool {
         let clock = self.clock(now);
-        let Some(running) = self.running.as_mut() else { return false };
+        let Some(running) = self.running.as_mut() else {
+            return false;
+        };
         if let Some(done) = running.busy.iter().position(|(at, _, _)| *at <= now) {
             let (_, _, input) = running.busy.remove(done);
             running.core.handle(clock, input);
@@ -151,12 +180,33 @@ impl CoreClient {
 impl Running {
     fn wish(&mut self, output: Output, now: Duration, reports: &Reports) -> Wish {
         match output {
-            Output::Open { socket, origin, .. } => return Wish::Open { socket, origin },
-            Output::Send { socket, message } => {
-                return Wish::Send { socket, message: wire_message(message) };
+            Output::Open {
+                socket,
+                origin,
+                url,
+                ..
+            } => {
+                return Wish::Open {
+                    socket,
+                    origin,
+                    url,
+                };
             }
-            Output::Close { socket, code, reason } => {
-                return Wish::Close { socket, message: Some(CloseFrame { code, reason }) };
+            Output::Send { socket, message } => {
+                return Wish::Send {
+                    socket,
+                    message: wire_message(message),
+                };
+            }
+            Output::Close {
+                socket,
+                code,
+                reason,
+            } => {
+                return Wish::Close {
+                    socket,
+                    message: Some(CloseFrame { code, reason }),
+                };
             }
             Output::Abort { socket } => return Wish::Abort { socket },
             Output::Store { op } => {
@@ -167,8 +217,12 @@ impl Running {
             Output::Invoke(request) => {
                 let (delay, result) = puppet::answer(&request.command, &request.args);
                 let outcome = puppet::outcome(result);
-                let done = Input::InvokeDone { key: request.key, outcome };
-                self.busy.push((now.saturating_add(delay), request.key, done));
+                let done = Input::InvokeDone {
+                    key: request.key,
+                    outcome,
+                };
+                self.busy
+                    .push((now.saturating_add(delay), request.key, done));
             }
             Output::InvokeCancel { key } => self.busy.retain(|(_, busy, _)| *busy != key),
         }
@@ -179,12 +233,23 @@ impl Running {
 /// A message as the client's shell hands it up; none for what the codec keeps to itself.
 pub(super) fn input(socket: SocketId, message: WireMessage) -> Option<Input> {
     match message {
-        WireMessage::Text(text) => Some(Input::Message { socket, message: Inbound::Text(text) }),
-        WireMessage::Binary(bytes) => Some(Input::Message { socket, message: Inbound::Binary(bytes) }),
+        WireMessage::Text(text) => Some(Input::Message {
+            socket,
+            message: Inbound::Text(text),
+        }),
+        WireMessage::Binary(bytes) => Some(Input::Message {
+            socket,
+            message: Inbound::Binary(bytes),
+        }),
         WireMessage::Close(frame) => {
-            let (code, reason) =
-                frame.map_or((Some(1005), String::new()), |frame| (Some(frame.code), frame.reason));
-            Some(Input::Closed { socket, code, reason })
+            let (code, reason) = frame.map_or((Some(1005), String::new()), |frame| {
+                (Some(frame.code), frame.reason)
+            });
+            Some(Input::Closed {
+                socket,
+                code,
+                reason,
+            })
         }
         WireMessage::Ping(_) | WireMessage::Pong(_) => None,
     }

@@ -46,12 +46,29 @@ impl World for Brains {
         if let Some(client) = self.clients.get_mut(actor) {
             return client.start(self.now, &self.ledger);
         }
-        let plan = self.book.plan(actor).ok_or_else(|| Refusal::new(format!("there is no actor called {actor}")))?;
+        let plan = self
+            .book
+            .plan(actor)
+            .ok_or_else(|| Refusal::new(format!("there is no actor called {actor}")))?;
         let peer = line::peer(&plan.headers, plan.origin.clone());
-        let opened = self.open(actor, Far::Raw { actor: actor.to_owned() }, peer);
+        let opened = self.open(
+            actor,
+            Far::Raw {
+                actor: actor.to_owned(),
+            },
+            peer,
+        );
         let raw = match opened {
-            Ok(conn) => CoreRaw { conn, phase: RawPhase::Open, nonce: None },
-            Err(_refused) => CoreRaw { conn: 0, phase: RawPhase::Ended, nonce: None },
+            Ok(conn) => CoreRaw {
+                conn,
+                phase: RawPhase::Open,
+                nonce: None,
+            },
+            Err(_refused) => CoreRaw {
+                conn: 0,
+                phase: RawPhase::Ended,
+                nonce: None,
+            },
         };
         self.raws.entry(actor.to_owned()).or_default().push(raw);
         self.greet();
@@ -68,7 +85,11 @@ impl World for Brains {
             }
             return Ok(());
         }
-        let open = self.lines.iter().filter(|(_, line)| line.far.is_raw(actor)).map(|(conn, _)| *conn);
+        let open = self
+            .lines
+            .iter()
+            .filter(|(_, line)| line.far.is_raw(actor))
+            .map(|(conn, _)| *conn);
         for conn in open.collect::<Vec<_>>() {
             let farewell = gateway_protocol::CloseFrame::new(1000, "");
             let now = self.clock();
@@ -81,11 +102,17 @@ impl World for Brains {
 
     async fn intend(&mut self, actor: &str, intent: Intent) -> Result<(), Refusal> {
         let client = self.clients.get_mut(actor);
-        let client = client.ok_or_else(|| Refusal::new(format!("there is no client called {actor}")))?;
+        let client =
+            client.ok_or_else(|| Refusal::new(format!("there is no client called {actor}")))?;
         client.intend(intent)
     }
 
-    async fn send(&mut self, actor: &str, nth: Option<u32>, message: RawMessage) -> Result<(), Refusal> {
+    async fn send(
+        &mut self,
+        actor: &str,
+        nth: Option<u32>,
+        message: RawMessage,
+    ) -> Result<(), Refusal> {
         let conn = match self.raw_connection(actor, nth) {
             Some(raw) if raw.phase == RawPhase::Open => raw.conn,
             Some(_) => return Err(Refusal::new(format!("the connection of {actor} is over"))),
@@ -113,7 +140,11 @@ impl World for Brains {
     }
 
     fn sever(&mut self, actor: &str, severing: Severing) -> Result<(), Refusal> {
-        let owned = self.lines.iter().filter(|(_, line)| line.far.actor() == actor).map(|(conn, _)| *conn);
+        let owned = self
+            .lines
+            .iter()
+            .filter(|(_, line)| line.far.actor() == actor)
+            .map(|(conn, _)| *conn);
         let owned: Vec<u32> = owned.collect();
         if owned.is_empty() {
             return Err(Refusal::new(format!("{actor} has no connection")));
@@ -128,14 +159,21 @@ impl World for Brains {
                     Severing::Fin => "connection closed without a close frame",
                     Severing::Reset => "network error: connection reset",
                 };
-                client.take(ClientInput::Closed { socket, code: None, reason: reason.to_owned() });
+                client.take(ClientInput::Closed {
+                    socket,
+                    code: None,
+                    reason: reason.to_owned(),
+                });
             }
         }
         Ok(())
     }
 
     async fn control(&mut self, control: Control) -> Result<Value, Refusal> {
-        let result = self.gateway.control(self.clock(), control).map_err(|error| Refusal::new(error.to_string()));
+        let result = self
+            .gateway
+            .control(self.clock(), control)
+            .map_err(|error| Refusal::new(error.to_string()));
         for (kind, value) in self.gateway.secrets() {
             self.recorder.register_secret(kind.as_str(), &value);
         }
@@ -183,7 +221,10 @@ impl World for Brains {
     }
 
     fn reports(&self, actor: &str) -> Vec<ClientEvent> {
-        self.clients.get(actor).map(|client| client.reports.all()).unwrap_or_default()
+        self.clients
+            .get(actor)
+            .map(|client| client.reports.all())
+            .unwrap_or_default()
     }
 
     fn stores(&self) -> Vec<StoreNote> {

@@ -40,14 +40,17 @@ pub(super) struct Line {
     pub(super) stranger: Option<Peer>,
     /// Largest message that the gateway reads.
     pub(super) max_message: usize,
-    /// The gateway has said its last word.
-    pub(super) gateway_closed: bool,
-    /// The client has said its last word.
-    client_closed: bool,
-    /// The gateway's close frame has arrived.
-    pub(super) gateway_done: bool,
-    /// The client's close frame has arrived.
-    pub(super) client_done: bool,
+    pub(super) gateway: Side,
+    pub(super) client: Side,
+}
+
+/// How far one end is with saying goodbye.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Side {
+    /// It has said its last word.
+    pub(super) closed: bool,
+    /// Its close frame has arrived at the other end.
+    pub(super) done: bool,
 }
 
 impl Line {
@@ -70,16 +73,14 @@ impl Line {
             far,
             stranger: Some(peer),
             max_message: limits::PRE_HELLO_MESSAGE_BYTES,
-            gateway_closed: false,
-            client_closed: false,
-            gateway_done: false,
-            client_done: false,
+            gateway: Side::default(),
+            client: Side::default(),
         }
     }
 
     /// The gateway says something; nothing follows its close frame.
     pub(super) fn gateway_says(&mut self, now: Now, message: WireMessage) {
-        if !self.gateway_closed {
+        if !self.gateway.closed {
             self.wire.enter(now, Direction::GatewayToClient, message);
         }
     }
@@ -87,12 +88,12 @@ impl Line {
     /// The gateway says its last word.
     pub(super) fn gateway_closes(&mut self, now: Now, frame: Option<CloseFrame>) {
         self.gateway_says(now, WireMessage::Close(frame));
-        self.gateway_closed = true;
+        self.gateway.closed = true;
     }
 
     /// The client says something; nothing follows its close frame.
     pub(super) fn client_says(&mut self, now: Now, message: WireMessage) {
-        if !self.client_closed {
+        if !self.client.closed {
             self.wire.enter(now, Direction::ClientToGateway, message);
         }
     }
@@ -100,8 +101,14 @@ impl Line {
     /// The client says its last word.
     pub(super) fn client_closes(&mut self, now: Now, frame: Option<CloseFrame>) {
         self.client_says(now, WireMessage::Close(frame));
-        self.client_closed = true;
+        self.client.closed = true;
     }
+}
+
+/// Host and port of a ws URL, as the `Host` header has them.
+pub(super) fn host(url: &str) -> Option<String> {
+    let rest = url.split_once("://")?.1;
+    Some(rest.split(['/', '?', '#']).next()?.to_owned())
 }
 
 /// The peer that upgrade requests with these header lines show.
