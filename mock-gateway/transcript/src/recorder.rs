@@ -179,7 +179,10 @@ impl Recorder {
         };
         let mut redactor = Redactor::with_secrets(&secrets);
         let entries = redactor.entries(&raw);
-        let transcript = Transcript { header: self.0.header.clone(), entries };
+        let transcript = Transcript {
+            header: self.0.header.clone(),
+            entries,
+        };
         let owned = |(kind, value): (&str, &str)| (kind.to_owned(), value.to_owned());
         let secrets = redactor.secrets().map(owned).collect();
         (transcript, secrets)
