@@ -353,99 +353,70 @@ const DEVICE: Shape = Shape::Object(&[
     Field::required("nonce", Shape::TEXT),
 ]);
 
+/// The releases differ only in what they add to the client, the credentials and the whole.
+macro_rules! connect_params {
+    ($ids:expr, $modes:expr, client: [$($client:expr),*], auth: [$($auth:expr),*], more: [$($more:expr),*]) => {
+        Shape::Object(&[
+            Field::required("minProtocol", PROTOCOL_NUMBER),
+            Field::required("maxProtocol", PROTOCOL_NUMBER),
+            Field::required(
+                "client",
+                Shape::Object(&[
+                    Field::required("id", Shape::OneOf($ids)),
+                    Field::optional("displayName", Shape::TEXT),
+                    Field::required("version", Shape::TEXT),
+                    Field::required("platform", Shape::TEXT),
+                    Field::optional("deviceFamily", Shape::TEXT),
+                    Field::optional("modelIdentifier", Shape::TEXT),
+                    Field::required("mode", Shape::OneOf($modes)),
+                    Field::optional("instanceId", Shape::TEXT),
+                    $($client),*
+                ]),
+            ),
+            Field::optional("caps", Shape::TEXTS),
+            Field::optional("commands", Shape::Array { item: &Shape::ANY_TEXT, min: 0 }),
+            Field::optional("permissions", Shape::Map(&Shape::Bool)),
+            Field::optional("pathEnv", Shape::ANY_TEXT),
+            Field::optional("role", Shape::TEXT),
+            Field::optional("scopes", Shape::TEXTS),
+            Field::optional("device", DEVICE),
+            Field::optional(
+                "auth",
+                Shape::Object(&[
+                    Field::optional("token", Shape::ANY_TEXT),
+                    Field::optional("bootstrapToken", Shape::ANY_TEXT),
+                    Field::optional("deviceToken", Shape::ANY_TEXT),
+                    Field::optional("password", Shape::ANY_TEXT),
+                    Field::optional("approvalRuntimeToken", Shape::ANY_TEXT),
+                    $($auth),*
+                ]),
+            ),
+            Field::optional("locale", Shape::ANY_TEXT),
+            Field::optional("userAgent", Shape::ANY_TEXT),
+            $($more),*
+        ])
+    };
+}
+
 /// `connect` parameters of 2026.6.34. ref: gateway-behaviour.md §2.2
-pub const CONNECT_PARAMS_6: Shape = Shape::Object(&[
-    Field::required("minProtocol", PROTOCOL_NUMBER),
-    Field::required("maxProtocol", PROTOCOL_NUMBER),
-    Field::required(
-        "client",
-        Shape::Object(&[
-            Field::required("id", Shape::OneOf(CLIENT_IDS_6)),
-            Field::optional("displayName", Shape::TEXT),
-            Field::required("version", Shape::TEXT),
-            Field::required("platform", Shape::TEXT),
-            Field::optional("deviceFamily", Shape::TEXT),
-            Field::optional("modelIdentifier", Shape::TEXT),
-            Field::required("mode", Shape::OneOf(CLIENT_MODES_6)),
-            Field::optional("instanceId", Shape::TEXT),
-        ]),
-    ),
-    Field::optional("caps", Shape::TEXTS),
-    Field::optional(
-        "commands",
-        Shape::Array {
-            item: &Shape::ANY_TEXT,
-            min: 0,
-        },
-    ),
-    Field::optional("permissions", Shape::Map(&Shape::Bool)),
-    Field::optional("pathEnv", Shape::ANY_TEXT),
-    Field::optional("role", Shape::TEXT),
-    Field::optional("scopes", Shape::TEXTS),
-    Field::optional("device", DEVICE),
-    Field::optional(
-        "auth",
-        Shape::Object(&[
-            Field::optional("token", Shape::ANY_TEXT),
-            Field::optional("bootstrapToken", Shape::ANY_TEXT),
-            Field::optional("deviceToken", Shape::ANY_TEXT),
-            Field::optional("password", Shape::ANY_TEXT),
-            Field::optional("approvalRuntimeToken", Shape::ANY_TEXT),
-        ]),
-    ),
-    Field::optional("locale", Shape::ANY_TEXT),
-    Field::optional("userAgent", Shape::ANY_TEXT),
-]);
+pub const CONNECT_PARAMS_6: Shape =
+    connect_params!(CLIENT_IDS_6, CLIENT_MODES_6, client: [], auth: [], more: []);
 
 /// `connect` parameters of 2026.9.6. ref: gateway-behaviour.md §2.2
-pub const CONNECT_PARAMS_9: Shape = Shape::Object(&[
-    Field::required("minProtocol", PROTOCOL_NUMBER),
-    Field::required("maxProtocol", PROTOCOL_NUMBER),
-    Field::required(
-        "client",
-        Shape::Object(&[
-            Field::required("id", Shape::OneOf(CLIENT_IDS_9)),
-            Field::optional("displayName", Shape::TEXT),
-            Field::required("version", Shape::TEXT),
-            Field::required("platform", Shape::TEXT),
-            Field::optional("deviceFamily", Shape::TEXT),
-            Field::optional("modelIdentifier", Shape::TEXT),
-            Field::required("mode", Shape::OneOf(CLIENT_MODES_9)),
-            Field::optional("instanceId", Shape::TEXT),
-            Field::optional("buildId", Shape::Text { min: 1, max: 96 }),
-            Field::optional("timeZone", Shape::Text { min: 1, max: 64 }),
-        ]),
-    ),
-    Field::optional("caps", Shape::TEXTS),
-    Field::optional(
-        "commands",
-        Shape::Array {
-            item: &Shape::ANY_TEXT,
-            min: 0,
-        },
-    ),
-    Field::optional("permissions", Shape::Map(&Shape::Bool)),
-    Field::optional("pathEnv", Shape::ANY_TEXT),
-    Field::optional("role", Shape::TEXT),
-    Field::optional("scopes", Shape::TEXTS),
-    Field::optional("device", DEVICE),
-    Field::optional(
-        "auth",
-        Shape::Object(&[
-            Field::optional("token", Shape::ANY_TEXT),
-            Field::optional("bootstrapToken", Shape::ANY_TEXT),
-            Field::optional("deviceToken", Shape::ANY_TEXT),
-            Field::optional("password", Shape::ANY_TEXT),
-            Field::optional("approvalRuntimeToken", Shape::ANY_TEXT),
-            Field::optional("agentRuntimeIdentityToken", Shape::ANY_TEXT),
-        ]),
-    ),
-    Field::optional("locale", Shape::ANY_TEXT),
-    Field::optional("userAgent", Shape::ANY_TEXT),
-    Field::optional("computerUse", Shape::Any),
-    Field::optional("workerRuns", Shape::Any),
-    Field::optional("modelCatalog", Shape::Any),
-]);
+pub const CONNECT_PARAMS_9: Shape = connect_params!(
+    CLIENT_IDS_9,
+    CLIENT_MODES_9,
+    client: [
+        Field::optional("buildId", Shape::Text { min: 1, max: 96 }),
+        Field::optional("timeZone", Shape::Text { min: 1, max: 64 })
+    ],
+    auth: [Field::optional("agentRuntimeIdentityToken", Shape::ANY_TEXT)],
+    more: [
+        Field::optional("computerUse", Shape::Any),
+        Field::optional("workerRuns", Shape::Any),
+        Field::optional("modelCatalog", Shape::Any)
+    ]
+);
 
 #[cfg(test)]
 mod tests {
