@@ -2,7 +2,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::indexing_slicing,
     clippy::print_stderr,
     reason = "a bench fails loudly"
 )]
@@ -63,7 +62,7 @@ fn echo(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("request");
     for (name, client) in &mut clients {
         group.bench_function(*name, |bencher| {
-            bencher.iter(|| block_on(&runtime, exchange(client, &text)))
+            bencher.iter(|| block_on(&runtime, exchange(client, &text)));
         });
     }
     group.finish();
