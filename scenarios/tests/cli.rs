@@ -292,3 +292,61 @@ fn a_junit_report_is_written_where_it_is_asked_for() {
         "{xml}"
     );
 }
+
+/// Lets a shell start the program with something around it.
+#[cfg(unix)]
+fn in_a_shell(here: &Path, script: &str) -> Output {
+    Command::new("bash")
+        .args(["-c", script])
+        .current_dir(here)
+        .env("NO_COLOR", "1")
+        .env("CLAWPROOF", env!("CARGO_BIN_EXE_clawproof"))
+        .output()
+        .expect("bash starts")
+}
+
+#[cfg(unix)]
+#[test]
+fn a_full_disk_leaves_nothing_behind() {
+    let home = home();
+    // No file may grow beyond 4 KiB, which is what a full disk looks like to a program.
+    let output = in_a_shell(
+        home.path(),
+        "trap '' XFSZ; ulimit -f 4; exec \"$CLAWPROOF\" run --suite suite setup-connect/good",
+    );
+    let shown = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(30), "{shown}");
+    assert!(
+        shown.contains("could not write") && shown.contains("hint: check free space"),
+        "{shown}"
+    );
+    assert_eq!(names(&home.path().join("store")), Vec::<String>::new());
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_reports_what_is_finished() {
+    let home = home();
+    let slow = "title = \"a long wait\"\nabout = \"tests/cli.rs\"\nworlds = [\"loopback\"]\n\
+        [actor.raw]\nkind = \"raw\"\n[[step]]\nstart = \"raw\"\n[[step]]\nelapse = \"50s\"\n";
+    write(&home.path().join("suite/setup-connect/slow.toml"), slow);
+    let began = std::time::Instant::now();
+    // The run tells of each result as it comes: the interrupt follows the two quick ones.
+    let output = in_a_shell(
+        home.path(),
+        "\"$CLAWPROOF\" run --suite suite setup-connect/good setup-connect/slow --message-format json --save out > lines &\n\
+         while [ \"$(grep -c passed lines)\" -lt 2 ]; do :; done; kill -INT $!; wait $!",
+    );
+    let shown = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{shown}");
+    assert!(
+        began.elapsed() < std::time::Duration::from_secs(20),
+        "it did not wait for the slow one"
+    );
+    let run = std::fs::read_to_string(home.path().join("out/run.json")).unwrap();
+    let run: serde_json::Value = serde_json::from_str(&run).unwrap();
+    assert_eq!(
+        (&run["interrupted"], &run["counts"]["passed"]),
+        (&true.into(), &2.into())
+    );
+}

@@ -340,7 +340,7 @@ fn quoted(word: &str) -> String {
     }
 }
 
-/// Ctrl-C: what runs is finished, nothing else begins.
+/// Ctrl-C: what runs is ended, nothing else begins, what was finished is reported.
 struct Interrupt {
     came: Arc<AtomicBool>,
 }
@@ -371,7 +371,7 @@ fn wait_for_interrupt(stop: &AtomicBool) {
     };
     if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
         stop.store(true, Ordering::Relaxed);
-        say("interrupted: finishing what runs");
+        say("interrupted: reporting what is finished");
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
+use super::conductor::obey;
 use super::one::{Outcome, run_job};
 use super::plan::Job;
 
@@ -16,7 +17,7 @@ pub struct RunOptions {
     pub commit: Option<String>,
     /// Threads; each runs one scenario at a time.
     pub threads: usize,
-    /// Set to leave out everything that has not begun.
+    /// Set to end what runs and to leave out everything that has not begun.
     pub stop: Arc<AtomicBool>,
 }
 
@@ -43,6 +44,7 @@ pub fn run_all(jobs: &[Job], options: &RunOptions, mut done: impl FnMut(&Outcome
             let sender = sender.clone();
             let next = &next;
             scope.spawn(move || {
+                obey(&options.stop);
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(job) = jobs.get(index) else { return };
@@ -50,7 +52,8 @@ pub fn run_all(jobs: &[Job], options: &RunOptions, mut done: impl FnMut(&Outcome
                         return;
                     }
                     let outcome = run_job(job, options.seed, options.commit.as_deref());
-                    if sender.send((index, outcome)).is_err() {
+                    // A run that was cut short says nothing.
+                    if outcome.was_interrupted() || sender.send((index, outcome)).is_err() {
                         return;
                     }
                 }

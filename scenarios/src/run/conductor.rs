@@ -6,7 +6,10 @@
 mod actions;
 mod waits;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use transcript::{Draft, Kind};
@@ -31,6 +34,26 @@ pub(super) struct Brief<'a> {
     pub(super) world: &'static str,
     /// Captures that are known from the beginning.
     pub(super) captured: Captured,
+}
+
+/// What a run says that was ended from outside.
+pub(super) const INTERRUPTED: &str = "interrupted";
+
+thread_local! {
+    /// Set to end the run of this thread at its next look around.
+    static STOP: RefCell<Option<Arc<AtomicBool>>> = const { RefCell::new(None) };
+}
+
+/// Lets `stop` end the runs of this thread.
+pub(super) fn obey(stop: &Arc<AtomicBool>) {
+    STOP.with_borrow_mut(|current| *current = Some(Arc::clone(stop)));
+}
+
+fn is_stopped() -> bool {
+    STOP.with_borrow(|stop| {
+        stop.as_ref()
+            .is_some_and(|stop| stop.load(Ordering::Relaxed))
+    })
 }
 
 /// What a run leaves behind, and its secrets by kind and value.
@@ -199,6 +222,9 @@ impl<'a, W: World> Conductor<'a, W> {
     fn observe(&mut self) -> Result<(), Broken> {
         let fresh = self.world.recorder().raw_since(self.watch.last());
         self.watch.feed(fresh);
+        if is_stopped() {
+            return Err(Broken::Budget(INTERRUPTED.to_owned()));
+        }
         if self.watch.last() > MAX_ENTRIES {
             return Err(Broken::Budget(format!(
                 "more than {MAX_ENTRIES} transcript entries"

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use tracing_subscriber::layer::SubscriberExt as _;
 use transcript::{Header, Recorder, Redactor, Transcript, digest};
 
-use super::conductor::{Brief, Conducted, Conductor};
+use super::conductor::{Brief, Conducted, Conductor, INTERRUPTED};
 use super::plan::Job;
 use crate::judge::record::{FinalViews, RunEnd, RunRecord};
 use crate::judge::{Verdict, judge};
@@ -41,6 +41,11 @@ impl Outcome {
     /// `setup-connect/auth/token::memory`, the name in every report.
     pub fn name(&self) -> String {
         format!("{}::{}", self.scenario.id, self.world.name())
+    }
+
+    /// Whether it was ended from outside.
+    pub(super) fn was_interrupted(&self) -> bool {
+        matches!(&self.record.end, RunEnd::OutOfBudget { what } if what == INTERRUPTED)
     }
 
     /// SHA-256 of the redacted transcript, in hex.

@@ -50,6 +50,9 @@ const SETTLED: Duration = Duration::from_millis(1);
 /// A real-time run waits for settling at most this long: traffic may never end.
 const SETTLING: Duration = Duration::from_millis(50);
 
+/// With real time the conductor looks around this often, so that Ctrl-C need not wait for a quiet hour.
+const GLANCE: Duration = Duration::from_millis(200);
+
 /// A world of streams.
 pub(crate) struct Sockets<C: Road> {
     road: C,
@@ -318,8 +321,12 @@ impl<C: Road> World for Sockets<C> {
     }
 
     async fn wait(&mut self, seen: u64, deadline: Duration) {
+        let deadline = match self.pace {
+            Pace::Virtual => self.begin + deadline,
+            Pace::Real => (self.begin + deadline).min(Instant::now() + GLANCE),
+        };
         // Coming too late is what the caller asks for.
-        drop(timeout_at(self.begin + deadline, self.bell.after(seen)).await);
+        drop(timeout_at(deadline, self.bell.after(seen)).await);
     }
 
     async fn start(&mut self, actor: &str) -> Result<(), Refusal> {
