@@ -29,10 +29,20 @@ pub(crate) enum What {
 }
 
 /// A queue that nothing overtakes: a stream carries bytes in order, so what is late makes late what follows it.
-#[derive(Default)]
 pub(crate) struct Lane {
     items: VecDeque<Item>,
     last_due: Duration,
+}
+
+impl Default for Lane {
+    /// Room for one item: without faults a message leaves as it enters, and thousands of idle connections keep
+    /// whatever room a queue ever had.
+    fn default() -> Self {
+        Self {
+            items: VecDeque::with_capacity(1),
+            last_due: Duration::ZERO,
+        }
+    }
 }
 
 impl Lane {
