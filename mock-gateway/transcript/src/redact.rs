@@ -120,8 +120,14 @@ impl Redactor {
 
     /// The redacted form of a whole run, with every secret learned before the first entry is made.
     pub fn entries(&mut self, raw: &[RawEntry]) -> Vec<Entry> {
+        let mut before: Option<&Payload> = None;
         for entry in raw {
-            self.learn_entry(entry);
+            // A message has an entry for each stage of its way; it teaches something once.
+            let again = before.zip(entry.payload()).is_some_and(|(before, payload)| before.is(payload));
+            if !again {
+                self.learn_entry(entry);
+            }
+            before = entry.payload();
         }
         raw.iter().map(|entry| self.known_entry(entry)).collect()
     }

@@ -51,6 +51,8 @@ struct CoreRaw {
     conn: u32,
     phase: RawPhase,
     nonce: Option<String>,
+    /// Text messages that it has heard.
+    heard: u32,
 }
 
 impl Brains {
@@ -344,12 +346,11 @@ impl Brains {
                 let raw = self
                     .raws
                     .get_mut(actor)
-                    .and_then(|raws| raws.iter_mut().find(|raw| raw.conn == conn));
+                    .and_then(|raws| raws.iter_mut().rev().find(|raw| raw.conn == conn));
                 if let Some(raw) = raw {
-                    if let WireMessage::Text(text) = &message
-                        && let Some(nonce) = challenge_nonce(text)
-                    {
-                        raw.nonce = Some(nonce);
+                    if let WireMessage::Text(text) = &message {
+                        raw.heard += 1;
+                        raw.nonce = challenge_nonce(text).or(raw.nonce.take());
                     }
                     if closes {
                         raw.phase = RawPhase::Ended;
@@ -460,6 +461,11 @@ impl Brains {
         self.turns_at_once = 0;
         self.now = next.unwrap_or_else(|| until.max(self.now));
         next.is_some()
+    }
+
+    /// Text messages that the newest connection of a raw actor has heard.
+    pub(crate) fn heard(&self, actor: &str) -> u32 {
+        self.raw_connection(actor, None).map_or(0, |raw| raw.heard)
     }
 
     fn raw_connection(&self, actor: &str, nth: Option<u32>) -> Option<&CoreRaw> {

@@ -152,8 +152,8 @@ impl Shared {
 
 /// The nonce of a `connect.challenge` event.
 pub(crate) fn challenge_nonce(text: &str) -> Option<String> {
-    // Most messages are no challenge, and parsing a large one twice would be noticed.
-    if !text.contains("connect.challenge") {
+    // Most messages are no challenge, and parsing a large one twice would be noticed; hello-ok names the event, too.
+    if !text.contains("connect.challenge") || !text.contains("\"nonce\"") {
         return None;
     }
     let value: serde_json::Value = serde_json::from_str(text).ok()?;

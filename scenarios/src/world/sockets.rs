@@ -53,6 +53,9 @@ const SETTLING: Duration = Duration::from_millis(50);
 /// With real time the conductor looks around this often, so that Ctrl-C need not wait for a quiet hour.
 const GLANCE: Duration = Duration::from_millis(200);
 
+/// Turns that ended tasks get to be gone.
+const FAREWELLS: usize = 64;
+
 /// A world of streams.
 pub(crate) struct Sockets<C: Road> {
     road: C,
@@ -481,6 +484,21 @@ impl<C: Road> World for Sockets<C> {
         self.raws.clear();
         self.tasks.shutdown().await;
         self.running.stop().await;
-        Ending::default()
+        Ending {
+            leftovers: leftovers().await,
+        }
     }
+}
+
+/// Tasks that outlived everything that should have ended them.
+async fn leftovers() -> Vec<String> {
+    let metrics = tokio::runtime::Handle::current().metrics();
+    for _ in 0..FAREWELLS {
+        if metrics.num_alive_tasks() == 0 {
+            return Vec::new();
+        }
+        // A task that was told to end does so when it is next polled.
+        tokio::task::yield_now().await;
+    }
+    vec![format!("{} tasks of the run", metrics.num_alive_tasks())]
 }

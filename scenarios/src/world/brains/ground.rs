@@ -63,11 +63,13 @@ impl World for Brains {
                 conn,
                 phase: RawPhase::Open,
                 nonce: None,
+                heard: 0,
             },
             Err(_refused) => CoreRaw {
                 conn: 0,
                 phase: RawPhase::Ended,
                 nonce: None,
+                heard: 0,
             },
         };
         self.raws.entry(actor.to_owned()).or_default().push(raw);
