@@ -350,7 +350,7 @@ impl Brains {
                 if let Some(raw) = raw {
                     if let WireMessage::Text(text) = &message {
                         raw.heard += 1;
-                        raw.nonce = challenge_nonce(text).or(raw.nonce.take());
+                        raw.nonce = challenge_nonce(text).or_else(|| raw.nonce.take());
                     }
                     if closes {
                         raw.phase = RawPhase::Ended;
