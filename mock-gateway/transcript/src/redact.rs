@@ -123,7 +123,9 @@ impl Redactor {
         let mut before: Option<&Payload> = None;
         for entry in raw {
             // A message has an entry for each stage of its way; it teaches something once.
-            let again = before.zip(entry.payload()).is_some_and(|(before, payload)| before.is(payload));
+            let again = before
+                .zip(entry.payload())
+                .is_some_and(|(before, payload)| before.is(payload));
             if !again {
                 self.learn_entry(entry);
             }
