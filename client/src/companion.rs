@@ -164,6 +164,7 @@ fn first_intent(arguments: &Arguments) -> Intent {
         (None, Some(url), Some(token)) => Intent::ConnectSharedToken {
             url: url.clone(),
             token: token.0.clone(),
+            ssh_tunnel: None,
         },
         (None, _, _) => Intent::Connect,
     }

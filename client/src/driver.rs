@@ -313,6 +313,11 @@ impl<C: Connector, S: Store> Driver<C, S> {
                 }
                 self.inputs.push_back(Input::Stored { op, result });
             }
+            Output::StartTunnel { tunnel, .. } => self.inputs.push_back(Input::TunnelDown {
+                tunnel,
+                error: "this client runs no ssh".to_owned(),
+            }),
+            Output::StopTunnel { .. } => {}
             Output::Event(event) => self.news.push(event),
             Output::Invoke(request) => self.invoke(request),
             Output::InvokeCancel { key } => {

@@ -316,7 +316,11 @@ fn files_carry_a_pairing_from_one_process_to_the_next() {
         let first = start(FileStore::open(folder.path()).unwrap(), net.clone());
         let (url, token) = (gateway.ws_url(), "shared".to_owned());
         first
-            .intent(Intent::ConnectSharedToken { url, token })
+            .intent(Intent::ConnectSharedToken {
+                url,
+                token,
+                ssh_tunnel: None,
+            })
             .await
             .unwrap();
         let_in(&gateway, &first).await;

@@ -55,6 +55,13 @@ pub enum EndpointOwner {
     Foreign,
 }
 
+/// Names one start of an SSH tunnel; never used twice by one client, so it proves whose listener is meant.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(transparent)]
+pub struct TunnelId(pub u64);
+
 /// One thing that happened outside. After each, drain [`crate::Client::poll`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
@@ -109,6 +116,20 @@ pub enum Input {
         gateway_id: String,
         /// The finding.
         owner: EndpointOwner,
+    },
+    /// A tunnel's near end listens, and only our `ssh` listens there.
+    TunnelUp {
+        /// Which start.
+        tunnel: TunnelId,
+        /// Port of the near end.
+        local_port: u16,
+    },
+    /// A tunnel could not be started, or ended by itself.
+    TunnelDown {
+        /// Which start.
+        tunnel: TunnelId,
+        /// What was said.
+        error: String,
     },
     /// The work of an invoke ended.
     InvokeDone {

@@ -15,7 +15,7 @@ use gateway_protocol::Role;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::registry::GatewayRecord;
+use crate::registry::{GatewayRecord, SshTunnel};
 
 /// Which of the two approval queues a request lies in. ref: client-behaviour.md §20.1
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -49,6 +49,14 @@ pub enum Intent {
     Reconnect,
     /// Replace the node's connection, keep a live operator. ref: §14.4
     ReconnectNode,
+    /// Reconnect this gateway, only if it is the active one and the user has not disconnected: what automatic
+    /// helpers may ask for. ref: §14.1
+    ReconnectIfCurrent {
+        /// Record id.
+        id: String,
+    },
+    /// Start the node if it does not run, and end when it is paired, refused, or after 35 s. ref: §14.3
+    EnsureNodeConnected,
     /// Redeem a setup code. ref: §15
     ApplySetupCode {
         /// base64url of JSON.
@@ -60,6 +68,9 @@ pub enum Intent {
         url: String,
         /// Shared token.
         token: String,
+        /// The SSH tunnel to it; without one, a record that had one loses it. ref: §23
+        #[serde(default)]
+        ssh_tunnel: Option<SshTunnel>,
     },
     /// Add or replace a record, without connecting. Becomes active when there is no active one.
     AddGateway {
@@ -130,6 +141,8 @@ impl Intent {
             Self::Disconnect => "disconnect",
             Self::Reconnect => "reconnect",
             Self::ReconnectNode => "reconnect_node",
+            Self::ReconnectIfCurrent { .. } => "reconnect_if_current",
+            Self::EnsureNodeConnected => "ensure_node_connected",
             Self::ApplySetupCode { .. } => "apply_setup_code",
             Self::ConnectSharedToken { .. } => "connect_shared_token",
             Self::AddGateway { .. } => "add_gateway",

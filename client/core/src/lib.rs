@@ -67,7 +67,7 @@ pub use credential::{CredentialSource, ResolutionStatus};
 pub use event::{ClientEvent, DiagnosticCategory, PairingStatus};
 pub use gateway_protocol::Role;
 pub use identity::{IDENTITY_RECOVERY, Identity, IdentityDamage};
-pub use input::{EndpointOwner, Inbound, Input, InvokeOutcome, SocketId};
+pub use input::{EndpointOwner, Inbound, Input, InvokeOutcome, SocketId, TunnelId};
 pub use intent::{ApprovalKind, Intent, IntentOutcome};
 pub use mutation::Mutation;
 pub use options::{ClientOptions, NodeSurface};

@@ -107,6 +107,8 @@ pub struct ClientOptions {
     pub watch_ticks: Option<bool>,
     /// The shell looks up who owns managed endpoints; an endpoint not looked up yet gets no strong credential.
     pub probes_owners: bool,
+    /// The shell can run SSH tunnels. Without, a hardened client sends nothing to a gateway that needs one. ref: §18
+    pub tunnels: bool,
     /// Send the companion's seven requests 500 ms after hello-ok. ref: §10
     pub post_hello_requests: bool,
     /// Deliberate bugs.
@@ -131,6 +133,7 @@ impl Default for ClientOptions {
             force_v2_signature: false,
             watch_ticks: None,
             probes_owners: false,
+            tunnels: false,
             post_hello_requests: true,
             #[cfg(feature = "mutants")]
             mutations: Vec::new(),

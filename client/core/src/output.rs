@@ -4,7 +4,8 @@ use gateway_protocol::{Outgoing, Role};
 use serde_json::Value;
 
 use crate::event::ClientEvent;
-use crate::input::SocketId;
+use crate::input::{SocketId, TunnelId};
+use crate::registry::SshTunnel;
 use crate::store::StoreOp;
 
 /// Names one accepted invoke: unique among the running ones.
@@ -62,6 +63,18 @@ pub enum Output {
     Abort {
         /// Which socket.
         socket: SocketId,
+    },
+    /// Start an SSH tunnel; answer with [`crate::Input::TunnelUp`] or [`crate::Input::TunnelDown`].
+    StartTunnel {
+        /// Its name.
+        tunnel: TunnelId,
+        /// Where it leads. A local port of 0 means any free one.
+        spec: SshTunnel,
+    },
+    /// Stop an SSH tunnel; nothing is answered.
+    StopTunnel {
+        /// Which.
+        tunnel: TunnelId,
     },
     /// Make a change durable; answer with [`crate::Input::Stored`].
     Store {

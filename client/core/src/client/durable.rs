@@ -311,7 +311,7 @@ impl Client {
                     && matches!(it.phase, super::connection::Phase::Preparing)
             };
             if self.connection(slot).is_some_and(waits) {
-                self.open_socket(slot);
+                self.open_when_ready(slot);
             }
         }
         self.launch_settled();

@@ -29,6 +29,7 @@ impl Client {
             );
         };
         self.disconnect();
+        self.keep_only_tunnel_of(&record);
         self.gateway_id = Some(record.id.clone());
         let found = self.operator_credential(&record);
         self.operator_role.credential = CredentialSnapshot::from(&found);
@@ -60,7 +61,7 @@ impl Client {
             Bootstrap::NotUsed
         };
         let v2 = record.starts_with_v2() || bootstrap || self.options.force_v2_signature;
-        let proof = match self.authorize(&record, credential.source) {
+        let proof = match self.authorize_launch(&record, credential.source) {
             Ok(proof) => proof,
             Err(denied) => return self.denied(Slot::Operator, denied),
         };
@@ -69,7 +70,7 @@ impl Client {
             proof,
             ..connection
         });
-        self.open_when_identity_is_there(Slot::Operator);
+        self.open_when_ready(Slot::Operator);
     }
 
     /// The operator's credential, or the bootstrap token when a setup code has just been applied. ref: §13 (6)
@@ -152,6 +153,7 @@ impl Client {
     /// Ends the lifecycle: a new generation, every socket dropped, both roles idle. ref: §14.1
     pub(super) fn disconnect(&mut self) {
         self.generation += 1;
+        self.stop_trial_tunnel();
         for connection in [self.operator.take(), self.validation.take()]
             .into_iter()
             .flatten()
@@ -181,6 +183,7 @@ impl Client {
 
     pub(super) fn stop(&mut self) {
         self.disconnect();
+        self.stop_tunnel();
         self.stopped = true;
         self.intents = VecDeque::new();
         self.transition = None;

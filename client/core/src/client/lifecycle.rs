@@ -77,10 +77,12 @@ impl Client {
             } => self.user_request(role, method, params, tag),
             Intent::NodeEvent { event, payload } => self.node_event(&event, &payload),
             Intent::SetNodeEnabled { enabled } => self.set_node_enabled(enabled),
+            Intent::EnsureNodeConnected => self.ensure_node_connected(),
             Intent::Connect
             | Intent::Disconnect
             | Intent::Reconnect
             | Intent::ReconnectNode
+            | Intent::ReconnectIfCurrent { .. }
             | Intent::ApplySetupCode { .. }
             | Intent::ConnectSharedToken { .. }
             | Intent::AddGateway { .. }
@@ -113,6 +115,7 @@ impl Client {
             Intent::Connect => self.connect_active(),
             Intent::Disconnect => {
                 self.disconnect();
+                self.stop_tunnel();
                 self.user_disconnected = true;
                 self.finish(IntentOutcome::Success, None);
             }
@@ -121,8 +124,13 @@ impl Client {
                 self.connect_active();
             }
             Intent::ReconnectNode => self.reconnect_node(),
+            Intent::ReconnectIfCurrent { id } => self.reconnect_if_current(&id),
             Intent::ApplySetupCode { code } => self.apply_setup_code(&code),
-            Intent::ConnectSharedToken { url, token } => self.connect_shared_token(&url, &token),
+            Intent::ConnectSharedToken {
+                url,
+                token,
+                ssh_tunnel,
+            } => self.connect_shared_token(&url, &token, ssh_tunnel),
             Intent::AddGateway { record } => self.add_gateway(*record),
             Intent::SwitchGateway { id } => self.switch_gateway(id),
             Intent::RemoveGateway { id } => self.remove_gateway(id),
@@ -132,6 +140,7 @@ impl Client {
             | Intent::RefreshPending
             | Intent::Request { .. }
             | Intent::NodeEvent { .. }
+            | Intent::EnsureNodeConnected
             | Intent::SetNodeEnabled { .. } => self.finish(IntentOutcome::Success, None),
         }
     }
@@ -152,7 +161,12 @@ impl Client {
         self.next_intent();
     }
 
-    fn tell_done(&mut self, intent: &str, outcome: IntentOutcome, error: Option<String>) {
+    pub(super) fn tell_done(
+        &mut self,
+        intent: &str,
+        outcome: IntentOutcome,
+        error: Option<String>,
+    ) {
         let (intent, gateway_url) = (intent.to_owned(), None);
         self.tell(ClientEvent::IntentDone {
             intent,
@@ -212,9 +226,31 @@ impl Client {
         self.connect_node_only(active);
     }
 
+    /// What a helper may ask for: nothing that the user did not want. ref: §14.1
+    fn reconnect_if_current(&mut self, id: &str) {
+        let refused = if self.state.registry.active_id.as_deref() != Some(id) {
+            Some("another gateway is active")
+        } else if self.user_disconnected {
+            Some("the user has disconnected")
+        } else if self.state.registry.find(id).is_none() {
+            Some("unknown gateway")
+        } else {
+            None
+        };
+        if let Some(why) = refused {
+            return self.finish(IntentOutcome::ConnectionFailed, Some(why.to_owned()));
+        }
+        self.disconnect();
+        self.launch_operator(id);
+        self.launch_settled();
+    }
+
     /// The node without an operator. ref: §14.4
     fn connect_node_only(&mut self, gateway_id: String) {
         self.disconnect();
+        if let Some(record) = self.state.registry.find(&gateway_id).cloned() {
+            self.keep_only_tunnel_of(&record);
+        }
         self.gateway_id = Some(gateway_id);
         self.start_node();
         self.launch_settled();
@@ -269,6 +305,7 @@ impl Client {
     fn remove_gateway(&mut self, id: String) {
         if self.gateway_id.as_ref() == Some(&id) {
             self.disconnect();
+            self.stop_tunnel();
         }
         self.wait_for(Step::Saving(Then::Done));
         self.change_registry(RegistryChange::Remove { id }, RegistryAfter::Transition);

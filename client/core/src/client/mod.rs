@@ -11,7 +11,8 @@
 //! | `setup` | setup codes, and shared tokens validated first |
 //! | `tokens` | stored tokens, dropping the bootstrap token, recovery |
 //! | `durable` | store operations in flight and what follows them |
-//! | `ownership` | whether an endpoint may see a credential |
+//! | `ownership`, `tunnel` | whether an endpoint may see a credential; the SSH tunnel to it |
+//! | `ensure` | waiting for the node |
 //! | `pairing`, `approvals` | own pairing; approving others and oneself |
 //! | `requests`, `invoke` | plain requests with deadlines; node invokes |
 //! | `report` | diagnostics, events, the snapshot |
@@ -19,6 +20,7 @@
 mod approvals;
 mod connection;
 mod durable;
+mod ensure;
 mod handshaking;
 mod invoke;
 mod launch;
@@ -33,6 +35,7 @@ mod setup;
 mod socket;
 mod timers;
 mod tokens;
+mod tunnel;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -45,11 +48,13 @@ use serde_json::Value;
 use self::approvals::AutoApproval;
 use self::connection::{Connection, Slot};
 use self::durable::Pending;
+use self::ensure::NodeWaiter;
 use self::invoke::Invokes;
 use self::lifecycle::Transition;
 use self::report::{NodeRole, OperatorRole, Told};
 use self::requests::PendingRequest;
 use self::timers::{Timer, Timers};
+use self::tunnel::Tunnels;
 use crate::input::{EndpointOwner, Input, SocketId};
 use crate::intent::Intent;
 use crate::mutation::Mutation;
@@ -98,6 +103,8 @@ pub struct Client {
     invokes: Invokes,
     /// Who listens where, by gateway id.
     owners: BTreeMap<String, EndpointOwner>,
+    tunnels: Tunnels,
+    node_waiters: Vec<NodeWaiter>,
     /// The last device list and node list, own requests left out.
     pending_lists: (Vec<Value>, Vec<Value>),
     told: Told,
@@ -150,6 +157,8 @@ impl Client {
             auto_approval: AutoApproval::default(),
             invokes: Invokes::default(),
             owners: BTreeMap::new(),
+            tunnels: Tunnels::default(),
+            node_waiters: Vec::new(),
             pending_lists: (Vec::new(), Vec::new()),
             told: Told::default(),
             stopped: false,
@@ -183,9 +192,12 @@ impl Client {
             Input::EndpointOwner { gateway_id, owner } => {
                 self.owners.insert(gateway_id, owner);
             }
+            Input::TunnelUp { tunnel, local_port } => self.on_tunnel_up(tunnel, local_port),
+            Input::TunnelDown { tunnel, error } => self.on_tunnel_down(tunnel, &error),
             Input::InvokeDone { key, outcome } => self.on_invoke_done(key, outcome),
             Input::Woke => {}
         }
+        self.settle_node_waiters();
         self.drop_stale_timers();
         self.tell_state();
     }
@@ -231,6 +243,8 @@ impl Client {
             }
             Timer::RequestDeadline { id } => self.request_timed_out(&id),
             Timer::ValidationDeadline { serial } => self.validation_timed_out(serial),
+            Timer::TunnelRestart { tunnel } => self.restart_tunnel(tunnel),
+            Timer::NodeWait { serial } => self.node_wait_over(serial),
             Timer::Silence { slot, socket } => self.check_silence(slot, socket),
         }
     }
@@ -260,6 +274,8 @@ impl Client {
                 node_generation,
                 ..
             } => (*generation, *node_generation) == (self.generation, self.node_generation),
+            Timer::TunnelRestart { tunnel } => self.tunnels.is_active(*tunnel),
+            Timer::NodeWait { serial } => self.node_waiters.iter().any(|it| it.serial == *serial),
             Timer::RequestDeadline { id } => self.requests.contains_key(id),
             Timer::ValidationDeadline { serial } => self
                 .validation

@@ -65,7 +65,7 @@ impl Client {
             format!("Starting node connection to {}", target.display()),
         );
         let v2 = self.node_starts_with_v2(&record, credential.source);
-        let proof = match self.authorize(&record, credential.source) {
+        let proof = match self.authorize_launch(&record, credential.source) {
             Ok(proof) => proof,
             Err(denied) => return self.denied(Slot::Node, denied),
         };
@@ -76,7 +76,7 @@ impl Client {
         });
         self.node_role.error = None;
         self.node_trigger(NodeTrigger::Start);
-        self.open_when_identity_is_there(Slot::Node);
+        self.open_when_ready(Slot::Node);
     }
 
     fn node_starts_with_v2(&self, record: &GatewayRecord, source: CredentialSource) -> bool {

@@ -68,6 +68,9 @@ impl Client {
             self.recovered
                 .remove(&(gateway_id, gateway_protocol::Role::Operator));
         }
+        if self.record().is_some_and(|it| it.ssh_tunnel.is_some()) {
+            self.tunnels.recovered();
+        }
         self.tell_operator_pairing(PairingStatus::Paired, None);
         self.stamp_last_connected();
         self.start_node_after_operator();

@@ -24,6 +24,18 @@ const NOT_LISTENING: Denied = Denied {
     kind: ErrorKind::Network,
     text: "Managed local gateway is not listening yet; credentials were not sent",
 };
+const NO_TUNNELS: Denied = Denied {
+    kind: ErrorKind::Network,
+    text: "This gateway needs an SSH tunnel and none can be run; credentials were not sent",
+};
+const TUNNEL_DOWN: Denied = Denied {
+    kind: ErrorKind::Network,
+    text: "SSH tunnel is not active; credentials were not sent",
+};
+const TUNNEL_FOREIGN: Denied = Denied {
+    kind: ErrorKind::LocalPortConflict,
+    text: "SSH tunnel port is not owned by this app's tunnel; credentials were not sent",
+};
 const FOREIGN: Denied = Denied {
     kind: ErrorKind::LocalPortConflict,
     text: "Managed local gateway port is owned by a different or unverified process; did not send the shared or bootstrap token",
@@ -40,6 +52,9 @@ impl Client {
         record: &GatewayRecord,
         source: CredentialSource,
     ) -> Result<Option<u64>, Denied> {
+        if record.ssh_tunnel.is_some() && self.options.policy.proves_endpoints() {
+            return self.authorize_tunnel(record).map(Some);
+        }
         let managed = record.managed_distro().is_some()
             && record.socket_target().is_some_and(|url| url.is_loopback());
         let gated = managed && self.options.policy.proves_endpoints() && !source.is_device_token();
@@ -56,14 +71,48 @@ impl Client {
         }
     }
 
+    /// The gate before a connection is made. One that will go through a tunnel passes it once the tunnel is up.
+    pub(super) fn authorize_launch(
+        &self,
+        record: &GatewayRecord,
+        source: CredentialSource,
+    ) -> Result<Option<u64>, Denied> {
+        if self.waits_for_tunnel(record) {
+            return Ok(None);
+        }
+        self.authorize(record, source)
+    }
+
+    /// No credential at all goes to a near end that is not our own `ssh`.
+    fn authorize_tunnel(&self, record: &GatewayRecord) -> Result<u64, Denied> {
+        if !self.options.tunnels {
+            return Err(NO_TUNNELS);
+        }
+        let proof = self.tunnels.proof(record).ok_or(TUNNEL_DOWN)?;
+        match self.owners.get(&record.id) {
+            Some(EndpointOwner::Foreign) => Err(TUNNEL_FOREIGN),
+            Some(EndpointOwner::NoListener) => Err(TUNNEL_DOWN),
+            Some(EndpointOwner::Expected { .. }) | None => Ok(proof),
+        }
+    }
+
     /// The gate for a connection that exists: the proof must be the one it was made under.
     pub(super) fn authorize_again(&self, slot: Slot) -> Result<(), Denied> {
         let Some(connection) = self.connection(slot) else {
             return Ok(());
         };
-        let Some(record) = self.state.registry.find(&connection.gateway_id) else {
+        let Some(record) = self.record_of(slot) else {
             return Ok(());
         };
+        let trial = slot == Slot::Validation && record.ssh_tunnel.is_some() && self.options.tunnels;
+        if trial {
+            let proof = self.tunnels.trial_proof();
+            return match (proof, proof == connection.proof) {
+                (Some(_), true) => Ok(()),
+                (Some(_), false) => Err(CHANGED),
+                (None, _) => Err(TUNNEL_DOWN),
+            };
+        }
         let source = self
             .credential_now(slot)
             .map_or(connection.credential.source, |(source, _)| source);

@@ -228,11 +228,19 @@ impl Client {
         }
     }
 
-    /// Opens the first socket of a connection, once there is a key to sign with. ref: §5
-    pub(super) fn open_when_identity_is_there(&mut self, slot: Slot) {
+    /// Opens the first socket of a connection, once there is a tunnel to go through and a key to sign with.
+    /// ref: §5, §13 (10)
+    pub(super) fn open_when_ready(&mut self, slot: Slot) {
         let Some(gateway_id) = self.connection(slot).map(|it| it.gateway_id.clone()) else {
             return;
         };
+        let record = self.state.registry.find(&gateway_id).cloned();
+        if let Some(record) = record.filter(|record| self.waits_for_tunnel(record)) {
+            if let Some(connection) = self.connection_mut(slot) {
+                connection.phase = Phase::Preparing;
+            }
+            return self.want_tunnel(&record);
+        }
         if self.state.identities.contains_key(&gateway_id) {
             return self.open_socket(slot);
         }

@@ -16,7 +16,7 @@ use crate::input::SocketId;
 use crate::intent::IntentOutcome;
 use crate::output::Output;
 use crate::refusal::{Refusal, Verdict};
-use crate::registry::GatewayRecord;
+use crate::registry::{GatewayRecord, SshTunnel};
 use crate::url::GatewayUrl;
 
 /// How long a validation may take. ref: §16
@@ -99,7 +99,12 @@ impl Client {
     }
 
     /// Connects with a shared token. Where role tokens could be lost it is tried on a connection of its own first.
-    pub(super) fn connect_shared_token(&mut self, url: &str, token: &str) {
+    pub(super) fn connect_shared_token(
+        &mut self,
+        url: &str,
+        token: &str,
+        ssh_tunnel: Option<SshTunnel>,
+    ) {
         let Some(url) = GatewayUrl::parse(url) else {
             return self.finish(
                 IntentOutcome::InvalidUrl,
@@ -118,7 +123,7 @@ impl Client {
         record.url = url.socket_url();
         record.shared_gateway_token = Some(SharedToken::new(token));
         record.bootstrap_token = None;
-        record.ssh_tunnel = None;
+        record.ssh_tunnel = ssh_tunnel;
         keep_ownership(known.as_ref(), &url, &mut record);
         self.set_gateway_url(&url);
         let paired = self
@@ -143,7 +148,11 @@ impl Client {
             secret: token.to_owned(),
         };
         let v2 = record.starts_with_v2() || self.options.force_v2_signature;
-        let authorized = self.authorize(&record, CredentialSource::SharedToken);
+        let tunnel = record.ssh_tunnel.clone().filter(|_| self.options.tunnels);
+        let authorized = match tunnel {
+            Some(_) => Ok(None),
+            None => self.authorize(&record, CredentialSource::SharedToken),
+        };
         let connection = self.new_connection(Slot::Validation, &record.id, url, credential, v2);
         let serial = connection.serial;
         self.wait_for(Step::Validating(Box::new(record)));
@@ -159,7 +168,10 @@ impl Client {
         let at = self.after(VALIDATION_LIMIT);
         self.timers.set(at, Timer::ValidationDeadline { serial });
         self.diagnose(Category::Setup, "Validating shared gateway token");
-        self.open_socket(Slot::Validation);
+        match tunnel {
+            Some(spec) => self.start_trial_tunnel(&spec),
+            None => self.open_socket(Slot::Validation),
+        }
     }
 
     pub(super) fn validation_refused(&mut self, refusal: &Refusal) {
@@ -219,6 +231,7 @@ impl Client {
 
     /// The one connection that the client closes politely. ref: §7
     fn end_validation(&mut self) {
+        self.stop_trial_tunnel();
         if let Some(socket) = self.validation.take().and_then(|it| it.phase.socket()) {
             self.outputs.push_back(Output::Close {
                 socket,
@@ -252,7 +265,8 @@ fn keep_ownership(old: Option<&GatewayRecord>, url: &GatewayUrl, record: &mut Ga
         );
         host && rest
     });
-    if old.is_local && old.managed_distro().is_some() && same_endpoint {
+    let managed = old.is_local && old.managed_distro().is_some() && record.ssh_tunnel.is_none();
+    if managed && same_endpoint {
         return;
     }
     record.setup_managed_distro_name = None;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::client::connection::Slot;
-use crate::input::SocketId;
+use crate::input::{SocketId, TunnelId};
 
 /// What a deadline is for. Each names the generation it belongs to, so a late one does nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,10 @@ pub(crate) enum Timer {
     RequestDeadline { id: String },
     /// A shared-token validation is overdue.
     ValidationDeadline { serial: u64 },
+    /// Reconnect through a new tunnel. ref: §24
+    TunnelRestart { tunnel: TunnelId },
+    /// Somebody has waited long enough for the node. ref: §14.3
+    NodeWait { serial: u64 },
     /// Look whether a live connection was heard of lately.
     Silence { slot: Slot, socket: SocketId },
 }

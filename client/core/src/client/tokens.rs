@@ -267,7 +267,7 @@ impl Client {
         }
         let fallback = fallback_name(record, policy.recovers_with_shared_token())
             .ok_or("no fallback credential")?;
-        if policy.recovers_on_safe_endpoints_only() && !record.is_recovery_safe() {
+        if policy.recovers_on_safe_endpoints_only() && !self.is_recovery_safe(record, slot) {
             return Err("endpoint is not recovery-safe");
         }
         Ok((record.id.clone(), fallback))

@@ -135,6 +135,7 @@ impl<W: World> Conductor<'_, W> {
             IntentName::ConnectSharedToken => Intent::ConnectSharedToken {
                 url: wish.url.clone().unwrap_or_else(|| self.world.url()),
                 token: text(&wish.token),
+                ssh_tunnel: None,
             },
             IntentName::SwitchGateway => Intent::SwitchGateway {
                 id: text(&wish.gateway),

@@ -224,6 +224,12 @@ impl Running {
                 self.busy
                     .push((now.saturating_add(delay), request.key, done));
             }
+            // Worlds without sockets have no ssh; a client there is not told that it may use one.
+            Output::StartTunnel { tunnel, .. } => self.inbox.push_back(Input::TunnelDown {
+                tunnel,
+                error: "this world has no ssh".to_owned(),
+            }),
+            Output::StopTunnel { .. } => {}
             Output::InvokeCancel { key } => self.busy.retain(|(_, busy, _)| *busy != key),
         }
         Wish::Nothing

@@ -8,6 +8,7 @@
 
 mod bootstrap;
 mod connect;
+mod ensure;
 mod invokes;
 mod lifecycle;
 #[cfg(feature = "mutants")]
@@ -18,6 +19,7 @@ mod properties;
 mod reconnect;
 mod recovery;
 mod shared_token;
+mod tunnel;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -28,7 +30,8 @@ use serde_json::{Value, json};
 use crate::client::Client;
 use crate::{
     ClientEvent, ClientOptions, DurableState, GatewayRecord, Identity, Inbound, Input, Intent,
-    IntentOutcome, InvokeRequest, Output, Policy, SocketId, StoreError, StoreOp,
+    IntentOutcome, InvokeRequest, Output, Policy, SocketId, SshTunnel, StoreError, StoreOp,
+    TunnelId,
 };
 
 pub(super) const EPOCH: UnixMillis = UnixMillis(1_767_225_600_000);
@@ -76,6 +79,8 @@ pub(super) struct Bench {
     pub(super) events: Vec<ClientEvent>,
     pub(super) ops: Vec<StoreOp>,
     pub(super) invokes: Vec<InvokeRequest>,
+    /// Tunnels that run or start, and where they lead.
+    pub(super) tunnels: BTreeMap<TunnelId, SshTunnel>,
     /// Which writes fail.
     pub(super) fails: fn(&StoreOp) -> bool,
     /// Keeps answers to store operations back.
@@ -100,6 +105,7 @@ impl Bench {
             events: Vec::new(),
             ops: Vec::new(),
             invokes: Vec::new(),
+            tunnels: BTreeMap::new(),
             fails: |_| false,
             held: None,
         }
@@ -145,6 +151,10 @@ impl Bench {
                 } => self.end(socket, format!("{code} {reason}")),
                 Output::Abort { socket } => self.end(socket, "abort".to_owned()),
                 Output::Store { op } => self.store(op),
+                Output::StartTunnel { tunnel, spec } => {
+                    assert!(self.tunnels.insert(tunnel, spec).is_none());
+                }
+                Output::StopTunnel { tunnel } => drop(self.tunnels.remove(&tunnel)),
                 Output::Event(event) => self.events.push(event),
                 Output::Invoke(invoke) => self.invokes.push(invoke),
                 Output::InvokeCancel { .. } => {}

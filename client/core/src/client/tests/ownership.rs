@@ -129,6 +129,7 @@ fn a_validation_is_gated_as_well() {
     bench.intent(Intent::ConnectSharedToken {
         url: "ws://localhost:18789".into(),
         token: "t".into(),
+        ssh_tunnel: None,
     });
     assert_eq!(bench.outcome().0, IntentOutcome::ConnectionFailed);
     assert_eq!(bench.opened(Role::Operator), 1);

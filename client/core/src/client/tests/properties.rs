@@ -47,6 +47,7 @@ fn user(n: u8) -> Intent {
         6 | 7 => Intent::ConnectSharedToken {
             url: "ws://gateway.example:18789".into(),
             token: "s2".into(),
+            ssh_tunnel: None,
         },
         8 => Intent::Approve {
             kind: ApprovalKind::Device,

@@ -10,6 +10,7 @@ fn connect(token: &str) -> Intent {
     Intent::ConnectSharedToken {
         url: URL.to_owned(),
         token: token.to_owned(),
+        ssh_tunnel: None,
     }
 }
 
@@ -136,6 +137,7 @@ fn a_bad_url_is_refused() {
     bench.intent(Intent::ConnectSharedToken {
         url: "gateway".into(),
         token: "t".into(),
+        ssh_tunnel: None,
     });
     assert_eq!(bench.outcome().0, IntentOutcome::InvalidUrl);
     assert!(bench.client.snapshot().is_fully_connected());
