@@ -11,6 +11,7 @@
 //! - `socket.rs`: the WebSocket codec on a stream. `driver.rs`: one task per WebSocket, between socket, wire and hub.
 //! - `hub.rs`: the one task that owns the brain. `secret.rs`: what a bearer is compared with. `clock.rs`: time.
 //! - `control_port.rs`: orders from another process. `serve.rs`: [`serve()`], the gateway for hand work.
+//!   [`settings`]: its configuration, from a file and the command line.
 //!
 //! ```
 //! use mock_gateway::{Config, Control, MockGateway};
@@ -36,6 +37,7 @@ mod hub;
 mod secret;
 mod serve;
 mod server;
+pub mod settings;
 mod socket;
 mod upgrade;
 

@@ -11,13 +11,16 @@ use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use gateway_core::{Config, Control, ControlError, DEFAULT_PROFILE, PROFILES, Profile};
-use gateway_protocol::{SecretKind, SharedToken, UnixMillis};
+use gateway_core::{
+    AuthConfig, AuthMode, Config, Control, ControlError, DEFAULT_PROFILE, PROFILES, Profile,
+};
+use gateway_protocol::{Password, SecretKind, SharedToken, UnixMillis};
 use link::FaultTable;
 use serde_json::json;
 use transcript::{Header, Recorder, WriteError};
 
 use crate::server::{MockGateway, Running};
+use crate::settings::{self, SettingsError};
 
 /// Entries kept for `GET /v1/transcript` when nothing is saved; about 20 MB of ordinary traffic.
 const KEPT_ENTRIES: usize = 20_000;
@@ -29,14 +32,18 @@ const TRANSCRIPT: &str = "transcript.jsonl";
 pub struct ServeOptions {
     /// Port on 127.0.0.1; 0 takes a free one.
     pub port: u16,
-    /// Shared token; a random one by default.
+    /// Shared token; by default the configured one, else a random one.
     pub token: Option<SharedToken>,
     /// Gateway version to behave like, one of [`gateway_core::PROFILES`].
     pub profile: String,
     /// Directory for `transcript.jsonl`, made if it does not exist; the file must not exist.
     pub save: Option<PathBuf>,
-    /// Everything else the gateway is told; its token is replaced by `token`.
-    pub config: Config,
+    /// The real gateway's `openclaw.json`, see [`settings`](crate::settings).
+    pub config_file: Option<PathBuf>,
+    /// `KEY=VALUE` pairs that are laid over the file.
+    pub set: Vec<String>,
+    /// How long a client may take to `connect`, in milliseconds; wins over the configuration.
+    pub handshake_timeout_ms: Option<u64>,
     /// Where the JSON line goes: standard output.
     pub out: Box<dyn Write + Send>,
 }
@@ -49,7 +56,9 @@ impl ServeOptions {
             token: None,
             profile: DEFAULT_PROFILE.to_owned(),
             save: None,
-            config: Config::default(),
+            config_file: None,
+            set: Vec::new(),
+            handshake_timeout_ms: None,
             out,
         }
     }
@@ -74,6 +83,9 @@ pub enum ServeError {
         /// What was asked for.
         given: String,
     },
+    /// The configuration was not taken.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     /// Another program has the port.
     #[error("port {port} on 127.0.0.1 is in use")]
     PortInUse {
@@ -126,6 +138,7 @@ impl ServeError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::UnknownProfile { .. } => Some(format!("leave --profile out to get {DEFAULT_PROFILE}")),
+            Self::Settings(error) => Some(error.hint()),
             Self::PortInUse { port } => {
                 Some(format!("end the program that has port {port}, or leave --port out to get a free one"))
             }
@@ -158,14 +171,14 @@ pub async fn serve_until(
     stop: impl Future<Output = &'static str> + Send,
 ) -> Result<(), ServeError> {
     let profile = profile(&options.profile)?;
-    let token = options.token.take().map_or_else(random_token, Ok)?;
+    let config = config(&mut options, profile)?;
     let control_token = random_token()?;
     let seed = random_seed()?;
     let recorder = recorder(options.save.as_deref(), header(profile, seed))?;
     recorder.register_secret(SecretKind::ControlToken.as_str(), control_token.expose());
-    options.config.auth.token = Some(token.clone());
+    let auth = config.auth.clone();
     let running = MockGateway::new()
-        .config(options.config)
+        .config(config)
         .profile(profile)
         .seed(seed)
         .recorder(recorder.clone())
@@ -178,7 +191,7 @@ pub async fn serve_until(
         .open_control_port(control_token.clone())
         .await
         .map_err(|source| ServeError::Bind { port: 0, source })?;
-    let line = line(&running, profile, &token, control, &control_token).await?;
+    let line = line(&running, profile, &auth, control, &control_token).await?;
     // One write, so that a reader gets the line whole.
     let printed = options.out.write_all(format!("{line}\n").as_bytes());
     printed
@@ -194,7 +207,7 @@ pub async fn serve_until(
 async fn line(
     running: &Running,
     profile: &Profile,
-    token: &SharedToken,
+    auth: &AuthConfig,
     control: SocketAddr,
     control_token: &SharedToken,
 ) -> Result<serde_json::Value, ServeError> {
@@ -205,10 +218,17 @@ async fn line(
         limited: false,
     };
     let minted = running.control(mint).await.map_err(ServeError::SetupCode)?;
+    let token = auth.token.as_ref().filter(|_| auth.mode == AuthMode::Token);
+    let password = auth
+        .password
+        .as_ref()
+        .filter(|_| auth.mode == AuthMode::Password);
     Ok(json!({
         "url": url,
         "httpUrl": running.http_url(),
-        "token": token.expose(),
+        "authMode": auth.mode.as_str(),
+        "token": token.map(SharedToken::expose),
+        "password": password.map(Password::expose),
         "setupCode": minted.get("setupCode"),
         "profile": profile.version,
         "control": {"url": format!("http://{control}"), "token": control_token.expose()},
@@ -219,6 +239,31 @@ fn profile(version: &str) -> Result<&'static Profile, ServeError> {
     gateway_core::profile(version).ok_or_else(|| ServeError::UnknownProfile {
         given: version.to_owned(),
     })
+}
+
+/// File, pairs, then what has an option of its own; a random credential where none is configured.
+fn config(options: &mut ServeOptions, profile: &Profile) -> Result<Config, ServeError> {
+    let loaded = settings::load(profile, options.config_file.as_deref(), &options.set)?;
+    for key in &loaded.ignored {
+        tracing::warn!(target: "gateway", "{} has no effect on the mock", key.path);
+    }
+    let mut config = loaded.config;
+    if let Some(token) = options.token.take() {
+        config.auth.token = Some(token);
+    }
+    if let Some(ms) = options.handshake_timeout_ms {
+        config.handshake_timeout_ms = ms;
+    }
+    match config.auth.mode {
+        AuthMode::Token if config.auth.token.is_none() => {
+            config.auth.token = Some(random_token()?);
+        }
+        AuthMode::Password if config.auth.password.is_none() => {
+            config.auth.password = Some(Password::new(random_token()?.expose()));
+        }
+        AuthMode::Token | AuthMode::Password | AuthMode::None => {}
+    }
+    Ok(config)
 }
 
 fn header(profile: &Profile, seed: u64) -> Header {

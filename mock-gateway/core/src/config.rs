@@ -2,6 +2,9 @@
 //!
 //! Every field has the real gateway's default, so `Config::default()` is a token-mode loopback gateway.
 //!
+//! - [`Config`]: what the gateway is told, in our types.
+//! - [`from_openclaw_json`]: the same, read from the real gateway's own keys. `keys.rs`: which keys there are.
+//!
 //! ```
 //! use gateway_core::{AuthMode, Config};
 //!
@@ -10,11 +13,15 @@
 //! assert_eq!(config.handshake_timeout_ms, 15_000);
 //! ```
 
-use std::net::IpAddr;
+mod keys;
+mod openclaw;
+
 use std::time::Duration;
 
 use gateway_protocol::{Password, SharedToken};
 use serde::{Deserialize, Serialize};
+
+pub use openclaw::{ConfigError, ConfigProblem, Ignored, from_openclaw_json};
 
 /// Everything a gateway is told at start. Milliseconds everywhere.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,8 +29,12 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// Shared credential and rate limit. ref: gateway-behaviour.md §4
     pub auth: AuthConfig,
-    /// Peers whose forwarding headers are believed (`gateway.trustedProxies`). ref: gateway-behaviour.md §6.1
-    pub trusted_proxies: Vec<IpAddr>,
+    /// Peers whose forwarding headers are believed (`gateway.trustedProxies`): addresses or ranges like
+    /// `10.0.0.0/8`. ref: gateway-behaviour.md §6.1
+    pub trusted_proxies: Vec<String>,
+    /// Whether `X-Real-IP` of a trusted proxy counts where `X-Forwarded-For` names nobody
+    /// (`gateway.allowRealIpFallback`).
+    pub allow_real_ip_fallback: bool,
     /// Origins accepted besides loopback ones (`gateway.controlUi.allowedOrigins`). ref: gateway-behaviour.md §1.7
     pub allowed_origins: Vec<String>,
     /// Node commands and node pairing.
@@ -50,6 +61,7 @@ impl Default for Config {
         Self {
             auth: AuthConfig::default(),
             trusted_proxies: Vec::new(),
+            allow_real_ip_fallback: false,
             allowed_origins: Vec::new(),
             nodes: NodesConfig::default(),
             handshake_timeout_ms: 15_000,
@@ -160,6 +172,9 @@ pub struct NodesConfig {
     pub auto_approve_cidrs: Vec<String>,
     /// 2026.9.6 only: false turns off every silent local approval.
     pub auto_approve_local: bool,
+    /// 2026.9.6 only: whether the gateway looks over SSH who a fresh node at a private address is. No mock does; the
+    /// setting decides what such a node is told while it waits.
+    pub ssh_verify: bool,
 }
 
 impl Default for NodesConfig {
@@ -169,6 +184,7 @@ impl Default for NodesConfig {
             deny_commands: Vec::new(),
             auto_approve_cidrs: Vec::new(),
             auto_approve_local: true,
+            ssh_verify: true,
         }
     }
 }

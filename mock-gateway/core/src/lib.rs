@@ -39,7 +39,7 @@ mod admit;
 mod auth;
 mod behavior;
 mod bootstrap;
-mod config;
+pub mod config;
 mod connection;
 mod control;
 mod devices;

@@ -1,6 +1,6 @@
 //! Local or remote, and which address counts. ref: gateway-behaviour.md §6.1
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::config::Config;
 use crate::io::Peer;
@@ -12,7 +12,7 @@ pub(crate) struct Locality {
     pub(crate) local: bool,
     /// Address that records carry; none for local and unattributable clients.
     pub(crate) remote_ip: Option<IpAddr>,
-    /// Address that the rate limit counts.
+    /// Address that the rate limit counts; the unspecified one for whoever a trusted proxy does not name.
     pub(crate) limit_ip: IpAddr,
     /// Forwarding headers from a peer that is no trusted proxy.
     pub(crate) unattributed: bool,
@@ -30,7 +30,7 @@ impl Locality {
                 unattributed: false,
             };
         }
-        if !config.trusted_proxies.contains(&ip) {
+        if !in_ranges(ip, &config.trusted_proxies) {
             return Self {
                 local: false,
                 remote_ip: None,
@@ -42,7 +42,7 @@ impl Locality {
         Self {
             local: false,
             remote_ip: client,
-            limit_ip: client.unwrap_or(ip),
+            limit_ip: client.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
             unattributed: false,
         }
     }
@@ -60,7 +60,8 @@ fn has_forwarding_headers(peer: &Peer) -> bool {
     })
 }
 
-/// The last address in `X-Forwarded-For` that is not itself a trusted proxy, else `X-Real-IP`.
+/// The last address in `X-Forwarded-For` that is neither loopback nor itself a trusted proxy; else `X-Real-IP`, where
+/// the configuration lets it count.
 fn forwarded_address(peer: &Peer, config: &Config) -> Option<IpAddr> {
     let header = |wanted: &str| {
         peer.headers
@@ -71,9 +72,29 @@ fn forwarded_address(peer: &Peer, config: &Config) -> Option<IpAddr> {
     let chain = header("x-forwarded-for").unwrap_or_default();
     let hop = chain
         .rsplit(',')
-        .filter_map(|hop| hop.trim().parse::<IpAddr>().ok())
-        .find(|hop| !config.trusted_proxies.contains(hop));
-    hop.or_else(|| header("x-real-ip")?.trim().parse().ok())
+        .filter_map(address)
+        .find(|hop| !hop.is_loopback() && !in_ranges(*hop, &config.trusted_proxies));
+    hop.or_else(|| {
+        let real_ip = header("x-real-ip").filter(|_| config.allow_real_ip_fallback)?;
+        address(real_ip)
+    })
+}
+
+/// An address as proxies write it: bare, in brackets, or with a port.
+fn address(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+        .map_or(text, |(inside, _)| inside);
+    bare.parse()
+        .ok()
+        .or_else(|| {
+            bare.parse::<SocketAddr>()
+                .ok()
+                .map(|with_port| with_port.ip())
+        })
+        .map(canonical)
 }
 
 /// Whether `ip` lies in one of the ranges; a range that does not parse matches nothing.
@@ -124,7 +145,11 @@ mod tests {
     #[case::proto_alone("127.0.0.1", &[("x-forwarded-proto", "https")], false, None)]
     #[case::trusted_proxy("127.0.0.2", &[("X-Forwarded-For", "203.0.113.9")], false, Some("203.0.113.9"))]
     #[case::chain("127.0.0.2", &[("X-Forwarded-For", "198.51.100.1, 203.0.113.9, 127.0.0.2")], false, Some("203.0.113.9"))]
-    #[case::real_ip("127.0.0.2", &[("X-Real-IP", "203.0.113.9")], false, Some("203.0.113.9"))]
+    #[case::with_port("127.0.0.2", &[("X-Forwarded-For", "203.0.113.9:4711")], false, Some("203.0.113.9"))]
+    #[case::loopback_hop("127.0.0.2", &[("X-Forwarded-For", "203.0.113.9, 127.0.0.1")], false, Some("203.0.113.9"))]
+    #[case::nobody_named("127.0.0.2", &[("X-Forwarded-Proto", "https")], false, None)]
+    #[case::real_ip_alone("127.0.0.2", &[("X-Real-IP", "203.0.113.9")], false, None)]
+    #[case::range("10.1.0.9", &[("X-Forwarded-For", "203.0.113.9")], false, Some("203.0.113.9"))]
     fn locality(
         #[case] ip: &str,
         #[case] headers: &[(&str, &str)],
@@ -132,7 +157,7 @@ mod tests {
         #[case] remote_ip: Option<&str>,
     ) {
         let config = Config {
-            trusted_proxies: vec!["127.0.0.2".parse().unwrap()],
+            trusted_proxies: vec!["127.0.0.2".into(), "10.1.0.0/16".into()],
             ..Config::default()
         };
         let locality = Locality::of(&peer(ip, headers), &config);
@@ -140,6 +165,18 @@ mod tests {
             (locality.local, locality.remote_ip),
             (local, remote_ip.map(|ip| ip.parse().unwrap()))
         );
+    }
+
+    #[test]
+    fn the_real_ip_header_counts_where_it_may() {
+        let config = Config {
+            trusted_proxies: vec!["127.0.0.2".into()],
+            allow_real_ip_fallback: true,
+            ..Config::default()
+        };
+        let peer = peer("127.0.0.2", &[("X-Real-IP", "203.0.113.9")]);
+        let locality = Locality::of(&peer, &config);
+        assert_eq!(locality.remote_ip, Some("203.0.113.9".parse().unwrap()));
     }
 
     #[rstest]

@@ -77,7 +77,7 @@ fn entries(version: &str, name: &str) -> Vec<Value> {
 /// The configuration each recording was made with.
 fn config(name: &str) -> Config {
     let mut config = Config::with_token("oracle-token");
-    config.trusted_proxies = vec!["127.0.0.2".parse().unwrap()];
+    config.trusted_proxies = vec!["127.0.0.2".into()];
     if name == "201" {
         config.auth = AuthConfig {
             mode: AuthMode::Password,

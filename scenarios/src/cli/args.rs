@@ -159,6 +159,8 @@ pub struct CheckArgs {
     "clawproof serve                                     any free port, a fresh token",
     "clawproof serve --port 18789 --token secret         what a client of yours expects",
     "clawproof serve --profile 2026.9.6                  behave as that gateway version",
+    "clawproof serve --config openclaw.json              the real gateway's configuration",
+    "clawproof serve --set gateway.auth.mode=password    one key of it",
 ))]
 pub struct ServeArgs {
     /// Port to listen on; 0 takes a free one
@@ -170,6 +172,15 @@ pub struct ServeArgs {
     /// Gateway version to behave as
     #[arg(long, value_name = "VERSION")]
     pub profile: Option<String>,
+    /// Configuration in the real gateway's keys (JSON, comments allowed); keys without effect on the mock are named
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// One key of the configuration, laid over the file; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Milliseconds from the upgrade to a finished connect; the variable `OPENCLAW_HANDSHAKE_TIMEOUT_MS` says the same
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub handshake_timeout: Option<u64>,
     /// Write the redacted transcript into DIR while running
     #[arg(long, value_name = "DIR")]
     pub save: Option<PathBuf>,

@@ -26,6 +26,9 @@ pub(super) fn serve(args: &ServeArgs) -> Exit {
     options.port = args.port;
     options.token = args.token.clone().map(SharedToken::new);
     options.save.clone_from(&args.save);
+    options.config_file.clone_from(&args.config);
+    options.set.clone_from(&args.set);
+    options.handshake_timeout_ms = args.handshake_timeout.or_else(handshake_timeout);
     if let Some(profile) = &args.profile {
         options.profile.clone_from(profile);
     }
@@ -38,9 +41,15 @@ pub(super) fn serve(args: &ServeArgs) -> Exit {
     }
 }
 
+/// What the real gateway reads from its environment; anything but a positive number counts as absent there too.
+fn handshake_timeout() -> Option<u64> {
+    let text = std::env::var("OPENCLAW_HANDSHAKE_TIMEOUT_MS").ok()?;
+    text.trim().parse().ok().filter(|ms| *ms > 0)
+}
+
 const fn exit_of(error: &ServeError) -> Exit {
     match error {
-        ServeError::UnknownProfile { .. } => Exit::Usage,
+        ServeError::UnknownProfile { .. } | ServeError::Settings(_) => Exit::Usage,
         ServeError::PortInUse { .. } | ServeError::Bind { .. } => Exit::WorldUnavailable,
         ServeError::TranscriptExists { .. }
         | ServeError::CreateTranscript { .. }

@@ -168,6 +168,14 @@ impl Checker<'_> {
         }
     }
 
+    /// The first place in the file where a word stands behind another one.
+    fn word_after(&self, first: &str, word: &str) -> Option<Range<usize>> {
+        let text = &self.scenario.source.text;
+        let behind = text.find(first)? + first.len();
+        let start = behind + text.get(behind..)?.find(word)?;
+        Some(start..start + word.len())
+    }
+
     /// The first place in the file where a word stands.
     fn word(&self, word: &str) -> Option<Range<usize>> {
         let text = &self.scenario.source.text;

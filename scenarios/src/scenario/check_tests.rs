@@ -109,6 +109,14 @@ fn a_sound_scenario_has_no_problems() {
     "[gateway]\nconfig = { nodess = 1 }\n[[step]]\nstart = \"companion\"",
     "scenario::bad_config"
 )]
+#[case::config_of_the_other_release(
+    "[gateway.config]\ngateway.nodes.commands.allow = [\"a\"]\n[[step]]\nstart = \"companion\"",
+    "scenario::bad_config"
+)]
+#[case::config_without_effect(
+    "[gateway.config]\ngateway.bind = \"lan\"\n[[step]]\nstart = \"companion\"",
+    "scenario::config_without_effect"
+)]
 #[case::connection_zero(
     "[[gateway.connection]]\nnumbers = [0]\nfault = \"refuse\"\n[[step]]\nstart = \"companion\"",
     "scenario::bad_connection_number"

@@ -31,7 +31,9 @@ pub struct GatewayPlan {
     /// Failed attempts before a client address is locked out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<RateLimit>,
-    /// Further settings, merged into the gateway's configuration (`gateway_core::Config`).
+    /// Further settings: the keys of the real gateway's `openclaw.json`, from its root, e.g.
+    /// `gateway.trustedProxies = ["10.0.0.0/8"]`, and the mock's own, e.g. `mock.pairingTtlMs = 1000`. The words of
+    /// `[gateway]` win over them.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub config: Map<String, Value>,
     /// Behaviours that answer before the built-in methods do.

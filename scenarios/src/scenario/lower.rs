@@ -1,6 +1,7 @@
 //! From the scenario's words to the gateway's: configuration, behaviours, control.
 
-use gateway_core::{Behavior, Config, Reply};
+use gateway_core::config::{ConfigError, Ignored, from_openclaw_json};
+use gateway_core::{Behavior, Config, Profile, RateLimitConfig, Reply};
 use gateway_protocol::Role;
 use serde_json::{Map, Value, json};
 
@@ -37,40 +38,44 @@ fn millis(lapse: super::Lapse) -> u64 {
     u64::try_from(lapse.0.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The gateway's configuration; shared credentials are filled in by the world.
-pub fn config(plan: &GatewayPlan) -> Result<Config, LowerError> {
-    let mut fields = Map::new();
+/// The gateway's configuration: the real gateway's keys, then the words of `[gateway]`. Shared credentials are filled in
+/// by the world.
+pub fn config(plan: &GatewayPlan, profile: &Profile) -> Result<Lowered, ConfigError> {
+    let (mut config, ignored) = from_openclaw_json(profile, &Value::Object(plan.config.clone()))?;
     if let Some(timeout) = plan.handshake_timeout {
-        fields.insert("handshake_timeout_ms".to_owned(), json!(millis(timeout)));
+        config.handshake_timeout_ms = millis(timeout);
     }
     if let Some(interval) = plan.tick_interval {
-        fields.insert("tick_interval_ms".to_owned(), json!(millis(interval)));
+        config.tick_interval_ms = millis(interval);
     }
     if let Some(starting) = plan.starting {
-        fields.insert("starting_ms".to_owned(), json!(millis(starting)));
+        config.starting_ms = Some(millis(starting));
     }
-    let mut auth = Map::new();
-    let mode = match plan.auth.unwrap_or_default() {
-        AuthMode::Token => "token",
-        AuthMode::Password => "password",
-        AuthMode::None => "none",
-    };
-    auth.insert("mode".to_owned(), json!(mode));
+    if let Some(mode) = plan.auth {
+        config.auth.mode = match mode {
+            AuthMode::Token => gateway_core::AuthMode::Token,
+            AuthMode::Password => gateway_core::AuthMode::Password,
+            AuthMode::None => gateway_core::AuthMode::None,
+        };
+    }
     if let Some(limit) = plan.rate_limit {
-        auth.insert(
-            "rate_limit".to_owned(),
-            json!({
-                "max_attempts": limit.max_attempts,
-                "window_ms": millis(limit.window),
-                "lockout_ms": millis(limit.lockout),
-                "exempt_loopback": limit.exempt_loopback,
-            }),
-        );
+        config.auth.rate_limit = RateLimitConfig {
+            max_attempts: limit.max_attempts,
+            window_ms: millis(limit.window),
+            lockout_ms: millis(limit.lockout),
+            exempt_loopback: limit.exempt_loopback,
+        };
     }
-    fields.insert("auth".to_owned(), Value::Object(auth));
-    let mut whole = Value::Object(fields);
-    json_patch::merge(&mut whole, &Value::Object(plan.config.clone()));
-    read("[gateway.config]", whole)
+    Ok(Lowered { config, ignored })
+}
+
+/// A configuration, and the keys that have no effect on it.
+#[derive(Clone, Debug)]
+pub struct Lowered {
+    /// What the gateway is told.
+    pub config: Config,
+    /// Keys that the real gateway knows and the mock has no use for.
+    pub ignored: Vec<Ignored>,
 }
 
 /// A behaviour; `fallback` names one that has no name.

@@ -23,7 +23,7 @@ peer = "remote"
 
 [gateway]
 handshake_timeout = "5s"
-config = { nodes = { allow_commands = ["system.run"] } }
+config = { gateway.nodes.allowCommands = ["system.run"] }
 
 [[gateway.on]]
 name = "busy once"

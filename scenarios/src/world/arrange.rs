@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use client_core::{ClientOptions, DurableState, GatewayRecord, Identity, NodeSurface};
-use gateway_core::{Config, Control, Gateway, Profile};
+use gateway_core::{AuthMode, Config, Control, Gateway, Profile};
 use gateway_protocol::time::VIRTUAL_EPOCH;
 use gateway_protocol::{
     BootstrapToken, DeviceToken, Keypair, Now, Password, Role, SetupCode, SharedToken,
@@ -18,9 +18,7 @@ use thiserror::Error;
 use super::draw::Draw;
 use super::pairing::{Applicant, PairingError, pair};
 use crate::scenario::lower::{LowerError, behavior, config};
-use crate::scenario::{
-    Actor, AuthMode, ClientActor, Held, Peer, Policy, RawActor, Scenario, UrlForm,
-};
+use crate::scenario::{Actor, ClientActor, Held, Peer, Policy, RawActor, Scenario, UrlForm};
 
 /// Id of the one gateway that clients know at first.
 pub(crate) const GATEWAY_ID: &str = "gateway";
@@ -85,6 +83,9 @@ pub(crate) enum ArrangeError {
     /// The gateway does not understand a part.
     #[error(transparent)]
     Lower(#[from] LowerError),
+    /// The gateway would not start with this configuration.
+    #[error("configure the gateway: {0}")]
+    Config(#[from] gateway_core::config::ConfigError),
     /// A behaviour was not accepted.
     #[error("mount a behaviour: {0}")]
     Mount(gateway_core::ControlError),
@@ -115,7 +116,7 @@ pub(crate) fn arrange(scenario: &Scenario, seed: u64) -> Result<Arrangement, Arr
         .unwrap_or(gateway_core::DEFAULT_PROFILE);
     let profile =
         gateway_core::profile(version).ok_or_else(|| ArrangeError::Profile(version.to_owned()))?;
-    let config = gateway_config(scenario, draw)?;
+    let config = gateway_config(scenario, profile, draw)?;
     let mut gateway = Gateway::new(config.clone(), profile, draw.seed("gateway"), beginning());
     let mut arrangement = Arranger {
         draw,
@@ -162,9 +163,13 @@ pub(crate) fn arrange(scenario: &Scenario, seed: u64) -> Result<Arrangement, Arr
     })
 }
 
-fn gateway_config(scenario: &Scenario, draw: Draw) -> Result<Config, ArrangeError> {
-    let mut config = config(&scenario.gateway)?;
-    match scenario.gateway.auth.unwrap_or_default() {
+fn gateway_config(
+    scenario: &Scenario,
+    profile: &Profile,
+    draw: Draw,
+) -> Result<Config, ArrangeError> {
+    let mut config = config(&scenario.gateway, profile)?.config;
+    match config.auth.mode {
         AuthMode::Token => {
             config
                 .auth
@@ -186,7 +191,7 @@ fn gateway_config(scenario: &Scenario, draw: Draw) -> Result<Config, ArrangeErro
     if somebody_is_remote && config.trusted_proxies.is_empty() {
         config
             .trusted_proxies
-            .push(std::net::Ipv4Addr::LOCALHOST.into());
+            .push(std::net::Ipv4Addr::LOCALHOST.to_string());
     }
     Ok(config)
 }

@@ -69,7 +69,7 @@ impl Gateway {
             "mode": "local",
             "bind": "loopback",
             "auth": {"mode": self.config.auth.mode.as_str()},
-            "trustedProxies": self.config.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "trustedProxies": self.config.trusted_proxies,
         });
         let config = json!({"gateway": gateway});
         Object::new()

@@ -19,14 +19,47 @@ pub(super) fn check(checker: &mut Checker<'_>) {
     actors(checker);
     behaviors(checker);
     faults_and_worlds(checker);
-    if let Err(error) = lower::config(&checker.scenario.gateway) {
-        let place = checker.word("[gateway");
-        checker.report(
-            Problem::error("scenario::bad_config", error.to_string())
-                .at(place)
-                .help("the settings of `[gateway.config]` are those of gateway_core::Config"),
-        );
+    config(checker);
+}
+
+/// `[gateway.config]` holds the real gateway's keys, so what the release does not know is refused here as there.
+fn config(checker: &mut Checker<'_>) {
+    let version = checker.scenario.profile.as_deref();
+    let Some(profile) = gateway_core::profile(version.unwrap_or(gateway_core::DEFAULT_PROFILE))
+    else {
+        return;
+    };
+    match lower::config(&checker.scenario.gateway, profile) {
+        Ok(lowered) => {
+            for key in lowered.ignored {
+                let place = key_place(checker, &key.path);
+                checker.report(
+                    Problem::warning(
+                        "scenario::config_without_effect",
+                        format!("{} has no effect on the mock", key.path),
+                    )
+                    .at(place)
+                    .help("leave it out, unless the scenario runs against the real gateway too"),
+                );
+            }
+        }
+        Err(error) => {
+            let place = key_place(checker, &error.path);
+            checker.report(
+                Problem::error("scenario::bad_config", error.to_string())
+                    .at(place)
+                    .help("the keys of `[gateway.config]` are those of the real gateway's openclaw.json, from its root, e.g. `gateway.auth.mode = \"password\"`"),
+            );
+        }
     }
+}
+
+/// Where the last member of a key stands in the file.
+fn key_place(checker: &Checker<'_>, path: &str) -> Option<Range<usize>> {
+    let last = path.rsplit('.').next().unwrap_or(path);
+    checker
+        .word_after("config", last)
+        .or_else(|| checker.word("[gateway"))
 }
 
 fn actors(checker: &mut Checker<'_>) {
