@@ -1,7 +1,9 @@
 //! What is tested and how it is judged: scenarios, worlds, runner, judge, reports and the command clawproof.
 
 pub mod cli;
+pub mod fetch;
 pub mod judge;
+pub mod process;
 pub mod report;
 pub mod run;
 pub mod scenario;

@@ -62,6 +62,7 @@ fn home() -> tempfile::TempDir {
 #[case(&["run", "--help"], &["--shard", "K/N", "--world", "Examples:", "Exit codes:"])]
 #[case(&["list", "--help"], &["--needs", "--about", "Examples:"])]
 #[case(&["serve", "--help"], &["--port", "--token", "--profile", "Examples:"])]
+#[case(&["fetch", "--help"], &["--list", "CLAWPROOF_CACHE", "Examples:"])]
 #[case(&["explain", "--help"], &["AUTH_TOKEN_MISMATCH"])]
 #[case(&["new", "--help"], &["setup-connect/auth/my-case"])]
 #[case(&["--version"], &["clawproof 0.1.0"])]
@@ -93,6 +94,8 @@ fn help_teaches(#[case] arguments: &[&str], #[case] expected: &[&str]) {
 #[case::explained_exit(&["explain", "22"], 0, "world is not available")]
 #[case::explained_scenario(&["explain", "setup-connect/good", "--suite", "suite"], 0, "a raw client connects")]
 #[case::unexplained(&["explain", "WHATEVER", "--suite", "suite"], 3, "nothing is called")]
+#[case::fetch_unknown(&["fetch", "gateway-1.0"], 2, "gateway-2026.9.6")]
+#[case::fetch_list(&["fetch", "--list", "schema"], 0, "@openclaw/gateway-protocol 2026.9.1")]
 #[case::bad_id(&["new", "../x", "--suite", "suite"], 2, "no scenario id")]
 fn commands_end_with_their_documented_code(
     #[case] arguments: &[&str],

@@ -57,6 +57,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Run the mock gateway until Ctrl-C, for a client of your own
     Serve(Box<ServeArgs>),
+    /// Bring the real programs that some commands need, pinned, into a cache
+    Fetch(FetchArgs),
     /// Explain an error code, close code, invariant, fault, exit code or scenario
     Explain(ExplainArgs),
     /// Write a new scenario file from a template
@@ -184,6 +186,26 @@ pub struct ServeArgs {
     /// Write the redacted transcript into DIR while running
     #[arg(long, value_name = "DIR")]
     pub save: Option<PathBuf>,
+}
+
+/// Options of `fetch`.
+#[derive(Args, Debug, Clone)]
+#[command(after_help = concat_examples!(
+    "clawproof fetch --list                what there is, and what is there already",
+    "clawproof fetch                       everything that runs on this machine",
+    "clawproof fetch gateway-2026.9.6      the real gateway of that release, and the node that it needs",
+    "CLAWPROOF_CACHE=cache clawproof fetch schema   into a folder of your own",
+))]
+pub struct FetchArgs {
+    /// Names of components; everything when left out
+    #[arg(value_name = "NAME")]
+    pub components: Vec<String>,
+    /// Only list them; uses no network
+    #[arg(long)]
+    pub list: bool,
+    /// How the list is printed
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub message_format: MessageFormat,
 }
 
 /// Options of `explain`.

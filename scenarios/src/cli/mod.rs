@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`args`] | the command line as types, with help texts that teach |
 //! | [`exit`] | the documented exit codes |
-//! | `run` `list` `check` `serve` `explain` `new` | one command each |
+//! | `run` `list` `check` `serve` `fetch` `explain` `new` | one command each |
 //! | `library` | reads the suite once for all of them |
 //! | `print` `progress` | data on stdout, the rest on stderr, a bar on terminals only |
 
@@ -12,6 +12,7 @@ pub mod args;
 mod check;
 pub mod exit;
 mod explain;
+mod fetch;
 mod library;
 mod list;
 mod new;
@@ -49,6 +50,7 @@ where
         Some(Command::List(args)) => list::list(&args),
         Some(Command::Check(args)) => check::check(&args),
         Some(Command::Serve(args)) => serve::serve(&args),
+        Some(Command::Fetch(args)) => fetch::fetch(&args),
         Some(Command::Explain(args)) => explain::explain(&args),
         Some(Command::New(args)) => new::new(&args),
     }

@@ -1,0 +1,227 @@
+//! Child processes that end with everything that they started.
+//!
+//! A program of somebody else starts programs of its own. [`ChildTree`] puts all of them into one
+//! process group: signals reach the whole group, and dropping the value kills what is left of it. So
+//! neither an error nor Ctrl-C leaves anything running. Where there are no process groups (Windows),
+//! only the program itself is ended.
+//!
+//! ```
+//! # #[cfg(unix)]
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! use scenarios::process::ChildTree;
+//! use std::time::Duration;
+//! let mut command = tokio::process::Command::new("sleep");
+//! let mut sleeper = ChildTree::spawn(command.arg("1000")).unwrap();
+//! let ended = sleeper.terminate(Duration::from_secs(5)).await.unwrap();
+//! assert!(!ended.success());
+//! # });
+//! ```
+
+use std::io;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use tokio::process::{Child, Command};
+
+/// What a whole process group can be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Please end (SIGTERM).
+    Terminate,
+    /// As if Ctrl-C was pressed (SIGINT).
+    Interrupt,
+    /// What a program makes of it (SIGUSR1).
+    User1,
+    /// What a program makes of it (SIGUSR2).
+    User2,
+    /// End at once (SIGKILL).
+    Kill,
+}
+
+/// A child process and everything that it started.
+#[derive(Debug)]
+pub struct ChildTree {
+    child: Child,
+    /// The process group; `None` once nothing can be left of it.
+    group: Option<u32>,
+}
+
+impl ChildTree {
+    /// Starts `command` as the leader of a process group of its own.
+    ///
+    /// # Errors
+    /// What the system says when it can't be started.
+    pub fn spawn(command: &mut Command) -> io::Result<Self> {
+        #[cfg(unix)]
+        command.process_group(0);
+        let child = command.kill_on_drop(true).spawn()?;
+        let group = child.id();
+        Ok(Self { child, group })
+    }
+
+    /// The child, to take its standard streams.
+    pub const fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    /// The id of the started process, which is that of its group; `None` once it was waited for.
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Sends a signal to every process of the group. No error when nobody is left.
+    pub fn signal(&self, signal: Signal) {
+        if let Some(group) = self.group {
+            send(group, signal);
+        }
+    }
+
+    /// Waits until the started process ends by itself, then kills what it left behind.
+    ///
+    /// # Errors
+    /// What the system says when it can't be waited for.
+    pub async fn wait(&mut self) -> io::Result<ExitStatus> {
+        let status = self.child.wait().await?;
+        self.end_group();
+        Ok(status)
+    }
+
+    /// Asks the group to end, and kills it when the started process has not done so within `grace`.
+    ///
+    /// # Errors
+    /// What the system says when it can't be waited for.
+    pub async fn terminate(&mut self, grace: Duration) -> io::Result<ExitStatus> {
+        self.signal(Signal::Terminate);
+        let status = match tokio::time::timeout(grace, self.child.wait()).await {
+            Ok(status) => status?,
+            Err(_late) => {
+                self.signal(Signal::Kill);
+                self.child.start_kill().or_else(gone)?;
+                self.child.wait().await?
+            }
+        };
+        self.end_group();
+        Ok(status)
+    }
+
+    fn end_group(&mut self) {
+        self.signal(Signal::Kill);
+        self.group = None;
+    }
+}
+
+impl Drop for ChildTree {
+    fn drop(&mut self) {
+        self.end_group();
+    }
+}
+
+/// A process that is gone already needs no killing.
+fn gone(error: io::Error) -> io::Result<()> {
+    if matches!(
+        error.kind(),
+        io::ErrorKind::InvalidInput | io::ErrorKind::NotFound
+    ) {
+        Ok(())
+    } else {
+        Err(error)
+    }
+}
+
+#[cfg(unix)]
+fn send(group: u32, signal: Signal) {
+    use nix::sys::signal::{Signal as Unix, killpg};
+    use nix::unistd::Pid;
+
+    let signal = match signal {
+        Signal::Terminate => Unix::SIGTERM,
+        Signal::Interrupt => Unix::SIGINT,
+        Signal::User1 => Unix::SIGUSR1,
+        Signal::User2 => Unix::SIGUSR2,
+        Signal::Kill => Unix::SIGKILL,
+    };
+    let Ok(group) = i32::try_from(group) else {
+        return;
+    };
+    if let Err(error) = killpg(Pid::from_raw(group), signal) {
+        tracing::trace!(%error, group, "nobody is left");
+    }
+}
+
+/// Without process groups the caller falls back on ending the started process itself.
+#[cfg(not(unix))]
+fn send(group: u32, signal: Signal) {
+    tracing::trace!(group, ?signal, "no process groups here");
+}
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests {
+    use std::process::Stdio;
+
+    use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+    use super::*;
+
+    fn alive(pid: i32) -> bool {
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None).is_ok()
+    }
+
+    /// A shell that starts a grandchild, prints its id, and waits.
+    async fn family(script: &str) -> (ChildTree, i32) {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).stdout(Stdio::piped());
+        let mut tree = ChildTree::spawn(&mut command).unwrap();
+        let stdout = tree.child().stdout.take().unwrap();
+        let line = BufReader::new(stdout).lines().next_line().await.unwrap();
+        (tree, line.unwrap().trim().parse().unwrap())
+    }
+
+    /// Waits until the system has cleaned up a killed orphan; its parent is not ours to wait for.
+    async fn until_gone(pid: i32) {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+        while alive(pid) && !is_zombie(pid) {
+            assert!(tokio::time::Instant::now() < deadline, "{pid} still runs");
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// In a container whose first process reaps nobody, an orphan stays as a zombie.
+    fn is_zombie(pid: i32) -> bool {
+        std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
+            stat.rsplit(')')
+                .next()
+                .is_some_and(|rest| rest.trim_start().starts_with('Z'))
+        })
+    }
+
+    #[tokio::test]
+    async fn ending_the_child_ends_what_it_started() {
+        let (mut tree, grandchild) = family("sleep 1000 & echo $!; wait").await;
+        assert!(alive(grandchild));
+        tree.terminate(Duration::from_secs(10)).await.unwrap();
+        until_gone(grandchild).await;
+    }
+
+    #[tokio::test]
+    async fn a_child_that_does_not_listen_is_killed_at_the_deadline() {
+        let (mut tree, grandchild) =
+            family("trap '' TERM; sleep 1000 & echo $!; while :; do wait; done").await;
+        tree.terminate(Duration::from_millis(50)).await.unwrap();
+        until_gone(grandchild).await;
+    }
+
+    #[tokio::test]
+    async fn dropping_the_tree_kills_it() {
+        let (tree, grandchild) = family("sleep 1000 & echo $!; wait").await;
+        drop(tree);
+        until_gone(grandchild).await;
+    }
+
+    #[tokio::test]
+    async fn a_child_that_ends_by_itself_leaves_nothing_behind() {
+        let (mut tree, grandchild) = family("sleep 1000 & echo $!").await;
+        assert!(tree.wait().await.unwrap().success());
+        until_gone(grandchild).await;
+    }
+}
