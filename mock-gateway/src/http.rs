@@ -1,32 +1,45 @@
 //! What the gateway's port answers to plain HTTP. ref: gateway-behaviour.md §9
 //!
-//! - [`router`]: health, readiness, the Control UI's configuration, and a page of ours where the Control UI would be.
+//! - [`router`]: one handler for every path; it asks the brain who is there, then does what the plan says.
+//! - `plan.rs`: which request is which page. `control_ui.rs`: the Control UI's files, or a page of ours in their place.
+
+mod control_ui;
+mod plan;
 
 use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, to_bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use axum::response::IntoResponse as _;
-use axum::routing::{MethodRouter, any, get};
+use axum::routing::any;
+use gateway_core::{HttpAccess, HttpVisit, Profile};
 use gateway_protocol::time::millis;
 use serde_json::{Value, json};
 
 use crate::clock::Clock;
 use crate::hub::HubHandle;
+use crate::upgrade::{self, UNATTRIBUTED};
+use plan::Plan;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+
+/// Largest body of a tool call. ref: gateway-behaviour.md §9; nothing larger was seen
+const TOOL_BODY: usize = 2 * 1024 * 1024;
 
 /// What the routes share.
 #[derive(Clone)]
 pub(crate) struct Site {
     pub(crate) hub: HubHandle,
     pub(crate) clock: Clock,
-    /// Version that the configuration reports, the profile's name.
-    pub(crate) version: &'static str,
+    pub(crate) profile: &'static Profile,
+    /// Directory of a real Control UI's files.
+    pub(crate) control_ui: Option<Arc<Path>>,
 }
 
 /// Put into every request by the accept loop.
@@ -35,136 +48,246 @@ pub(crate) struct RemoteIp(pub(crate) IpAddr);
 
 /// The routes of the gateway's own port.
 pub(crate) fn router(site: Site) -> Router {
-    let mut router = Router::new();
-    for path in ["/health", "/healthz"] {
-        router = router.route(path, read_only(get(health)));
-    }
-    for path in ["/ready", "/readyz"] {
-        router = router.route(path, read_only(get(ready)));
-    }
-    for path in [
-        "/control-ui-config.json",
-        "/__openclaw/control-ui-config.json",
-    ] {
-        router = router.route(path, read_only(get(control_ui_config)));
-    }
-    router
-        .route("/favicon.ico", get(favicon))
-        .route("/favicon.svg", get(favicon))
-        .fallback(any(page))
-        .with_state(site)
+    Router::new().fallback(any(answer)).with_state(site)
 }
 
-fn read_only(methods: MethodRouter<Site>) -> MethodRouter<Site> {
-    methods.fallback(|| async {
-        let mut response = body(StatusCode::METHOD_NOT_ALLOWED, TEXT, "Method Not Allowed");
-        response
-            .headers_mut()
-            .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-        response
-    })
+async fn answer(State(site): State<Site>, request: Request<Body>) -> Response<Body> {
+    let newer = site.profile.newer_http();
+    let plan = plan::of(newer, request.method(), request.uri().path());
+    if plan == Plan::Health {
+        return uncached(json_body(
+            StatusCode::OK,
+            &json!({"ok": true, "status": "live"}),
+        ));
+    }
+    // Only where a secret is needed does a wrong one count.
+    let token = plan
+        .asks_for_the_secret()
+        .then(|| bearer(request.headers()).map(str::to_owned))
+        .flatten();
+    let ip = request
+        .extensions()
+        .get::<RemoteIp>()
+        .map_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), |remote| {
+            remote.0
+        });
+    let peer = upgrade::peer(ip, request.headers());
+    let Some(visit) = site.hub.visit(peer, token.as_deref()).await else {
+        return text(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable");
+    };
+    if !visit.delay.is_zero() {
+        tokio::time::sleep(visit.delay).await;
+    }
+    if visit.access == HttpAccess::Unattributed {
+        return (
+            StatusCode::FORBIDDEN,
+            [(header::CONTENT_TYPE, JSON)],
+            UNATTRIBUTED,
+        )
+            .into_response();
+    }
+    let open = matches!(plan, Plan::Ready) || !plan.asks_for_the_secret();
+    let mut response = match refused(visit.access).filter(|_| !open) {
+        Some(refusal) => refusal,
+        None => page(&site, &plan, visit, request).await,
+    };
+    if plan.has_ui_headers() {
+        control_ui::secure(newer, response.headers_mut());
+    }
+    response
 }
 
-async fn health() -> Response<Body> {
-    uncached(json_body(
-        StatusCode::OK,
-        &json!({"ok": true, "status": "live"}),
-    ))
+/// The answer to whoever has no business here.
+fn refused(access: HttpAccess) -> Option<Response<Body>> {
+    match access {
+        HttpAccess::Granted | HttpAccess::Unattributed => None,
+        HttpAccess::Unauthorized => Some(json_body(
+            StatusCode::UNAUTHORIZED,
+            &json!({"error": {"message": "Unauthorized", "type": "unauthorized"}}),
+        )),
+        HttpAccess::RateLimited { retry_after } => {
+            let mut response = json_body(
+                StatusCode::TOO_MANY_REQUESTS,
+                &json!({"error": {
+                    "message": "Too many failed authentication attempts. Please try again later.",
+                    "type": "rate_limited",
+                }}),
+            );
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(retry_after));
+            Some(response)
+        }
+    }
 }
 
-async fn ready(State(site): State<Site>, request: Request<Body>) -> Response<Body> {
-    let trusted = is_local(&request) || authorized(&site, request.headers()).await;
+async fn page(
+    site: &Site,
+    plan: &Plan,
+    visit: HttpVisit,
+    request: Request<Body>,
+) -> Response<Body> {
+    match plan {
+        Plan::Health => uncached(json_body(
+            StatusCode::OK,
+            &json!({"ok": true, "status": "live"}),
+        )),
+        Plan::Ready => uncached(ready(site, visit)),
+        Plan::NotAllowed(allow) => {
+            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
+            response
+                .headers_mut()
+                .insert(header::ALLOW, HeaderValue::from_static(allow));
+            response
+        }
+        Plan::NotFound | Plan::UiNotFound | Plan::Avatar => {
+            text(StatusCode::NOT_FOUND, "Not Found")
+        }
+        Plan::UiConfig => revalidated(json_body(StatusCode::OK, &ui_config(site))),
+        Plan::Ui(path) => control_ui::file(site, path).await,
+        Plan::Canvas => uncached(html(StatusCode::OK, control_ui::CANVAS)),
+        Plan::History(session) => history(site, session),
+        Plan::Tool => tool(request).await,
+    }
+}
+
+fn ready(site: &Site, visit: HttpVisit) -> Response<Body> {
     let up = site.hub.is_up();
     let status = if up {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let answer = if trusted {
-        let failing: &[&str] = if up { &[] } else { &["gateway"] };
-        json!({"ready": up, "failing": failing, "uptimeMs": millis(site.clock.now().since_start)})
-    } else {
-        json!({"ready": up})
-    };
-    uncached(json_body(status, &answer))
-}
-
-async fn control_ui_config(State(site): State<Site>, headers: HeaderMap) -> Response<Body> {
-    if !authorized(&site, &headers).await {
-        return json_body(
-            StatusCode::UNAUTHORIZED,
-            &json!({"error": {"message": "Unauthorized", "type": "unauthorized"}}),
-        );
+    if !visit.local && visit.access != HttpAccess::Granted {
+        return json_body(status, &json!({"ready": up}));
     }
-    uncached(json_body(
-        StatusCode::OK,
+    let failing: &[&str] = if up { &[] } else { &["gateway"] };
+    let mut event_loop = json!({
+        "degraded": false,
+        "reasons": [],
+        "intervalMs": 1_000,
+        "delayP99Ms": 0,
+        "delayMaxMs": 0,
+        "utilization": 0,
+        "cpuCoreRatio": 0,
+    });
+    if site.profile.newer_http()
+        && let Some(members) = event_loop.as_object_mut()
+    {
+        members.insert("degradedSinceMs".to_owned(), Value::Null);
+        let breakdown = json!({
+            "mainThreadCoreRatio": 0,
+            "hostUtilization": 0,
+            "hostCpuCount": 2,
+            "workerCoreRatio": 0,
+            "otherThreadsCoreRatio": 0,
+        });
+        members.insert("cpuBreakdown".to_owned(), breakdown);
+    }
+    json_body(
+        status,
         &json!({
-            "basePath": "",
-            "assistantName": "Assistant",
-            "assistantAvatar": "",
-            "assistantAgentId": "main",
-            "serverVersion": site.version,
+            "ready": up,
+            "failing": failing,
+            "uptimeMs": millis(site.clock.now().since_start),
+            "eventLoop": event_loop,
         }),
-    ))
-}
-
-async fn favicon() -> Response<Body> {
-    const ICON: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><circle cx="8" cy="8" r="7" fill="#888"/></svg>"##;
-    body(
-        StatusCode::OK,
-        HeaderValue::from_static("image/svg+xml"),
-        ICON,
     )
 }
 
-/// The real gateway serves a single-page application for every path that does not look like a file.
-async fn page(method: Method, uri: Uri) -> Response<Body> {
-    let path = uri.path();
-    let reads = method == Method::GET || method == Method::HEAD;
-    if !reads || looks_like_a_file(path) || path.starts_with("/api/") || path.starts_with("/hooks/")
-    {
-        return body(StatusCode::NOT_FOUND, TEXT, "Not Found");
-    }
-    let mut response = body(StatusCode::OK, HTML, PAGE);
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    headers.insert(
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(
-            "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-        ),
-    );
-    response
-}
-
-fn looks_like_a_file(path: &str) -> bool {
-    path != "/index.html"
-        && path
-            .rsplit('/')
-            .next()
-            .is_some_and(|last| last.trim_start_matches('.').contains('.'))
-}
-
-/// Loopback address and no forwarding header. ref: gateway-behaviour.md §6.1
-fn is_local(request: &Request<Body>) -> bool {
-    let forwarded = request.headers().keys().any(|name| {
-        *name == header::FORWARDED
-            || name.as_str().starts_with("x-forwarded-")
-            || name == "x-real-ip"
+/// What the Control UI reads before it connects. Recording 116.
+fn ui_config(site: &Site) -> Value {
+    let newer = site.profile.newer_http();
+    let (status, reason) = if newer {
+        (Value::Null, Value::Null)
+    } else {
+        (json!("none"), json!("missing"))
+    };
+    let mut config = json!({
+        "basePath": "",
+        "assistantName": "Assistant",
+        "assistantAvatar": "A",
+        "assistantAvatarSource": null,
+        "assistantAvatarStatus": status,
+        "assistantAvatarReason": reason,
+        "assistantAgentId": "main",
+        "serverVersion": site.profile.version,
+        "embedSandbox": "scripts",
+        "allowExternalEmbedUrls": false,
     });
-    !forwarded
-        && request
-            .extensions()
-            .get::<RemoteIp>()
-            .is_some_and(|ip| ip.0.is_loopback())
+    let more = if newer {
+        json!({
+            "serverBuildId": site.profile.build_id(),
+            "automaticallyFetchFavicons": true,
+            "communityInvite": true,
+            "terminalEnabled": true,
+            "cliAgentsEnabled": true,
+            "pluginAssetsRequireAuth": true,
+            "pluginFrameGrants": [],
+        })
+    } else {
+        json!({"localMediaPreviewRoots": []})
+    };
+    if let (Some(members), Value::Object(more)) = (config.as_object_mut(), more) {
+        members.extend(more);
+    }
+    config
 }
 
-async fn authorized(site: &Site, headers: &HeaderMap) -> bool {
-    match bearer(headers) {
-        Some(token) => site.hub.shared_secret_matches(token).await,
-        None => false,
+/// Messages of a session over HTTP; the mock's scripted conversations are told over the WebSocket only.
+fn history(site: &Site, session: &str) -> Response<Body> {
+    if site.profile.newer_http() {
+        return tool_error(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            &format!("Session not found: {session}"),
+        );
     }
+    let key = if session == "main" {
+        "agent:main:main"
+    } else {
+        session
+    };
+    json_body(
+        StatusCode::OK,
+        &json!({"sessionKey": key, "items": [], "messages": [], "hasMore": false}),
+    )
+}
+
+/// The mock has no tools, so every name is that of one that is not available.
+async fn tool(request: Request<Body>) -> Response<Body> {
+    let Ok(body) = to_bytes(request.into_body(), TOOL_BODY).await else {
+        return text(StatusCode::PAYLOAD_TOO_LARGE, "Payload Too Large");
+    };
+    let named = serde_json::from_slice::<Value>(&body)
+        .ok()
+        .and_then(|body| {
+            let name = body
+                .get("tool")
+                .or_else(|| body.get("name"))?
+                .as_str()?
+                .trim();
+            (!name.is_empty()).then(|| name.to_owned())
+        });
+    match named {
+        Some(name) => tool_error(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            &format!("Tool not available: {name}"),
+        ),
+        None => tool_error(
+            StatusCode::BAD_REQUEST,
+            "invalid_request",
+            "tools.invoke requires name",
+        ),
+    }
+}
+
+fn tool_error(status: StatusCode, kind: &str, message: &str) -> Response<Body> {
+    json_body(
+        status,
+        &json!({"ok": false, "error": {"type": kind, "message": message}}),
+    )
 }
 
 /// The token of an `Authorization: Bearer` header.
@@ -174,50 +297,38 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-fn body(status: StatusCode, content_type: HeaderValue, text: &'static str) -> Response<Body> {
-    (status, [(header::CONTENT_TYPE, content_type)], text).into_response()
+fn text(status: StatusCode, text: &'static str) -> Response<Body> {
+    (status, [(header::CONTENT_TYPE, TEXT)], text).into_response()
+}
+
+pub(crate) fn html(status: StatusCode, page: impl Into<Body>) -> Response<Body> {
+    (status, [(header::CONTENT_TYPE, HTML)], page.into()).into_response()
 }
 
 pub(crate) fn json_body(status: StatusCode, value: &Value) -> Response<Body> {
     (status, [(header::CONTENT_TYPE, JSON)], value.to_string()).into_response()
 }
 
-fn uncached(mut response: Response<Body>) -> Response<Body> {
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+pub(crate) fn uncached(response: Response<Body>) -> Response<Body> {
+    cached(response, "no-store")
 }
 
-const PAGE: &str = r#"<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<title>clawproof mock gateway</title>
-<style>body{font:16px/1.5 system-ui,sans-serif;max-width:40em;margin:4em auto;padding:0 1em;color:#222;background:#fff}code{background:#eee;padding:.1em .3em}</style>
-<h1>clawproof mock gateway</h1>
-<p>This is a test double of an OpenClaw gateway. It speaks the gateway's WebSocket protocol on this port, on any path.
-There is no Control UI here and nothing you do reaches a real assistant.</p>
-<p>Point a client at <code>ws://</code> and this host and port, with the token that <code>clawproof serve</code> printed.
-<code>/health</code> and <code>/ready</code> answer as the real gateway does.</p>
-</html>
-"#;
+fn revalidated(response: Response<Body>) -> Response<Body> {
+    cached(response, "no-cache")
+}
+
+fn cached(mut response: Response<Body>, how: &'static str) -> Response<Body> {
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static(how));
+    response
+}
 
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
 
     use super::*;
-
-    #[rstest]
-    #[case("/", false)]
-    #[case("/index.html", false)]
-    #[case("/chat", false)]
-    #[case("/.well-known/x", false)]
-    #[case("/nope.txt", true)]
-    #[case("/assets/nope.js", true)]
-    fn a_file_has_an_extension(#[case] path: &str, #[case] file: bool) {
-        assert_eq!(looks_like_a_file(path), file);
-    }
 
     #[rstest]
     #[case("Bearer abc", Some("abc"))]

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gateway_core::{
-    Admission, Control, ControlError, Gateway, Input, Lifecycle, LogLine, Output, Peer, StateView,
+    Admission, Control, ControlError, Gateway, HttpVisit, Input, Lifecycle, LogLine, Output, Peer,
+    StateView,
 };
 use gateway_protocol::{CloseFrame, Outgoing};
 use link::FaultTable;
@@ -21,7 +22,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Alarm, Clock};
-use crate::secret::OwnerSecret;
 
 /// Inputs on their way to the brain. When it is full the sockets stop reading, which a client feels as TCP
 /// back-pressure; it is deep enough that a burst of upgrades does not.
@@ -79,9 +79,10 @@ enum Request {
     View {
         reply: oneshot::Sender<StateView>,
     },
-    OwnerSecret {
-        offered: String,
-        reply: oneshot::Sender<bool>,
+    Visit {
+        peer: Peer,
+        bearer: Option<String>,
+        reply: oneshot::Sender<HttpVisit>,
     },
 }
 
@@ -128,12 +129,15 @@ impl HubHandle {
         self.ask(|reply| Request::View { reply }).await
     }
 
-    /// Whether `offered` is the shared token or password.
-    pub(crate) async fn shared_secret_matches(&self, offered: &str) -> bool {
-        let offered = offered.to_owned();
-        self.ask(|reply| Request::OwnerSecret { offered, reply })
-            .await
-            .unwrap_or(false)
+    /// Who asks over HTTP and what it may do; `None` when the gateway is gone.
+    pub(crate) async fn visit(&self, peer: Peer, bearer: Option<&str>) -> Option<HttpVisit> {
+        let bearer = bearer.map(str::to_owned);
+        self.ask(|reply| Request::Visit {
+            peer,
+            bearer,
+            reply,
+        })
+        .await
     }
 
     /// Whether the port takes connections.
@@ -166,7 +170,6 @@ pub(crate) struct Hub {
     requests: mpsc::Receiver<Request>,
     port: watch::Sender<Port>,
     slots: BTreeMap<u32, Slot>,
-    secret: OwnerSecret,
     faults: FaultTable,
     learn_secrets: Box<dyn Fn(&Gateway) + Send>,
     cancel: CancellationToken,
@@ -176,7 +179,6 @@ pub(crate) struct Hub {
 pub(crate) struct HubParts {
     pub(crate) gateway: Gateway,
     pub(crate) clock: Clock,
-    pub(crate) secret: OwnerSecret,
     /// Told when the gateway is down, so that its listener refuses.
     pub(crate) faults: FaultTable,
     /// Tells the recorder every secret the gateway has minted outside the wire.
@@ -190,7 +192,6 @@ impl Hub {
         let HubParts {
             gateway,
             clock,
-            secret,
             faults,
             learn_secrets,
             cancel,
@@ -205,7 +206,6 @@ impl Hub {
             requests,
             port,
             slots,
-            secret,
             faults,
             learn_secrets,
             cancel,
@@ -264,11 +264,7 @@ impl Hub {
                 reply.send(self.accept(conn, peer)).ok();
             }
             Request::Control { command, reply } => {
-                let secret = self.secret.after(&command);
                 let result = self.gateway.control(self.clock.now(), *command);
-                if result.is_ok() {
-                    self.secret = secret;
-                }
                 self.carry_out();
                 (self.learn_secrets)(&self.gateway);
                 reply.send(result).ok();
@@ -276,8 +272,14 @@ impl Hub {
             Request::View { reply } => {
                 reply.send(self.gateway.view()).ok();
             }
-            Request::OwnerSecret { offered, reply } => {
-                reply.send(self.secret.matches(&offered)).ok();
+            Request::Visit {
+                peer,
+                bearer,
+                reply,
+            } => {
+                let now = self.clock.now();
+                let visit = self.gateway.http_visit(now, &peer, bearer.as_deref());
+                reply.send(visit).ok();
             }
         }
     }
@@ -331,17 +333,14 @@ impl Hub {
         }
     }
 
-    fn change(&mut self, change: &Lifecycle) {
+    fn change(&self, change: &Lifecycle) {
         let port = match change {
             Lifecycle::Restarting { down_for } => {
                 tracing::info!(target: "gateway", "port refuses for {down_for:?}");
                 Port::Down
             }
             Lifecycle::Stopping => Port::Closed,
-            Lifecycle::Ready => {
-                self.secret.restarted();
-                Port::Open
-            }
+            Lifecycle::Ready => Port::Open,
         };
         self.faults.set_down(port == Port::Down);
         self.port.send_replace(port);

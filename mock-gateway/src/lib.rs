@@ -7,9 +7,10 @@
 //! A map, in the order in which a client meets it:
 //!
 //! - `server.rs`: [`MockGateway`], the accept loop, [`Running`]. `connection.rs`: one accepted stream.
-//! - `http.rs`, `upgrade.rs`: plain requests; who may upgrade and what the others are told.
+//! - `http.rs`, `upgrade.rs`: plain requests; who may upgrade and what the others are told. `browser_control.rs`: the
+//!   gateway's second port.
 //! - `socket.rs`: the WebSocket codec on a stream. `driver.rs`: one task per WebSocket, between socket, wire and hub.
-//! - `hub.rs`: the one task that owns the brain. `secret.rs`: what a bearer is compared with. `clock.rs`: time.
+//! - `hub.rs`: the one task that owns the brain. `clock.rs`: time.
 //! - `control_port.rs`: orders from another process. `serve.rs`: [`serve()`], the gateway for hand work.
 //!   [`settings`]: its configuration, from a file and the command line.
 //!
@@ -28,13 +29,13 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+mod browser_control;
 mod clock;
 mod connection;
 mod control_port;
 mod driver;
 mod http;
 mod hub;
-mod secret;
 mod serve;
 mod server;
 pub mod settings;

@@ -19,6 +19,7 @@ use link::FaultTable;
 use serde_json::json;
 use transcript::{Header, Recorder, WriteError};
 
+use crate::browser_control;
 use crate::server::{MockGateway, Running};
 use crate::settings::{self, SettingsError};
 
@@ -42,6 +43,10 @@ pub struct ServeOptions {
     pub config_file: Option<PathBuf>,
     /// `KEY=VALUE` pairs that are laid over the file.
     pub set: Vec<String>,
+    /// Directory with a real Control UI's files; a page of ours stands in their place by default.
+    pub control_ui: Option<PathBuf>,
+    /// Whether the browser control service listens two ports above the gateway.
+    pub browser_control: bool,
     /// How long a client may take to `connect`, in milliseconds; wins over the configuration.
     pub handshake_timeout_ms: Option<u64>,
     /// Where the JSON line goes: standard output.
@@ -58,6 +63,8 @@ impl ServeOptions {
             save: None,
             config_file: None,
             set: Vec::new(),
+            control_ui: None,
+            browser_control: false,
             handshake_timeout_ms: None,
             out,
         }
@@ -86,6 +93,12 @@ pub enum ServeError {
     /// The configuration was not taken.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// The directory has no page.
+    #[error("{} has no index.html", path.display())]
+    ControlUi {
+        /// The directory.
+        path: PathBuf,
+    },
     /// Another program has the port.
     #[error("port {port} on 127.0.0.1 is in use")]
     PortInUse {
@@ -139,6 +152,9 @@ impl ServeError {
         match self {
             Self::UnknownProfile { .. } => Some(format!("leave --profile out to get {DEFAULT_PROFILE}")),
             Self::Settings(error) => Some(error.hint()),
+            Self::ControlUi { .. } => {
+                Some("give --control-ui the folder dist/control-ui of the npm package openclaw".to_owned())
+            }
             Self::PortInUse { port } => {
                 Some(format!("end the program that has port {port}, or leave --port out to get a free one"))
             }
@@ -177,7 +193,12 @@ pub async fn serve_until(
     let recorder = recorder(options.save.as_deref(), header(profile, seed))?;
     recorder.register_secret(SecretKind::ControlToken.as_str(), control_token.expose());
     let auth = config.auth.clone();
-    let running = MockGateway::new()
+    let mut gateway = MockGateway::new();
+    if let Some(directory) = options.control_ui.take() {
+        check_control_ui(&directory)?;
+        gateway = gateway.control_ui(directory);
+    }
+    let running = gateway
         .config(config)
         .profile(profile)
         .seed(seed)
@@ -191,7 +212,17 @@ pub async fn serve_until(
         .open_control_port(control_token.clone())
         .await
         .map_err(|source| ServeError::Bind { port: 0, source })?;
-    let line = line(&running, profile, &auth, control, &control_token).await?;
+    let browser = if options.browser_control {
+        let port = running
+            .addr()
+            .port()
+            .saturating_add(browser_control::OFFSET);
+        let opened = running.open_browser_control().await;
+        Some(opened.map_err(|source| bind_error(port, source))?)
+    } else {
+        None
+    };
+    let line = line(&running, browser, profile, &auth, control, &control_token).await?;
     // One write, so that a reader gets the line whole.
     let printed = options.out.write_all(format!("{line}\n").as_bytes());
     printed
@@ -206,6 +237,7 @@ pub async fn serve_until(
 
 async fn line(
     running: &Running,
+    browser: Option<SocketAddr>,
     profile: &Profile,
     auth: &AuthConfig,
     control: SocketAddr,
@@ -229,6 +261,7 @@ async fn line(
         "authMode": auth.mode.as_str(),
         "token": token.map(SharedToken::expose),
         "password": password.map(Password::expose),
+        "browserControl": browser.map(|addr| format!("http://{addr}")),
         "setupCode": minted.get("setupCode"),
         "profile": profile.version,
         "control": {"url": format!("http://{control}"), "token": control_token.expose()},
@@ -238,6 +271,15 @@ async fn line(
 fn profile(version: &str) -> Result<&'static Profile, ServeError> {
     gateway_core::profile(version).ok_or_else(|| ServeError::UnknownProfile {
         given: version.to_owned(),
+    })
+}
+
+fn check_control_ui(directory: &Path) -> Result<(), ServeError> {
+    if directory.join("index.html").is_file() {
+        return Ok(());
+    }
+    Err(ServeError::ControlUi {
+        path: directory.to_owned(),
     })
 }
 

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,12 +20,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use transcript::Recorder;
 
+use crate::browser_control;
 use crate::clock::Clock;
 use crate::connection::{self, Shared};
 use crate::control_port::{self, ControlSite};
 use crate::http::Site;
 use crate::hub::{Hub, HubHandle, HubParts, Port};
-use crate::secret::OwnerSecret;
 
 /// How long a stopping gateway waits for clients to answer its close frames. The real one is gone after about a
 /// second. ref: gateway-behaviour.md §8
@@ -54,6 +55,7 @@ pub struct MockGateway {
     faults: FaultTable,
     epoch: UnixMillis,
     core: Option<Gateway>,
+    control_ui: Option<PathBuf>,
 }
 
 impl Default for MockGateway {
@@ -73,6 +75,7 @@ impl MockGateway {
             faults: FaultTable::default(),
             epoch: gateway_protocol::time::VIRTUAL_EPOCH,
             core: None,
+            control_ui: None,
         }
     }
 
@@ -80,6 +83,13 @@ impl MockGateway {
     /// it must have met no deadline yet.
     pub fn core(mut self, core: Gateway) -> Self {
         self.core = Some(core);
+        self
+    }
+
+    /// Directory with the files of a real Control UI (`dist/control-ui` of the npm package `openclaw`), served where
+    /// the real gateway serves them; by default a page of ours says what this is.
+    pub fn control_ui(mut self, directory: PathBuf) -> Self {
+        self.control_ui = Some(directory);
         self
     }
 
@@ -160,6 +170,7 @@ impl MockGateway {
             faults,
             epoch,
             core,
+            control_ui,
         } = self;
         let profile = core
             .as_ref()
@@ -173,12 +184,10 @@ impl MockGateway {
         let clock = Clock::starting_now(epoch);
         let cancel = CancellationToken::new();
         let gateway = core.unwrap_or_else(|| Gateway::new(config, profile, seed, clock.now()));
-        let secret = OwnerSecret::of(&gateway.config().auth);
         let learner = recorder.clone();
         let (hub, handle) = Hub::new(HubParts {
             gateway,
             clock,
-            secret,
             faults: faults.clone(),
             learn_secrets: Box::new(move |gateway| learn_secrets(&learner, gateway)),
             cancel: cancel.clone(),
@@ -188,7 +197,8 @@ impl MockGateway {
         let site = Site {
             hub: handle.clone(),
             clock,
-            version: profile.version,
+            profile,
+            control_ui: control_ui.map(Arc::from),
         };
         let shared = Arc::new(Shared::new(
             handle.clone(),
@@ -207,6 +217,7 @@ impl MockGateway {
         ));
         Running {
             addr,
+            profile,
             hub: handle,
             recorder,
             faults,
@@ -267,6 +278,7 @@ async fn accept<L, C>(
 #[derive(Debug)]
 pub struct Running {
     addr: SocketAddr,
+    profile: &'static Profile,
     hub: HubHandle,
     recorder: Recorder,
     faults: FaultTable,
@@ -337,6 +349,16 @@ impl Running {
             token,
         };
         control_port::open(site, &self.tasks, self.cancel.clone()).await
+    }
+
+    /// Opens the browser control service two ports above the gateway, as the real one has it. There is no browser
+    /// behind it.
+    ///
+    /// # Errors
+    /// What the system says about the port.
+    pub async fn open_browser_control(&self) -> io::Result<SocketAddr> {
+        let (hub, cancel) = (self.hub.clone(), self.cancel.clone());
+        browser_control::open(hub, self.profile, self.addr, &self.tasks, cancel).await
     }
 
     /// Ends as the real gateway does on SIGTERM: `shutdown` event, close 1012, port closed. Returns when every task has

@@ -239,6 +239,7 @@ mod tests {
 
     const FILE: &str = "// of the real gateway\n{\n  gateway: {\n    auth: {\n      mode: 'password',\n      password: \"p\",\n    },\n  },\n}\n";
 
+    #[expect(clippy::disallowed_methods, reason = "the file is gone after the test")]
     fn saved(text: &str) -> tempfile::NamedTempFile {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();

@@ -36,6 +36,9 @@ pub(crate) enum Refusal {
     ProxyAttribution,
 }
 
+/// Recording 200 of 2026.9.6.
+pub(crate) const UNATTRIBUTED: &str = r#"{"error":{"message":"Proxy client attribution is required. Configure gateway.trustedProxies narrowly and make the proxy overwrite or safely rebuild forwarded client headers.","type":"proxy_attribution_required"}}"#;
+
 impl Refusal {
     /// What stands in the way of an admission, if anything.
     pub(crate) fn of(admission: Admission) -> Option<Self> {
@@ -65,7 +68,7 @@ impl Refusal {
             Self::ProxyAttribution => (
                 StatusCode::FORBIDDEN,
                 "application/json; charset=utf-8",
-                r#"{"error":{"message":"Forbidden","type":"proxy_attribution_required"}}"#,
+                UNATTRIBUTED,
             ),
         }
     }

@@ -294,7 +294,7 @@ impl Gateway {
     }
 }
 
-fn shared_matches(auth: &AuthConfig, offered: &str) -> bool {
+pub(crate) fn shared_matches(auth: &AuthConfig, offered: &str) -> bool {
     match auth.mode {
         AuthMode::Token => auth
             .token

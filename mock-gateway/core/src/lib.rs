@@ -46,6 +46,7 @@ mod devices;
 mod entropy;
 mod gateway;
 mod handshake;
+mod http;
 mod identity;
 mod inbound;
 mod invoke;
@@ -77,6 +78,7 @@ pub use behavior::{
 pub use config::{AuthConfig, AuthMode, Config, NodesConfig, RateLimitConfig};
 pub use control::{Control, ControlError};
 pub use gateway::Gateway;
+pub use http::{HttpAccess, HttpVisit};
 pub use io::{Admission, Input, Lifecycle, LogLine, Output, Peer};
 pub use profile::{DEFAULT_PROFILE, PROFILES, Profile, profile};
 pub use view::{

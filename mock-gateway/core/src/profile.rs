@@ -77,6 +77,8 @@ pub(crate) struct Rules {
     pub(crate) health_after_connect: bool,
     /// F14: list entries carry `approvedVia`, `connected` and more.
     pub(crate) rich_lists: bool,
+    /// F15: no canvas pages over HTTP, `/v1/` is reserved, no history of a session that never was.
+    pub(crate) http_9: bool,
     /// A changed shared token restarts the gateway. ref: gateway-behaviour.md §8
     pub(crate) token_change_restarts: bool,
 }
@@ -106,6 +108,7 @@ const RULES_6: Rules = Rules {
     clean_shutdown: false,
     health_after_connect: true,
     rich_lists: false,
+    http_9: false,
     token_change_restarts: true,
 };
 
@@ -125,6 +128,7 @@ const RULES_9: Rules = Rules {
     clean_shutdown: true,
     health_after_connect: false,
     rich_lists: true,
+    http_9: true,
     token_change_restarts: false,
 };
 
@@ -175,6 +179,16 @@ impl Profile {
     /// Every advertised method, in the recorded order.
     pub fn methods(&self) -> &[&'static str] {
         &self.data.methods
+    }
+
+    /// Whether HTTP answers as 2026.9.6 does. ref: gateway-behaviour.md §9
+    pub fn newer_http(&self) -> bool {
+        self.rules.http_9
+    }
+
+    /// `server.buildId`, also what the Control UI's page carries.
+    pub fn build_id(&self) -> String {
+        format!("{}-mock", self.version)
     }
 
     /// `hello-ok.features`.

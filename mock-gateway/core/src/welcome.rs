@@ -263,7 +263,7 @@ impl Gateway {
         let reads = operator && gateway_protocol::role::scope_allows(scopes, scope::READ);
         let server = Object::new()
             .with("version", self.profile.version)
-            .when(rich, "buildId", format!("{}-mock", self.profile.version))
+            .when(rich, "buildId", self.profile.build_id())
             .when(rich, "bootId", self.boot.id.as_str())
             .when(rich, "controlUiBuildSource", "bundled")
             .with("connId", connection.id.as_str());

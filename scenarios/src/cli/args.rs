@@ -183,6 +183,12 @@ pub struct ServeArgs {
     /// Milliseconds from the upgrade to a finished connect; the variable `OPENCLAW_HANDSHAKE_TIMEOUT_MS` says the same
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..))]
     pub handshake_timeout: Option<u64>,
+    /// Serve the files of a real Control UI: dist/control-ui of the npm package openclaw
+    #[arg(long, value_name = "DIR")]
+    pub control_ui: Option<PathBuf>,
+    /// Listen two ports above the gateway as its browser control service (without a browser)
+    #[arg(long)]
+    pub browser_control: bool,
     /// Write the redacted transcript into DIR while running
     #[arg(long, value_name = "DIR")]
     pub save: Option<PathBuf>,

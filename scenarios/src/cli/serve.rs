@@ -28,6 +28,8 @@ pub(super) fn serve(args: &ServeArgs) -> Exit {
     options.save.clone_from(&args.save);
     options.config_file.clone_from(&args.config);
     options.set.clone_from(&args.set);
+    options.control_ui.clone_from(&args.control_ui);
+    options.browser_control = args.browser_control;
     options.handshake_timeout_ms = args.handshake_timeout.or_else(handshake_timeout);
     if let Some(profile) = &args.profile {
         options.profile.clone_from(profile);
@@ -49,7 +51,9 @@ fn handshake_timeout() -> Option<u64> {
 
 const fn exit_of(error: &ServeError) -> Exit {
     match error {
-        ServeError::UnknownProfile { .. } | ServeError::Settings(_) => Exit::Usage,
+        ServeError::UnknownProfile { .. }
+        | ServeError::Settings(_)
+        | ServeError::ControlUi { .. } => Exit::Usage,
         ServeError::PortInUse { .. } | ServeError::Bind { .. } => Exit::WorldUnavailable,
         ServeError::TranscriptExists { .. }
         | ServeError::CreateTranscript { .. }
