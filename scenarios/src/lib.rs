@@ -4,6 +4,7 @@ pub mod cli;
 pub mod fetch;
 pub mod judge;
 pub mod process;
+pub mod real;
 pub mod report;
 pub mod run;
 pub mod scenario;

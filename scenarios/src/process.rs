@@ -76,6 +76,13 @@ impl ChildTree {
         }
     }
 
+    /// Sends a signal to the started process alone.
+    pub fn signal_child(&self, signal: Signal) {
+        if let Some(child) = self.child.id() {
+            send_one(child, signal);
+        }
+    }
+
     /// Waits until the started process ends by itself, then kills what it left behind.
     ///
     /// # Errors
@@ -128,23 +135,69 @@ fn gone(error: io::Error) -> io::Result<()> {
     }
 }
 
-#[cfg(unix)]
-fn send(group: u32, signal: Signal) {
-    use nix::sys::signal::{Signal as Unix, killpg};
-    use nix::unistd::Pid;
+/// Resident memory of every process of a group, in bytes; none where the system does not tell.
+pub fn resident_bytes(group: u32) -> Option<u64> {
+    let mut kilobytes = 0_u64;
+    for entry in std::fs::read_dir("/proc").ok()?.flatten() {
+        let Some(in_group) = std::fs::read_to_string(entry.path().join("stat"))
+            .ok()
+            .and_then(|stat| group_of(&stat))
+        else {
+            continue;
+        };
+        if in_group == group
+            && let Ok(status) = std::fs::read_to_string(entry.path().join("status"))
+        {
+            kilobytes += resident_kilobytes(&status).unwrap_or_default();
+        }
+    }
+    (kilobytes > 0).then(|| kilobytes * 1024)
+}
 
-    let signal = match signal {
+/// The group of a process: the third word behind its name, which stands in brackets and may hold any.
+fn group_of(stat: &str) -> Option<u32> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_ascii_whitespace().nth(2)?.parse().ok()
+}
+
+fn resident_kilobytes(status: &str) -> Option<u64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_ascii_whitespace().next()?.parse().ok()
+}
+
+#[cfg(unix)]
+const fn unix(signal: Signal) -> nix::sys::signal::Signal {
+    use nix::sys::signal::Signal as Unix;
+    match signal {
         Signal::Terminate => Unix::SIGTERM,
         Signal::Interrupt => Unix::SIGINT,
         Signal::User1 => Unix::SIGUSR1,
         Signal::User2 => Unix::SIGUSR2,
         Signal::Kill => Unix::SIGKILL,
-    };
+    }
+}
+
+#[cfg(unix)]
+fn send(group: u32, signal: Signal) {
     let Ok(group) = i32::try_from(group) else {
         return;
     };
-    if let Err(error) = killpg(Pid::from_raw(group), signal) {
-        tracing::trace!(%error, group, "nobody is left");
+    let group = nix::unistd::Pid::from_raw(group);
+    if let Err(error) = nix::sys::signal::killpg(group, unix(signal)) {
+        tracing::trace!(%error, %group, "nobody is left");
+    }
+}
+
+#[cfg(unix)]
+fn send_one(process: u32, signal: Signal) {
+    let Ok(process) = i32::try_from(process) else {
+        return;
+    };
+    let process = nix::unistd::Pid::from_raw(process);
+    if let Err(error) = nix::sys::signal::kill(process, unix(signal)) {
+        tracing::trace!(%error, %process, "it is gone");
     }
 }
 
@@ -152,6 +205,11 @@ fn send(group: u32, signal: Signal) {
 #[cfg(not(unix))]
 fn send(group: u32, signal: Signal) {
     tracing::trace!(group, ?signal, "no process groups here");
+}
+
+#[cfg(not(unix))]
+fn send_one(process: u32, signal: Signal) {
+    tracing::trace!(process, ?signal, "no signals here");
 }
 
 #[cfg(unix)]
@@ -193,6 +251,16 @@ mod tests {
                 .next()
                 .is_some_and(|rest| rest.trim_start().starts_with('Z'))
         })
+    }
+
+    #[test]
+    fn a_process_tells_its_group_and_its_memory() {
+        let stat = "7 (a ) b) S 1 4242 7 0 -1";
+        assert_eq!(group_of(stat), Some(4242));
+        assert_eq!(
+            resident_kilobytes("Name:\tx\nVmRSS:\t   812 kB\n"),
+            Some(812)
+        );
     }
 
     #[tokio::test]
