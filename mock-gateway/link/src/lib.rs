@@ -9,6 +9,7 @@
 //! - [`fault`], [`spec`], [`table`]: the named faults, how a scenario asks for one, which ones are active where
 //! - [`stream`]: faults on bytes: stall, cut, split, swallow
 //! - [`memory`], [`tcp`]: listeners for in-memory and loopback connections
+//! - [`proxy`]: all of it between any client and any gateway
 //! - [`clock`]: clocks that are wrong
 //!
 //! ```
@@ -34,6 +35,7 @@ pub mod clock;
 pub mod fault;
 pub mod memory;
 pub mod message;
+pub mod proxy;
 pub mod rule;
 pub mod spec;
 pub mod stream;
@@ -41,12 +43,14 @@ pub mod table;
 pub mod tcp;
 pub mod wire;
 
+mod frames;
 mod lane;
 
 pub use crate::clock::SkewClock;
 pub use crate::fault::{FAULTS, FaultName, FaultRow};
 pub use crate::memory::{MemoryListener, MemoryNet, MemoryStream};
 pub use crate::message::WireMessage;
+pub use crate::proxy::{Proxy, ProxyOptions};
 pub use crate::rule::{Cut, Fate, InFlight, Rule};
 pub use crate::spec::{ConnSelector, FaultSpec, SpecError};
 pub use crate::stream::{Carrier, Controlled, FaultStream, StreamControl, hold_open};
