@@ -102,7 +102,7 @@ impl ChildTree {
         let status = match tokio::time::timeout(grace, self.child.wait()).await {
             Ok(status) => status?,
             Err(_late) => {
-                self.signal(Signal::Kill);
+                self.kill();
                 self.child.start_kill().or_else(gone)?;
                 self.child.wait().await?
             }
@@ -112,8 +112,17 @@ impl ChildTree {
     }
 
     fn end_group(&mut self) {
-        self.signal(Signal::Kill);
+        self.kill();
         self.group = None;
+    }
+
+    /// Kills the group, and descendants that made a group of their own.
+    fn kill(&self) {
+        let family = self.id().map(family).unwrap_or_default();
+        self.signal(Signal::Kill);
+        for member in family {
+            send_one(member, Signal::Kill);
+        }
     }
 }
 
@@ -135,29 +144,46 @@ fn gone(error: io::Error) -> io::Result<()> {
     }
 }
 
-/// Resident memory of every process of a group, in bytes; none where the system does not tell.
-pub fn resident_bytes(group: u32) -> Option<u64> {
-    let mut kilobytes = 0_u64;
-    for entry in std::fs::read_dir("/proc").ok()?.flatten() {
-        let Some(in_group) = std::fs::read_to_string(entry.path().join("stat"))
-            .ok()
-            .and_then(|stat| group_of(&stat))
-        else {
-            continue;
-        };
-        if in_group == group
-            && let Ok(status) = std::fs::read_to_string(entry.path().join("status"))
-        {
-            kilobytes += resident_kilobytes(&status).unwrap_or_default();
-        }
-    }
+/// Resident memory of a process and of everything that descends from it, in bytes; none where the system
+/// does not tell.
+pub fn resident_bytes(process: u32) -> Option<u64> {
+    let kilobytes: u64 = family(process)
+        .into_iter()
+        .filter_map(|member| std::fs::read_to_string(format!("/proc/{member}/status")).ok())
+        .filter_map(|status| resident_kilobytes(&status))
+        .sum();
     (kilobytes > 0).then(|| kilobytes * 1024)
 }
 
-/// The group of a process: the third word behind its name, which stands in brackets and may hold any.
-fn group_of(stat: &str) -> Option<u32> {
+/// A process and its descendants, also those that left its group; only itself where the system does not tell.
+fn family(process: u32) -> Vec<u32> {
+    let parents: Vec<(u32, u32)> = std::fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let child = entry.file_name().to_str()?.parse().ok()?;
+            let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+            Some((child, parent_of(&stat)?))
+        })
+        .collect();
+    let mut family = vec![process];
+    let mut next = 0;
+    while let Some(parent) = family.get(next).copied() {
+        next += 1;
+        for (child, of) in &parents {
+            if *of == parent && !family.contains(child) {
+                family.push(*child);
+            }
+        }
+    }
+    family
+}
+
+/// The parent of a process: the second word behind its name, which stands in brackets and may hold any.
+fn parent_of(stat: &str) -> Option<u32> {
     let (_, rest) = stat.rsplit_once(')')?;
-    rest.split_ascii_whitespace().nth(2)?.parse().ok()
+    rest.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 fn resident_kilobytes(status: &str) -> Option<u64> {
@@ -226,7 +252,7 @@ mod tests {
     }
 
     /// A shell that starts a grandchild, prints its id, and waits.
-    async fn family(script: &str) -> (ChildTree, i32) {
+    async fn household(script: &str) -> (ChildTree, i32) {
         let mut command = Command::new("sh");
         command.args(["-c", script]).stdout(Stdio::piped());
         let mut tree = ChildTree::spawn(&mut command).unwrap();
@@ -254,9 +280,8 @@ mod tests {
     }
 
     #[test]
-    fn a_process_tells_its_group_and_its_memory() {
-        let stat = "7 (a ) b) S 1 4242 7 0 -1";
-        assert_eq!(group_of(stat), Some(4242));
+    fn a_process_tells_its_parent_and_its_memory() {
+        assert_eq!(parent_of("7 (a ) b) S 4242 7 7 0 -1"), Some(4242));
         assert_eq!(
             resident_kilobytes("Name:\tx\nVmRSS:\t   812 kB\n"),
             Some(812)
@@ -265,7 +290,7 @@ mod tests {
 
     #[tokio::test]
     async fn ending_the_child_ends_what_it_started() {
-        let (mut tree, grandchild) = family("sleep 1000 & echo $!; wait").await;
+        let (mut tree, grandchild) = household("sleep 1000 & echo $!; wait").await;
         assert!(alive(grandchild));
         tree.terminate(Duration::from_secs(10)).await.unwrap();
         until_gone(grandchild).await;
@@ -274,21 +299,28 @@ mod tests {
     #[tokio::test]
     async fn a_child_that_does_not_listen_is_killed_at_the_deadline() {
         let (mut tree, grandchild) =
-            family("trap '' TERM; sleep 1000 & echo $!; while :; do wait; done").await;
+            household("trap '' TERM; sleep 1000 & echo $!; while :; do wait; done").await;
         tree.terminate(Duration::from_millis(50)).await.unwrap();
         until_gone(grandchild).await;
     }
 
     #[tokio::test]
     async fn dropping_the_tree_kills_it() {
-        let (tree, grandchild) = family("sleep 1000 & echo $!; wait").await;
+        let (tree, grandchild) = household("sleep 1000 & echo $!; wait").await;
+        drop(tree);
+        until_gone(grandchild).await;
+    }
+
+    #[tokio::test]
+    async fn a_descendant_with_a_group_of_its_own_is_killed_too() {
+        let (tree, grandchild) = household("setsid sleep 1000 & echo $!; wait").await;
         drop(tree);
         until_gone(grandchild).await;
     }
 
     #[tokio::test]
     async fn a_child_that_ends_by_itself_leaves_nothing_behind() {
-        let (mut tree, grandchild) = family("sleep 1000 & echo $!").await;
+        let (mut tree, grandchild) = household("sleep 1000 & echo $!").await;
         assert!(tree.wait().await.unwrap().success());
         until_gone(grandchild).await;
     }

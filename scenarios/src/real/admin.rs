@@ -18,6 +18,9 @@ use tokio_tungstenite::tungstenite::{self, Message};
 /// An answer that takes longer does not come.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// When it does not say when to come back. ref: gateway-behaviour.md §8
+const RETRY_MS: u64 = 500;
+
 /// Every scope that the owner may need. ref: gateway-behaviour.md §2.2
 const SCOPES: [&str; 5] = [
     "operator.admin",
@@ -102,6 +105,22 @@ impl Admin {
     /// What the gateway said of itself.
     pub const fn hello(&self) -> &Value {
         &self.hello
+    }
+
+    /// Connects as soon as the gateway lets clients in: while it starts, it says when to come back.
+    ///
+    /// # Errors
+    /// As [`Self::connect`], for every other reason.
+    pub async fn connect_when_started(port: u16, token: &str) -> Result<Self, AdminError> {
+        loop {
+            match Self::connect(port, token).await {
+                Err(AdminError::Refused { error, .. }) if error.retryable == Some(true) => {
+                    let wait = error.retry_after_ms.unwrap_or(RETRY_MS);
+                    tokio::time::sleep(Duration::from_millis(wait)).await;
+                }
+                ended => return ended,
+            }
+        }
     }
 
     /// Asks and waits for the answer; events are passed over.

@@ -269,6 +269,9 @@ impl RealGateway {
             while !self.is_ready().await {
                 tokio::time::sleep(GLANCE).await;
             }
+            // The newer release is ready before it lets clients in. Any other refusal is what its
+            // configuration asks for.
+            drop(Admin::connect_when_started(self.port, &self.token).await);
             Ok(())
         };
         timeout(START, ready)
@@ -348,7 +351,7 @@ impl RealGateway {
             .and_then(|start| answer.get(start..))
             .and_then(|json| serde_json::from_str::<Value>(json).ok())
             .and_then(|answer| answer.get("setupCode")?.as_str().map(str::to_owned));
-        code.ok_or(RealError::Command {
+        code.ok_or_else(|| RealError::Command {
             command: "qr".to_owned(),
             said: answer,
         })
