@@ -5,6 +5,7 @@
 //! - [`frame`], [`shape`]: requests, responses and events, and the checks a gateway makes before it believes one.
 //! - [`connect`], [`role`], [`device`]: what a client says of itself, and how it proves it.
 //! - [`hello`]: what the gateway answers.
+//! - [`schema`]: the published schema, where somebody has fetched it.
 //! - [`setup_code`], [`secret`]: credentials on their way to a device.
 //! - [`error`], [`close`], [`method`], [`event`]: the registries; `docs/reference/` is generated from them.
 //! - [`id`], [`time`], [`limits`]: the small words.
@@ -28,6 +29,7 @@ pub mod id;
 pub mod limits;
 pub mod method;
 pub mod role;
+pub mod schema;
 pub mod secret;
 pub mod setup_code;
 pub mod shape;
