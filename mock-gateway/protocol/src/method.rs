@@ -1,4 +1,4 @@
-//! The method registry: who may call what, and which release advertises it.
+//! The method registry: who may call what, and which release knows it.
 //!
 //! Authority is from the published schema (npm `@openclaw/gateway-protocol` 2026.9.1) and, where observed, from the
 //! recorded gateways (gateway-behaviour.md D). A method that neither names is treated like an unknown one: admin.
@@ -25,9 +25,9 @@ pub struct MethodRow {
     pub name: &'static str,
     /// What a caller needs.
     pub authority: Authority,
-    /// Advertised in hello-ok of 2026.6.34.
+    /// Known to 2026.6.34.
     pub in_6: bool,
-    /// Advertised in hello-ok of 2026.9.6.
+    /// Known to 2026.9.6.
     pub in_9: bool,
     /// Whether the source names the authority; otherwise admin is assumed.
     pub listed: bool,
@@ -93,13 +93,13 @@ mod tests {
     fn each_release_advertises_what_was_recorded() {
         assert_eq!(
             methods().iter().filter(|row| row.in_6).count(),
-            193 + 1,
-            "193 and connect"
+            193 + 19,
+            "193, connect and 18 that hello-ok does not name"
         );
         assert_eq!(
             methods().iter().filter(|row| row.in_9).count(),
-            466 + 4,
-            "466 and four hidden ones"
+            466 + 22,
+            "466 and 22 that hello-ok does not name"
         );
     }
 
