@@ -302,6 +302,7 @@ impl<C: Carrier> Driver<C> {
             Some(Command::Close(frame)) => self.close_with(Some(frame)),
             Some(Command::Limit(max_message)) => self.socket.limit(max_message),
             Some(Command::Abort) => return true,
+            Some(Command::Note(text)) => self.note(Direction::GatewayToClient, text),
             // The hub has let go of this connection: it read too slowly. ref: gateway-behaviour.md §1.3
             None => self.close_with(Some(CloseFrame::new(1008, "slow consumer"))),
         }
@@ -348,18 +349,18 @@ impl<C: Carrier> Driver<C> {
             Broken::TooLarge => Input::TooLarge { conn },
             Broken::Codec(code) => Input::ProtocolError { conn, code },
         };
-        self.note(error.to_string());
+        self.note(Direction::ClientToGateway, error.to_string());
         // What follows cannot be read as messages any more, not even a close frame.
         self.peer = PeerState::Broken;
         self.hub.input(input).await;
         false
     }
 
-    fn note(&self, text: String) {
+    fn note(&self, dir: Direction, text: String) {
         if self.recorder.is_on() {
             let draft = Draft::new(self.clock.micros(), Kind::Note)
                 .conn(self.conn)
-                .dir(Direction::ClientToGateway);
+                .dir(dir);
             self.recorder.record(draft.text(text));
         }
     }

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gateway_core::{
     Admission, Control, ControlError, Gateway, HttpVisit, Input, Lifecycle, LogLine, Output, Peer,
-    StateView,
+    StateView, synthetic_note,
 };
 use gateway_protocol::{CloseFrame, Outgoing};
 use link::FaultTable;
@@ -63,6 +63,8 @@ pub(crate) enum Command {
     Close(CloseFrame),
     Abort,
     Limit(usize),
+    /// A note for the transcript.
+    Note(String),
 }
 
 enum Request {
@@ -328,6 +330,9 @@ impl Hub {
                 Output::Abort { conn } => self.tell(conn, Command::Abort),
                 Output::Limit { conn, max_message } => self.tell(conn, Command::Limit(max_message)),
                 Output::Lifecycle(change) => self.change(&change),
+                Output::Synthetic { conn, method, id } => {
+                    self.tell(conn, Command::Note(synthetic_note(&method, id.as_str())));
+                }
                 Output::Log(line) => log(&line),
             }
         }
@@ -373,7 +378,7 @@ impl Command {
         match self {
             Self::Text(text) => text.len(),
             Self::Binary(bytes) => bytes.len(),
-            Self::Ping | Self::Close(_) | Self::Abort | Self::Limit(_) => 0,
+            Self::Ping | Self::Close(_) | Self::Abort | Self::Limit(_) | Self::Note(_) => 0,
         }
     }
 }

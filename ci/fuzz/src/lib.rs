@@ -161,6 +161,7 @@ impl Host {
                 Output::Ping { .. }
                 | Output::Limit { .. }
                 | Output::Lifecycle(_)
+                | Output::Synthetic { .. }
                 | Output::Log(_) => {}
             }
         }

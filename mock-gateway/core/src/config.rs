@@ -21,6 +21,8 @@ use std::time::Duration;
 use gateway_protocol::{Password, SharedToken};
 use serde::{Deserialize, Serialize};
 
+use crate::agent::AgentScript;
+
 pub use openclaw::{ConfigError, ConfigProblem, Ignored, from_openclaw_json};
 
 /// Everything a gateway is told at start. Milliseconds everywhere.
@@ -54,6 +56,8 @@ pub struct Config {
     pub pairing_ttl_ms: u64,
     /// Lifetime of a setup code. ref: gateway-behaviour.md §5
     pub setup_code_ttl_ms: u64,
+    /// What the scripted agent says; it echoes by default.
+    pub agent: AgentScript,
 }
 
 impl Default for Config {
@@ -71,6 +75,7 @@ impl Default for Config {
             starting_ms: None,
             pairing_ttl_ms: 300_000,
             setup_code_ttl_ms: 600_000,
+            agent: AgentScript::default(),
         }
     }
 }

@@ -5,12 +5,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gateway_protocol::schema::Catalog;
 use gateway_protocol::{
     CloseFrame, ErrorShape, Event, Frame, Keypair, Now, Outgoing, RequestId, Response, SecretKind,
     SharedToken, StateVersion, limits,
 };
 use serde_json::{Value, json};
 
+use crate::agent::Agent;
 use crate::bootstrap::SetupTokens;
 use crate::config::Config;
 use crate::connection::{Connection, Handshake, OpenConnection, Phase};
@@ -57,6 +59,9 @@ pub struct Gateway {
     pub(crate) health_due: bool,
     pub(crate) limiter: RateLimiter,
     pub(crate) behaviors: MountedBehaviors,
+    pub(crate) agent: Agent,
+    /// The published schema, where somebody has fetched it.
+    pub(crate) catalog: Option<Arc<Catalog>>,
     pub(crate) token_at_restart: Option<SharedToken>,
     /// Unanswered `device.scopes.waitUpgrade` requests.
     pub(crate) scope_waits: Vec<ScopeWait>,
@@ -141,11 +146,19 @@ impl Gateway {
             health_due: false,
             limiter: RateLimiter::default(),
             behaviors: MountedBehaviors::default(),
+            agent: Agent::default(),
+            catalog: None,
             token_at_restart: None,
             scope_waits: Vec::new(),
             closing: Vec::new(),
             minted: Vec::new(),
         }
+    }
+
+    /// Gives the gateway the published schema: methods that it does not imitate check their parameters against it and
+    /// answer the smallest result that it allows. Without it they take anything and answer `{}`.
+    pub fn use_catalog(&mut self, catalog: Arc<Catalog>) {
+        self.catalog = Some(catalog);
     }
 
     /// Takes one input. Drain [`poll`](Self::poll) before the next. Inputs for connections that the gateway has
@@ -268,6 +281,7 @@ impl Gateway {
                 self.go_down(now, &crate::lifecycle::Down::Restart { down_for, reason });
             }
             Timer::Ready => self.come_back(now, due),
+            Timer::Agent(run) => self.step_run(now, due, &run),
         }
         self.close_marked(now);
     }
@@ -441,6 +455,22 @@ impl Gateway {
         });
         for (conn, connection) in &mut self.connections {
             if connection.open().is_some_and(&wanted) {
+                connection.seq += 1;
+                self.outputs.push_copy(*conn, connection.seq, &broadcast);
+            }
+        }
+    }
+
+    /// A broadcast to these connections.
+    pub(crate) fn broadcast_to(&mut self, event: &str, payload: &Value, conns: &[u32]) {
+        let broadcast = Arc::new(Broadcast {
+            event: event.to_owned(),
+            payload: payload.clone(),
+            state_version: None,
+        });
+        for conn in conns {
+            let open = self.connections.get_mut(conn);
+            if let Some(connection) = open.filter(|connection| connection.open().is_some()) {
                 connection.seq += 1;
                 self.outputs.push_copy(*conn, connection.seq, &broadcast);
             }

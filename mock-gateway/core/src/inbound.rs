@@ -172,12 +172,36 @@ impl Gateway {
         if !known {
             return Answer::error(&format!("unknown method: {}", call.method));
         }
-        if let Some(shape) = method::params_shape(&call.method)
-            && let Err(detail) = shape.check(&call.params)
-        {
+        if let Err(detail) = self.check_params(call) {
             return Answer::error(&format!("invalid {} params: {detail}", call.method));
         }
         self.call(now, call)
+    }
+
+    /// What was recorded of a release counts first, then the published schema.
+    fn check_params(&self, call: &Call) -> Result<(), String> {
+        if let Some(shape) = method::params_shape(&call.method) {
+            shape.check(&call.params)?;
+            if !method::is_loose(&call.method) {
+                return Ok(());
+            }
+        }
+        let Some(catalog) = &self.catalog else {
+            return Ok(());
+        };
+        let Some(definition) = catalog.params(&call.method) else {
+            return Ok(());
+        };
+        let mut problems = catalog.problems(&definition, &call.params);
+        if !self.profile.rules.rich_hello {
+            // The schema is of a later release than 2026.6.34, which has members that the schema has lost.
+            problems.retain(|problem| !problem.contains("unexpected property"));
+        }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(problems.join("; "))
+        }
     }
 
     /// The eleventh in a row ends the connection. ref: gateway-behaviour.md §1.6

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use gateway_protocol::{CloseFrame, Outgoing};
+use gateway_protocol::{CloseFrame, Outgoing, RequestId};
 use serde::{Deserialize, Serialize};
 
 /// Who opened a connection, as the upgrade request shows it. The gateway decides itself what is local.
@@ -126,9 +126,35 @@ pub enum Output {
     },
     /// The gateway as a whole changes.
     Lifecycle(Lifecycle),
+    /// The answer that follows on this connection is made up: nobody recorded it, the schema only allows it.
+    Synthetic {
+        /// On which connection.
+        conn: u32,
+        /// What is answered.
+        method: String,
+        /// Id of the request.
+        id: RequestId,
+    },
     /// A line for people.
     Log(LogLine),
 }
+
+/// The transcript's note about an answer that is made up.
+///
+/// ```
+/// assert_eq!(gateway_core::synthetic_note("tts.status", "7"), "synthetic answer to tts.status (7)");
+/// ```
+pub fn synthetic_note(method: &str, id: &str) -> String {
+    format!("{SYNTHETIC}{method} ({id})")
+}
+
+/// The method of a note that [`synthetic_note`] made.
+pub fn synthetic_method(note: &str) -> Option<&str> {
+    note.strip_prefix(SYNTHETIC)?.split(' ').next()
+}
+
+/// How the note begins.
+const SYNTHETIC: &str = "synthetic answer to ";
 
 /// Changes of the gateway as a whole. ref: gateway-behaviour.md §8
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,6 +10,7 @@
 //! - `devices.rs`, `pairing.rs`, `bootstrap.rs`: paired devices, requests, setup codes.
 //! - `nodes.rs`, `platform.rs`, `invoke.rs`: surfaces, what a platform may do, commands on their way.
 //! - `method/`: what each method answers; `presence.rs`, `hello.rs`, `lifecycle.rs`: the rest of the protocol.
+//! - [`AgentScript`] (`agent/`): who answers chat and agent turns, and with what.
 //! - [`Behavior`] (`behavior.rs`, `mounted.rs`): scripted answers; [`Control`] (`control.rs`): orders from outside.
 //! - [`profile()`] (`profile.rs`): what differs between gateway versions.
 //!
@@ -36,6 +37,7 @@
 )]
 
 mod admit;
+mod agent;
 mod auth;
 mod behavior;
 mod bootstrap;
@@ -72,6 +74,7 @@ mod timers;
 mod view;
 mod welcome;
 
+pub use agent::{AgentScript, Ending, Turn};
 pub use behavior::{
     Behavior, ChallengeReply, DelayReply, ErrorReply, EventReply, Matcher, Reply, Trigger,
 };
@@ -79,7 +82,9 @@ pub use config::{AuthConfig, AuthMode, Config, NodesConfig, RateLimitConfig};
 pub use control::{Control, ControlError};
 pub use gateway::Gateway;
 pub use http::{HttpAccess, HttpVisit};
-pub use io::{Admission, Input, Lifecycle, LogLine, Output, Peer};
+pub use io::{
+    Admission, Input, Lifecycle, LogLine, Output, Peer, synthetic_method, synthetic_note,
+};
 pub use profile::{DEFAULT_PROFILE, PROFILES, Profile, profile};
 pub use view::{
     BehaviorView, ConnectionView, DeviceView, InvokeView, NodeView, PendingDeviceView,

@@ -140,6 +140,7 @@ impl Gateway {
         }
         self.nodes.work.clear();
         self.presence.clear();
+        self.agent.restart();
         self.limiter.clear();
     }
 

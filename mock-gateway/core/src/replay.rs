@@ -182,6 +182,7 @@ impl Replay {
                 | Output::Abort { .. }
                 | Output::Limit { .. }
                 | Output::Lifecycle(_)
+                | Output::Synthetic { .. }
                 | Output::Log(_) => {}
             }
         }

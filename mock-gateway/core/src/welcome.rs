@@ -473,6 +473,7 @@ impl Gateway {
         };
         self.timers.cancel(open.ping);
         let instance = instance_of(connection, &open);
+        self.agent.forget(conn);
         if let Some(device) = open.device.as_ref().filter(|_| open.role == Role::Node) {
             self.node_left(now, conn, &NodeId::new(device.as_str()));
         }

@@ -8,7 +8,7 @@ use crate::connection::{Connection, Granted};
 use crate::devices::{ApprovedVia, Device, DeviceSurfaces};
 use crate::gateway::{Gateway, ScopeWait};
 use crate::json::Object;
-use crate::method::{Answer, Call, invalid, synthetic};
+use crate::method::{Answer, Call, invalid};
 use crate::nodes::PendingNode;
 use crate::pairing::{Asked, PendingDevice, expiry};
 use crate::view::{DeviceView, TokenView};
@@ -29,7 +29,7 @@ impl Gateway {
             "device.pair.setupStatus" => Ok(self.device_setup_status(call)).into(),
             "device.scopes.requestUpgrade" => self.scopes_request(at, call).into(),
             "device.scopes.waitUpgrade" => self.scopes_wait(call),
-            _ => Answer::Now(Ok(synthetic::payload(&call.method))),
+            _ => self.made_up(call),
         }
     }
 

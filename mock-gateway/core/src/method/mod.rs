@@ -3,13 +3,16 @@
 //! - `device_pair.rs`: `device.pair.*`, `device.token.*`, `device.scopes.*`
 //! - `node_pair.rs`: `node.pair.*`, `node.rename`; `node.rs`: lists, events, pending work; `node_invoke.rs`
 //! - `system.rs`: health, status, identity, restart
+//! - `chat.rs`, `sessions.rs`: conversations with the scripted agent
 //! - `synthetic.rs`: everything else, plausible and marked as made up
 
+mod chat;
 mod device_pair;
 mod node;
 mod node_invoke;
 mod node_pair;
 mod params;
+mod sessions;
 mod synthetic;
 mod system;
 
@@ -20,7 +23,7 @@ use crate::connection::{Granted, OpenConnection};
 use crate::gateway::Gateway;
 
 pub(crate) use node_invoke::InvokeOrder;
-pub(crate) use params::params_shape;
+pub(crate) use params::{is_loose, params_shape};
 
 /// One request past hello, with who asks.
 #[derive(Clone, Debug)]
@@ -59,6 +62,18 @@ impl Call {
             .get(name)
             .and_then(Value::as_str)
             .unwrap_or_default()
+    }
+
+    /// The text of an optional parameter; empty counts as absent.
+    pub(crate) fn given(&self, name: &str) -> Option<&str> {
+        let text = self.params.get(name).and_then(Value::as_str)?.trim();
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// A whole number from 0.
+    pub(crate) fn number(&self, name: &str) -> Option<usize> {
+        let number = self.params.get(name).and_then(Value::as_u64)?;
+        usize::try_from(number).ok()
     }
 
     pub(crate) fn allows(&self, scope: &str) -> bool {
@@ -110,7 +125,9 @@ impl Gateway {
             "node" => self.call_node(now, call),
             _ => self
                 .call_system(now, call)
-                .unwrap_or_else(|| Answer::Now(Ok(synthetic::payload(&call.method)))),
+                .or_else(|| self.call_chat(now, call))
+                .or_else(|| self.call_sessions(now, call))
+                .unwrap_or_else(|| self.made_up(call)),
         }
     }
 }

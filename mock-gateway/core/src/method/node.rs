@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::connection::{Connection, Surface};
 use crate::gateway::Gateway;
 use crate::json::Object;
-use crate::method::{Answer, Call, invalid, synthetic};
+use crate::method::{Answer, Call, invalid};
 use crate::nodes::NodeMeta;
 use crate::view::NodeView;
 
@@ -40,7 +40,7 @@ impl Gateway {
             "node.skills.update" => Ok(node_echo(call, "skills")).into(),
             "node.pluginTools.update" => Ok(node_echo(call, "tools")).into(),
             "node.runnerInventory.update" => Ok(json!({"nodeId": node_of(call).as_str()})).into(),
-            _ => Answer::Now(Ok(synthetic::payload(&call.method))),
+            _ => self.made_up(call),
         }
     }
 

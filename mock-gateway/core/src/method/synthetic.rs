@@ -1,25 +1,36 @@
-//! Made-up answers of methods outside the connection and pairing surface.
+//! Made-up answers of methods outside of what the mock imitates, marked as such in the transcript.
 //!
-//! Nothing here was recorded; the payloads are just rich enough for the real command line, the node host and the
-//! Windows companion to go on. ref: real-clients.md §1, §2; client-behaviour.md §32
+//! A few payloads are just rich enough for the real command line, the node host and the Windows companion to go on;
+//! all others are the smallest that the published schema allows. ref: real-clients.md §1, §2; client-behaviour.md §32
 
 use serde_json::{Value, json};
 
-/// The answer of a method that this mock does not imitate; `{}` when nothing is known to be needed.
-pub(crate) fn payload(method: &str) -> Value {
-    match method {
-        "sessions.list" => json!({"path": "", "count": 0, "defaults": {}, "sessions": []}),
-        "sessions.subscribe" | "sessions.unsubscribe" => {
-            json!({"subscribed": method == "sessions.subscribe"})
-        }
+use crate::gateway::Gateway;
+use crate::io::Output;
+use crate::method::{Answer, Call};
+
+impl Gateway {
+    /// Answers a method that this mock does not imitate.
+    pub(crate) fn made_up(&mut self, call: &Call) -> Answer {
+        self.outputs.push_back(Output::Synthetic {
+            conn: call.conn,
+            method: call.method.clone(),
+            id: call.id.clone(),
+        });
+        let payload = known(&call.method).or_else(|| {
+            let catalog = self.catalog.as_ref()?;
+            let definition = catalog.definition(&catalog.result(&call.method)?)?;
+            Some(gateway_protocol::schema::smallest(&definition))
+        });
+        Answer::Now(Ok(payload.unwrap_or_else(|| json!({}))))
+    }
+}
+
+/// What clients are known to need.
+fn known(method: &str) -> Option<Value> {
+    Some(match method {
         "usage.status" => json!({"updatedAt": 0, "providers": []}),
         "usage.cost" => json!({"updatedAt": 0, "days": 0, "daily": [], "totals": {"totalCost": 0}}),
-        "agents.list" => json!({
-            "defaultId": "main",
-            "mainKey": "main",
-            "scope": "per-sender",
-            "agents": [{"id": "main", "name": "main"}],
-        }),
         "logs.tail" => {
             json!({"file": "", "cursor": 0, "size": 0, "lines": [], "truncated": false, "reset": false})
         }
@@ -30,9 +41,8 @@ pub(crate) fn payload(method: &str) -> Value {
         }
         "cron.list" => json!({"jobs": []}),
         "cron.status" => json!({"enabled": false, "jobs": 0}),
-        "chat.history" => json!({"sessionKey": "main", "messages": []}),
         "exec.approval.list" | "plugin.approval.list" | "question.list" => json!([]),
         "update.status" => json!({"available": false}),
-        _ => json!({}),
-    }
+        _ => return None,
+    })
 }

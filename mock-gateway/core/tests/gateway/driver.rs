@@ -247,7 +247,7 @@ impl World {
                     self.lifecycle.push(change);
                     continue;
                 }
-                Output::Limit { .. } | Output::Log(_) => continue,
+                Output::Limit { .. } | Output::Synthetic { .. } | Output::Log(_) => continue,
             };
             self.inboxes.entry(conn).or_default().push_back(got);
         }

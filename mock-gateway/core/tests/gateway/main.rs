@@ -8,6 +8,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod agent;
 mod auth;
 mod behaviors;
 mod driver;
