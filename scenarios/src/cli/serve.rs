@@ -1,14 +1,17 @@
 //! `clawproof serve`: the mock gateway, for a client of your own.
 
 use std::io::IsTerminal as _;
+use std::path::Path;
 
+use gateway_core::AgentScript;
 use gateway_protocol::SharedToken;
 use mock_gateway::{ServeError, ServeOptions};
 use tracing_subscriber::EnvFilter;
 
 use super::args::ServeArgs;
 use super::exit::Exit;
-use super::print::fail;
+use super::print::{colour, fail, say};
+use crate::scenario::{lower, parse_agent};
 
 pub(super) fn serve(args: &ServeArgs) -> Exit {
     log();
@@ -34,6 +37,12 @@ pub(super) fn serve(args: &ServeArgs) -> Exit {
     if let Some(profile) = &args.profile {
         options.profile.clone_from(profile);
     }
+    if let Some(path) = &args.agent_script {
+        match agent_script(path) {
+            Ok(script) => options.config.agent = script,
+            Err(exit) => return exit,
+        }
+    }
     match runtime.block_on(mock_gateway::serve(options)) {
         Ok(()) => Exit::Passed,
         Err(error) => {
@@ -48,6 +57,27 @@ fn handshake_timeout() -> Option<u64> {
     let text = std::env::var("OPENCLAW_HANDSHAKE_TIMEOUT_MS").ok()?;
     text.trim().parse().ok().filter(|ms| *ms > 0)
 }
+
+/// What the agent says, from a file; what is wrong with it has been told.
+fn agent_script(path: &Path) -> Result<AgentScript, Exit> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        fail(
+            &Unreadable(path.display().to_string(), error),
+            Some("give the path of a TOML file with [[turn]] tables; docs/guides/script-the-agent.md shows one"),
+        );
+        Exit::InvalidFile
+    })?;
+    let plan = parse_agent(&path.display().to_string(), &text).map_err(|problems| {
+        say(problems.render(colour()));
+        Exit::InvalidFile
+    })?;
+    Ok(lower::agent(&plan))
+}
+
+/// A script that can't be read.
+#[derive(Debug, thiserror::Error)]
+#[error("read the agent's script {0}")]
+struct Unreadable(String, #[source] std::io::Error);
 
 const fn exit_of(error: &ServeError) -> Exit {
     match error {

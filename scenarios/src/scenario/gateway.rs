@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::agent::AgentPlan;
 use super::fault::FaultName;
 use super::lapse::{Lapse, Offset};
 use super::located::Located;
@@ -36,6 +37,9 @@ pub struct GatewayPlan {
     /// `[gateway]` win over them.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub config: Map<String, Value>,
+    /// What the scripted agent says to chat messages; it echoes when absent.
+    #[serde(skip_serializing_if = "super::actor::is_default")]
+    pub agent: AgentPlan,
     /// Behaviours that answer before the built-in methods do.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub on: Vec<Located<On>>,

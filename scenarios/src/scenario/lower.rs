@@ -1,10 +1,11 @@
 //! From the scenario's words to the gateway's: configuration, behaviours, control.
 
 use gateway_core::config::{ConfigError, Ignored, from_openclaw_json};
-use gateway_core::{Behavior, Config, Profile, RateLimitConfig, Reply};
+use gateway_core::{AgentScript, Behavior, Config, Ending, Profile, RateLimitConfig, Reply, Turn};
 use gateway_protocol::Role;
 use serde_json::{Map, Value, json};
 
+use super::agent::{AgentPlan, TurnEnd, TurnPlan};
 use super::control::Control;
 use super::gateway::{AuthMode, GatewayPlan, On};
 use super::pattern::RoleName;
@@ -58,6 +59,7 @@ pub fn config(plan: &GatewayPlan, profile: &Profile) -> Result<Lowered, ConfigEr
             AuthMode::None => gateway_core::AuthMode::None,
         };
     }
+    config.agent = agent(&plan.agent);
     if let Some(limit) = plan.rate_limit {
         config.auth.rate_limit = RateLimitConfig {
             max_attempts: limit.max_attempts,
@@ -76,6 +78,34 @@ pub struct Lowered {
     pub config: Config,
     /// Keys that the real gateway knows and the mock has no use for.
     pub ignored: Vec<Ignored>,
+}
+
+/// The scripted agent in the gateway's words.
+pub fn agent(plan: &AgentPlan) -> AgentScript {
+    let turns = plan.turn.iter().map(|located| turn(&located.value));
+    AgentScript {
+        turns: turns.collect(),
+    }
+}
+
+fn turn(plan: &TurnPlan) -> Turn {
+    let usual = Turn::default();
+    Turn {
+        contains: plan.contains.clone(),
+        session: plan.session.clone(),
+        times: plan.times,
+        text: plan.text.clone(),
+        deltas: plan.deltas.clone(),
+        pieces: plan.pieces.unwrap_or(usual.pieces),
+        after_ms: plan.after.map_or(usual.after_ms, millis),
+        every_ms: plan.every.map_or(usual.every_ms, millis),
+        ends: match plan.ends.unwrap_or_default() {
+            TurnEnd::Final => Ending::Final,
+            TurnEnd::Error => Ending::Error,
+            TurnEnd::Never => Ending::Never,
+        },
+        error: plan.error.clone(),
+    }
 }
 
 /// A behaviour; `fallback` names one that has no name.

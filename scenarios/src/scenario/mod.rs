@@ -5,7 +5,7 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | `actor` `gateway` `fault` `connect` | what is arranged |
+//! | `actor` `gateway` `agent` `fault` `connect` | what is arranged |
 //! | `step` `intent` `control` `pattern` | the verbs and what they look for |
 //! | `finally` | what must hold at the end |
 //! | [`parse`] [`check`] [`mod@print`] [`schema`] | TOML with places in errors, sense, the way back, JSON Schema |
@@ -33,6 +33,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod actor;
+mod agent;
 mod builder;
 pub mod captures;
 pub mod check;
@@ -54,6 +55,7 @@ mod shard;
 mod step;
 
 pub use actor::{Actor, ClientActor, Held, Holds, Peer, Policy, RawActor, UrlForm};
+pub use agent::{AgentPlan, TurnEnd, TurnPlan, parse_agent};
 pub use builder::Builder;
 pub use connect::{AuthPlan, ConnectPlan, DevicePlan};
 pub use control::{Broadcast, Control, Invoke, MintSetupCode, Restart, TokenOf};

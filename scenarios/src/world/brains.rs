@@ -16,7 +16,7 @@ use gateway_core::{Gateway, Input, Lifecycle, Output};
 use gateway_protocol::time::VIRTUAL_EPOCH;
 use gateway_protocol::{Now, Outgoing};
 use link::{Departure, FaultTable, WireMessage};
-use transcript::{Direction, Recorder};
+use transcript::{Direction, Draft, Kind, Recorder};
 
 use self::client::{CoreClient, Wish};
 use self::line::{Far, Line};
@@ -129,6 +129,14 @@ impl Brains {
                 self.faults.set_down(true);
             }
             Output::Lifecycle(Lifecycle::Ready) => self.faults.set_down(false),
+            Output::Synthetic { conn, method, id } => {
+                let micros = u64::try_from(self.now.as_micros()).unwrap_or(u64::MAX);
+                let note = gateway_core::synthetic_note(&method, id.as_str());
+                let draft = Draft::new(micros, Kind::Note)
+                    .conn(conn)
+                    .dir(Direction::GatewayToClient);
+                self.recorder.record(draft.text(note));
+            }
             Output::Log(_) => {}
         }
         true

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::{Breach, Evidence, Row, Subject, breach, text};
 
 pub(super) const ONE_RESPONSE_PER_REQUEST: Row = Row {
     name: "one_response_per_request",
-    doc: "A request gets at most one response.",
+    doc: "A request gets at most one response, besides the one that says that a turn of the agent is accepted.",
     source: "gateway-behaviour §1.2",
     subject: Subject::Gateway,
     mutant: "gateway:answer_twice",
@@ -50,12 +52,19 @@ fn pairs(evidence: &Evidence<'_>) -> BTreeMap<(u32, String), Pair> {
         };
         let pair = pairs.entry((said.conn, id.to_owned())).or_default();
         match text(frame, "/type") {
-            Some("res") if said.by_gateway => pair.responses.push(said.n()),
+            Some("res") if said.by_gateway && !is_first_of_two(frame) => {
+                pair.responses.push(said.n());
+            }
             Some("req") if !said.by_gateway => pair.requests.push(said.n()),
             _ => {}
         }
     }
     pairs
+}
+
+/// `agent` is answered twice: accepted, and at the end of the turn.
+fn is_first_of_two(frame: &Value) -> bool {
+    text(frame, "/payload/status") == Some("accepted")
 }
 
 fn one_response_per_request(evidence: &Evidence<'_>) -> Vec<Breach> {

@@ -19,6 +19,9 @@ pub(super) fn check(checker: &mut Checker<'_>) {
     actors(checker);
     behaviors(checker);
     faults_and_worlds(checker);
+    for problem in checker.scenario.gateway.agent.problems() {
+        checker.report(problem);
+    }
     config(checker);
 }
 
