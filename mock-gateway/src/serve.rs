@@ -7,12 +7,14 @@ use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gateway_core::{
-    AuthConfig, AuthMode, Config, Control, ControlError, DEFAULT_PROFILE, PROFILES, Profile,
+    AgentScript, AuthConfig, AuthMode, Config, Control, ControlError, DEFAULT_PROFILE, PROFILES,
+    Profile,
 };
 use gateway_protocol::{Password, SecretKind, SharedToken, UnixMillis};
 use link::FaultTable;
@@ -49,6 +51,10 @@ pub struct ServeOptions {
     pub browser_control: bool,
     /// How long a client may take to `connect`, in milliseconds; wins over the configuration.
     pub handshake_timeout_ms: Option<u64>,
+    /// What the agent says to chat messages.
+    pub agent: AgentScript,
+    /// The published schema, where somebody has fetched it.
+    pub catalog: Option<Arc<Catalog>>,
     /// Where the JSON line goes: standard output.
     pub out: Box<dyn Write + Send>,
 }
@@ -66,6 +72,8 @@ impl ServeOptions {
             control_ui: None,
             browser_control: false,
             handshake_timeout_ms: None,
+            agent: AgentScript::default(),
+            catalog: None,
             out,
         }
     }
@@ -187,7 +195,12 @@ pub async fn serve_until(
     stop: impl Future<Output = &'static str> + Send,
 ) -> Result<(), ServeError> {
     let profile = profile(&options.profile)?;
-    let config = config(&mut options, profile)?;
+    let mut config = config(&mut options, profile)?;
+    config.agent = std::mem::take(&mut options.agent);
+    let catalog = options.catalog.take();
+    if catalog.is_none() {
+        tracing::info!(target: "gateway", "the published schema was not fetched: methods that the mock does not imitate take any params and answer {{}}");
+    }
     let control_token = random_token()?;
     let seed = random_seed()?;
     let recorder = recorder(options.save.as_deref(), header(profile, seed))?;
@@ -205,6 +218,7 @@ pub async fn serve_until(
         .recorder(recorder.clone())
         .faults(FaultTable::new())
         .epoch(wall_clock())
+        .catalog(catalog)
         .serve_tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, options.port)))
         .await
         .map_err(|source| bind_error(options.port, source))?;

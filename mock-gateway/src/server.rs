@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use axum::serve::Listener;
 use gateway_core::{Config, Control, ControlError, DEFAULT_PROFILE, Gateway, Profile, StateView};
+use gateway_protocol::schema::Catalog;
 use gateway_protocol::{SharedToken, UnixMillis};
 use link::{Carrier, FaultStream, FaultTable, TcpCarrier};
 use serde_json::Value;
@@ -56,6 +57,7 @@ pub struct MockGateway {
     epoch: UnixMillis,
     core: Option<Gateway>,
     control_ui: Option<PathBuf>,
+    catalog: Option<Arc<Catalog>>,
 }
 
 impl Default for MockGateway {
@@ -76,6 +78,7 @@ impl MockGateway {
             epoch: gateway_protocol::time::VIRTUAL_EPOCH,
             core: None,
             control_ui: None,
+            catalog: None,
         }
     }
 
@@ -90,6 +93,12 @@ impl MockGateway {
     /// the real gateway serves them; by default a page of ours says what this is.
     pub fn control_ui(mut self, directory: PathBuf) -> Self {
         self.control_ui = Some(directory);
+        self
+    }
+
+    /// The published schema, where somebody has fetched it: see [`Gateway::use_catalog`].
+    pub fn catalog(mut self, catalog: Option<Arc<Catalog>>) -> Self {
+        self.catalog = catalog;
         self
     }
 
@@ -171,6 +180,7 @@ impl MockGateway {
             epoch,
             core,
             control_ui,
+            catalog,
         } = self;
         let profile = core
             .as_ref()
@@ -183,7 +193,10 @@ impl MockGateway {
             .get_or_insert_with(|| format!("ws://{addr}"));
         let clock = Clock::starting_now(epoch);
         let cancel = CancellationToken::new();
-        let gateway = core.unwrap_or_else(|| Gateway::new(config, profile, seed, clock.now()));
+        let mut gateway = core.unwrap_or_else(|| Gateway::new(config, profile, seed, clock.now()));
+        if let Some(catalog) = catalog {
+            gateway.use_catalog(catalog);
+        }
         let learner = recorder.clone();
         let (hub, handle) = Hub::new(HubParts {
             gateway,

@@ -39,7 +39,7 @@ pub(super) fn serve(args: &ServeArgs) -> Exit {
     }
     if let Some(path) = &args.agent_script {
         match agent_script(path) {
-            Ok(script) => options.config.agent = script,
+            Ok(script) => options.agent = script,
             Err(exit) => return exit,
         }
     }
