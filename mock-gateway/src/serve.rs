@@ -16,6 +16,7 @@ use gateway_core::{
     AgentScript, AuthConfig, AuthMode, Config, Control, ControlError, DEFAULT_PROFILE, PROFILES,
     Profile,
 };
+use gateway_protocol::schema::Catalog;
 use gateway_protocol::{Password, SecretKind, SharedToken, UnixMillis};
 use link::FaultTable;
 use serde_json::json;
