@@ -234,7 +234,7 @@ fn ui_config(site: &Site) -> Value {
     config
 }
 
-/// Messages of a session over HTTP; the mock's scripted conversations are told over the WebSocket only.
+/// Messages of a chat session over HTTP; the mock's scripted conversations are told over the WebSocket only.
 fn history(site: &Site, session: &str) -> Response<Body> {
     if site.profile.newer_http() {
         return tool_error(

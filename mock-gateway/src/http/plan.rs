@@ -23,7 +23,7 @@ pub(super) enum Plan {
     Ui(String),
     /// 2026.6.34: canvas and its library.
     Canvas,
-    /// Messages of a session.
+    /// Messages of a chat session.
     History(String),
     /// `POST /tools/invoke`.
     Tool,

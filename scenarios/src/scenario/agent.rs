@@ -24,7 +24,7 @@ pub struct TurnPlan {
     /// Answers messages that contain this text, whatever the case; any message when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contains: Option<String>,
-    /// Answers in this session only.
+    /// Answers in this chat session only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
     /// How often at most; always when absent.

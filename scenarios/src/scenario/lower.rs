@@ -80,7 +80,7 @@ pub struct Lowered {
     pub ignored: Vec<Ignored>,
 }
 
-/// The scripted agent in the gateway's words.
+/// The scripted agent in the gateway's words; its sessions are chat sessions.
 pub fn agent(plan: &AgentPlan) -> AgentScript {
     let turns = plan.turn.iter().map(|located| turn(&located.value));
     AgentScript {

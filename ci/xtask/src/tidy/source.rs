@@ -137,14 +137,18 @@ const SOCKET_WORDS: &[&str] = &[
     "ws",
 ];
 
-/// In this protocol a session is a chat session; a socket is a connection (docs/GLOSSARY.md).
+/// In this protocol a session is a chat session; a socket is a connection (docs/GLOSSARY.md). A file that speaks of
+/// chat sessions says so in a comment, and may then call one of them `session`.
 pub(crate) fn sockets_are_connections(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for file in tree.rust() {
         let code = code_of(&file.text);
         let comments = comments_of(&file.text);
+        let about_chat = comments.to_lowercase().contains("chat session");
         for ((number, code), comment) in (1..).zip(code.lines()).zip(comments.lines()) {
-            let named = words(code).any(names_a_socket);
+            let named = words(code).any(|word| {
+                names_a_socket(word) && !(about_chat && word.eq_ignore_ascii_case("session"))
+            });
             let described = describes_a_socket_so(comment);
             if named || described {
                 let message = "a socket is a connection; a session is a chat session";

@@ -1,4 +1,4 @@
-//! One turn of the agent: started, told piece by piece, ended or aborted.
+//! One turn of the agent in a chat session: started, told piece by piece, ended or aborted.
 //!
 //! Every step is a deadline, so virtual time and scripts decide how long a turn takes. The order within a step is the
 //! real gateway's: the `agent` event first, then the `chat` event that it makes.

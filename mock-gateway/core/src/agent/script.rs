@@ -1,4 +1,4 @@
-//! What the scripted agent says.
+//! What the scripted agent says in a chat session.
 //!
 //! The first turn that matches a message and has uses left answers it; without one the agent echoes.
 //!

@@ -1,6 +1,6 @@
 //! Chat sessions: their settings and messages. ref: real-clients.md §3, §6
 //!
-//! A session here is a conversation, never a socket.
+//! A session here is always a chat session: a conversation, never a socket.
 
 use std::collections::BTreeMap;
 

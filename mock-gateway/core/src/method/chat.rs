@@ -1,4 +1,4 @@
-//! `chat.*`, `agent`, `agent.*` and `agents.list`: turns of the scripted agent. ref: real-clients.md §2, §3, §6, §7
+//! `chat.*`, `agent`, `agent.*` and `agents.list`: turns of the scripted agent in a chat session. ref: real-clients.md §2, §3, §6, §7
 
 use gateway_protocol::{Now, RequestId};
 use serde_json::{Value, json};

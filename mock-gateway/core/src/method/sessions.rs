@@ -1,6 +1,6 @@
 //! `sessions.*`: conversations are listed, made, changed, reset, told about and deleted. ref: real-clients.md §3, §6
 //!
-//! Basics only: what clients list and change is kept; worktrees, checkpoints, sharing and usage are made up.
+//! A session here is always a chat session. Basics only: what clients list and change is kept; worktrees, checkpoints, sharing and usage are made up.
 
 use gateway_protocol::Now;
 use serde_json::{Map, Value, json};
