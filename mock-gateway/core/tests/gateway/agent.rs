@@ -41,7 +41,7 @@ fn chat(world: &mut World, conn: u32) -> Vec<(String, String, u64)> {
 #[test]
 fn a_message_is_started_streamed_and_finished() {
     let mut world = scripted(
-        json!([{"text": "It is sunny today", "pieces": 2, "after_ms": 100, "every_ms": 200}]),
+        &json!([{"text": "It is sunny today", "pieces": 2, "after_ms": 100, "every_ms": 200}]),
     );
     let conn = chatter(&mut world);
     let started = world.call(conn, "chat.send", send("weather?", "run-1"));
