@@ -78,6 +78,7 @@ fn job(scenario: &Arc<Scenario>, world: WorldName) -> Job {
         scenario: Arc::clone(scenario),
         world,
         missing: None,
+        ground: None,
     }
 }
 

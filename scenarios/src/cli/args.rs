@@ -90,6 +90,7 @@ pub struct Selection {
     "clawproof run --shard network-recovery             one named shard",
     "clawproof run --shard 2/4                          the second of four equal parts",
     "clawproof run --world loopback --save proof        over TCP, run folder in ./proof",
+    "clawproof run --world real --gateway-version 2026.9.6   against OpenClaw's own gateway",
 )))]
 pub struct RunArgs {
     /// Which scenarios.
@@ -98,6 +99,9 @@ pub struct RunArgs {
     /// World to run in (may be repeated); by default each scenario's own
     #[arg(long, value_name = "WORLD", value_enum)]
     pub world: Vec<WorldArg>,
+    /// Release of the real gateway, for --world real
+    #[arg(long, value_name = "RELEASE", default_value = crate::real::RELEASES[0])]
+    pub gateway_version: String,
     /// Seed for every id, nonce and key; printed with every run
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
@@ -258,6 +262,8 @@ pub enum WorldArg {
     Memory,
     /// The same over TCP on 127.0.0.1, real time
     Loopback,
+    /// OpenClaw's own gateway, fetched before with `clawproof fetch`, real time
+    Real,
 }
 
 /// How output is printed.

@@ -12,11 +12,12 @@ use super::list::{nothing_selected, selection};
 use super::print::{colour, fail, out, say};
 use super::progress::Progress;
 use crate::judge::Verdict;
+use crate::real::{Ground, RELEASES, RealError};
 use crate::report::terminal::{self, Style};
 use crate::report::{Counts, ScenarioResult, junit, lines};
 use crate::run::{
-    FolderError, Job, Outcome, RunOptions, RunSummary, git_commit, jobs, point_latest_at, result,
-    results, run_all, write_run,
+    FolderError, Job, Outcome, RunOptions, RunSummary, git_commit, jobs, point_latest_at,
+    real_jobs, result, results, run_all, write_run,
 };
 use crate::scenario::WorldName;
 
@@ -32,17 +33,18 @@ impl From<WorldArg> for WorldName {
             WorldArg::Core => Self::Core,
             WorldArg::Memory => Self::Memory,
             WorldArg::Loopback => Self::Loopback,
+            WorldArg::Real => Self::Real,
         }
     }
 }
 
 pub(super) fn run(args: &RunArgs) -> Exit {
-    let jobs = match plan(args) {
+    let mut options = RunOptions::new(args.seed.unwrap_or(DEFAULT_SEED));
+    let jobs = match plan(args, &options) {
         Ok(jobs) => jobs,
         Err(exit) => return exit,
     };
     let here = std::env::current_dir().unwrap_or_else(|_gone| PathBuf::from("."));
-    let mut options = RunOptions::new(args.seed.unwrap_or(DEFAULT_SEED));
     options.commit = git_commit(&here);
     let target = match target(args, options.seed) {
         Ok(target) => target,
@@ -81,11 +83,31 @@ pub(super) fn run(args: &RunArgs) -> Exit {
     }
 }
 
-fn plan(args: &RunArgs) -> Result<Vec<Job>, Exit> {
+fn plan(args: &RunArgs, options: &RunOptions) -> Result<Vec<Job>, Exit> {
     let scenarios = library::scenarios(args.selection.suite.as_deref())?;
     let chosen = selection(&args.selection, args.shard.as_deref())?.choose(&scenarios);
     let worlds: Vec<WorldName> = args.world.iter().copied().map(WorldName::from).collect();
-    let jobs = jobs(&chosen, &worlds);
+    let foreign = worlds.contains(&WorldName::Real);
+    let ours: Vec<WorldName> = worlds
+        .into_iter()
+        .filter(|world| *world != WorldName::Real)
+        .collect();
+    let mut jobs = if foreign && ours.is_empty() {
+        Vec::new()
+    } else {
+        jobs(&chosen, &ours)
+    };
+    if foreign {
+        let ground = Ground::new(&args.gateway_version, Arc::clone(&options.stop));
+        if !RELEASES.contains(&ground.release()) {
+            let error = RealError::UnknownRelease {
+                release: args.gateway_version.clone(),
+            };
+            fail(&error, Some(&error.hint()));
+            return Err(Exit::Usage);
+        }
+        jobs.extend(real_jobs(&chosen, &Arc::new(ground)));
+    }
     if jobs.is_empty() {
         if !chosen.is_empty() {
             say(format_args!(
@@ -322,6 +344,9 @@ fn command(args: &RunArgs, seed: u64) -> String {
             .iter()
             .map(|world| format!("--world {}", WorldName::from(*world).name())),
     );
+    if args.world.contains(&WorldArg::Real) {
+        words.push(format!("--gateway-version {}", args.gateway_version));
+    }
     words.extend(
         args.shard
             .iter()

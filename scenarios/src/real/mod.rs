@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`gateway`] | start, ready, restart, setup codes, memory, end |
 //! | [`admin`] | the owner's connection: requests to the gateway |
+//! | [`ground`] | one gateway for many runs |
 //! | `output` | what it prints, as lines that can be waited for |
 //! | `http` | a GET without a client library |
 //!
@@ -29,8 +30,10 @@
 
 pub mod admin;
 pub mod gateway;
+pub mod ground;
 mod http;
 mod output;
 
 pub use admin::{Admin, AdminError};
 pub use gateway::{RELEASES, RealError, RealGateway, RealOptions};
+pub use ground::{FORWARDER, Footing, Ground};

@@ -198,8 +198,14 @@ fn verdict_json(outcome: &Outcome) -> Value {
 
 /// The shortest command that repeats one outcome.
 pub fn repeat(outcome: &Outcome) -> String {
+    let gateway = &outcome.record.transcript.header.gateway;
+    let release = gateway
+        .strip_prefix("real version ")
+        .map_or_else(String::new, |release| {
+            format!(" --gateway-version {release}")
+        });
     format!(
-        "clawproof run {} --world {} --seed {}",
+        "clawproof run {} --world {}{release} --seed {}",
         outcome.scenario.id,
         outcome.world.name(),
         outcome.seed

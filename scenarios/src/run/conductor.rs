@@ -231,7 +231,7 @@ impl<'a, W: World> Conductor<'a, W> {
             )));
         }
         let wall = MAX_WALL
-            + if self.world_name == "loopback" {
+            + if matches!(self.world_name, "loopback" | "real") {
                 self.world.now()
             } else {
                 Duration::ZERO

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `source` | where scenario files come from |
 //! | `select` `plan` | which scenarios, in which worlds, which slice of them |
+//! | `foreign` | what only the mock can do |
 //! | `conductor` | one script in one world |
 //! | `one` `all` | one judged run; a plan on all cores |
 //! | `folder` `artifacts` `build` | what a run leaves behind, all of it or nothing |
@@ -13,6 +14,7 @@ mod artifacts;
 mod build;
 mod conductor;
 mod folder;
+mod foreign;
 mod handshakes;
 mod one;
 mod plan;
@@ -25,6 +27,6 @@ pub use build::{VERSION, git_commit};
 pub use folder::{FolderError, RunFolder, point_latest_at};
 pub use handshakes::handshakes;
 pub use one::{Outcome, run_job};
-pub use plan::{CAPABILITIES, Job, Selection, WORLDS_HERE, default_worlds, jobs};
+pub use plan::{CAPABILITIES, Job, Selection, WORLDS_HERE, default_worlds, jobs, real_jobs};
 pub use select::{Slice, SliceError, glob_matches};
 pub use source::{Source, SourceError, SuiteFile, read_one};

@@ -18,7 +18,7 @@ use crate::judge::record::{FinalViews, RunEnd, RunRecord};
 use crate::judge::{Verdict, judge};
 use crate::scenario::captures::Captured;
 use crate::scenario::{Scenario, WorldName};
-use crate::world::{Arrangement, Brains, arrange, loopback, memory};
+use crate::world::{Arrangement, Brains, arrange_with_token, loopback, memory, real};
 
 /// A judged run of one scenario in one world.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ pub fn run_job(job: &Job, seed: u64, commit: Option<&str>) -> Outcome {
             ),
             Vec::new(),
         ),
-        None => guarded(&scenario, job.world, seed, commit),
+        None => guarded(job, seed, commit),
     };
     let verdict =
         catch_unwind(AssertUnwindSafe(|| judge(&scenario, &record))).unwrap_or_else(|panic| {
@@ -91,12 +91,21 @@ pub fn run_job(job: &Job, seed: u64, commit: Option<&str>) -> Outcome {
 }
 
 /// Runs a scenario; whatever panics on this thread meanwhile ends up in the record.
-fn guarded(scenario: &Scenario, world: WorldName, seed: u64, commit: Option<&str>) -> Conducted {
+fn guarded(job: &Job, seed: u64, commit: Option<&str>) -> Conducted {
+    // Started, and its turn awaited, before the run's time begins.
+    let _turn = job.ground.as_ref().map(|ground| {
+        let turn = ground.take_turn();
+        if let Err(why) = ground.footing() {
+            tracing::debug!("{why}");
+        }
+        turn
+    });
+    let (scenario, world) = (job.scenario.as_ref(), job.world);
     listen_for_panics();
     PANICS.with_borrow_mut(|panics| *panics = Some(Vec::new()));
     let began = Instant::now();
     let (log, errors) = LOG.with(Clone::clone);
-    let run = || tracing::dispatcher::with_default(&log, || conduct(scenario, world, seed, commit));
+    let run = || tracing::dispatcher::with_default(&log, || conduct(job, seed, commit));
     let result = catch_unwind(AssertUnwindSafe(run));
     let panics = PANICS.with_borrow_mut(Option::take).unwrap_or_default();
     let (mut record, secrets) = match result {
@@ -119,14 +128,33 @@ fn guarded(scenario: &Scenario, world: WorldName, seed: u64, commit: Option<&str
     (record, secrets)
 }
 
-fn conduct(scenario: &Scenario, world: WorldName, seed: u64, commit: Option<&str>) -> Conducted {
+fn conduct(job: &Job, seed: u64, commit: Option<&str>) -> Conducted {
+    let (scenario, world) = (job.scenario.as_ref(), job.world);
     let nothing = |end: RunEnd| (empty(scenario, world, seed, end), Vec::new());
     let broke = |what: String| nothing(RunEnd::HarnessBroke { what });
-    let arrangement = match arrange(scenario, seed) {
+    let footing = match job
+        .ground
+        .as_ref()
+        .map(|ground| ground.footing())
+        .transpose()
+    {
+        Ok(footing) => footing,
+        Err(why) => {
+            return nothing(RunEnd::Unavailable {
+                missing: why.to_owned(),
+            });
+        }
+    };
+    let token = footing.map(|footing| footing.token.as_str());
+    let arrangement = match arrange_with_token(scenario, seed, token) {
         Ok(arrangement) => arrangement,
         Err(error) => return broke(format!("arrange the scenario: {error}")),
     };
-    let recorder = Recorder::in_memory(header(scenario, world, seed, commit, &arrangement));
+    let gateway = match &job.ground {
+        Some(ground) => format!("real version {}", ground.release()),
+        None => format!("mock profile {}", arrangement.profile.version),
+    };
+    let recorder = Recorder::in_memory(header(scenario, world, seed, commit, gateway));
     for (kind, value) in &arrangement.secrets {
         recorder.register_secret(kind, value);
     }
@@ -154,7 +182,20 @@ fn conduct(scenario: &Scenario, world: WorldName, seed: u64, commit: Option<&str
                 }),
             }
         }),
-        WorldName::Real | WorldName::Wsl => nothing(RunEnd::Unavailable {
+        WorldName::Real => match job.ground.clone() {
+            Some(ground) => on_runtime(false, async move {
+                match real(arrangement, recorder, faults, ground) {
+                    Ok(world) => Conductor::new(brief, world).run().await,
+                    Err(error) => nothing(RunEnd::Unavailable {
+                        missing: format!("a proxy before the real gateway: {error}"),
+                    }),
+                }
+            }),
+            None => nothing(RunEnd::Unavailable {
+                missing: "a real gateway".to_owned(),
+            }),
+        },
+        WorldName::Wsl => nothing(RunEnd::Unavailable {
             missing: format!("the world {}", world.name()),
         }),
     }
@@ -237,13 +278,9 @@ fn header(
     world: WorldName,
     seed: u64,
     commit: Option<&str>,
-    arrangement: &Arrangement,
+    gateway: String,
 ) -> Header {
-    let mut header = Header::new(
-        seed,
-        world.name(),
-        format!("mock profile {}", arrangement.profile.version),
-    );
+    let mut header = Header::new(seed, world.name(), gateway);
     header.scenario = Some(scenario.id.clone());
     header.scenario_sha256 = Some(gateway_protocol::device::hex(&Sha256::digest(
         &scenario.source.text,

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::real::Ground;
 use crate::scenario::{Scenario, WorldName};
 
+use super::foreign;
 use super::select::{Slice, glob_matches};
 
 /// What the built-in client under test can do; a scenario's `needs` are compared with it.
@@ -42,6 +44,8 @@ pub struct Job {
     pub world: WorldName,
     /// What is missing, when it can't be run here.
     pub missing: Option<String>,
+    /// The real gateway, in the world `real`.
+    pub ground: Option<Arc<Ground>>,
 }
 
 impl Job {
@@ -129,16 +133,40 @@ pub fn jobs(chosen: &[Arc<Scenario>], worlds: &[WorldName]) -> Vec<Job> {
                 scenario: Arc::clone(scenario),
                 world,
                 missing: missing(scenario, world),
+                ground: None,
             });
         }
     }
     jobs
 }
 
+/// Every chosen scenario in the world `real`, whatever worlds it claims; those that need a power of the mock say so.
+pub fn real_jobs(chosen: &[Arc<Scenario>], ground: &Arc<Ground>) -> Vec<Job> {
+    let absent = ground.check().err();
+    let missing = |scenario: &Scenario| match &absent {
+        Some(error) => Some(format!("{error}; {}", error.hint())),
+        None => foreign::mock_power(scenario, ground.release()).or_else(|| need(scenario)),
+    };
+    chosen
+        .iter()
+        .map(|scenario| Job {
+            scenario: Arc::clone(scenario),
+            world: WorldName::Real,
+            missing: missing(scenario),
+            ground: Some(Arc::clone(ground)),
+        })
+        .collect()
+}
+
 fn missing(scenario: &Scenario, world: WorldName) -> Option<String> {
     if !WORLDS_HERE.contains(&world) {
         return Some(format!("the world {}", world.name()));
     }
+    need(scenario)
+}
+
+/// What the scenario needs of its client that the built-in one does not have.
+fn need(scenario: &Scenario) -> Option<String> {
     let need = scenario
         .needs
         .iter()

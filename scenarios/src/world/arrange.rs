@@ -109,6 +109,15 @@ pub(crate) fn beginning() -> Now {
 
 /// Arranges a scenario.
 pub(crate) fn arrange(scenario: &Scenario, seed: u64) -> Result<Arrangement, ArrangeError> {
+    arrange_with_token(scenario, seed, None)
+}
+
+/// Arranges a scenario for a gateway whose shared token is given; one that is `None` is drawn.
+pub(crate) fn arrange_with_token(
+    scenario: &Scenario,
+    seed: u64,
+    token: Option<&str>,
+) -> Result<Arrangement, ArrangeError> {
     let draw = Draw::of(&scenario.id, seed);
     let version = scenario
         .profile
@@ -116,7 +125,7 @@ pub(crate) fn arrange(scenario: &Scenario, seed: u64) -> Result<Arrangement, Arr
         .unwrap_or(gateway_core::DEFAULT_PROFILE);
     let profile =
         gateway_core::profile(version).ok_or_else(|| ArrangeError::Profile(version.to_owned()))?;
-    let config = gateway_config(scenario, profile, draw)?;
+    let config = gateway_config(scenario, profile, draw, token)?;
     let mut gateway = Gateway::new(config.clone(), profile, draw.seed("gateway"), beginning());
     let mut arrangement = Arranger {
         draw,
@@ -167,14 +176,17 @@ fn gateway_config(
     scenario: &Scenario,
     profile: &Profile,
     draw: Draw,
+    token: Option<&str>,
 ) -> Result<Config, ArrangeError> {
     let mut config = config(&scenario.gateway, profile)?.config;
     match config.auth.mode {
         AuthMode::Token => {
-            config
-                .auth
-                .token
-                .get_or_insert_with(|| SharedToken::new(draw.token("shared-token")));
+            config.auth.token.get_or_insert_with(|| {
+                token.map_or_else(
+                    || SharedToken::new(draw.token("shared-token")),
+                    SharedToken::new,
+                )
+            });
         }
         AuthMode::Password => {
             config

@@ -3,8 +3,9 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
+use gateway_protocol::time::VIRTUAL_EPOCH;
 use link::FaultTable;
-use mock_gateway::MockGateway;
+use mock_gateway::{MockGateway, Running};
 use tokio::net::TcpStream;
 use transcript::Recorder;
 
@@ -14,7 +15,7 @@ use super::sockets::{Pace, Parts, Road, Sockets};
 /// Streams to the gateway's port.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TcpRoad {
-    addr: SocketAddr,
+    pub(super) addr: SocketAddr,
 }
 
 impl Road for TcpRoad {
@@ -33,7 +34,7 @@ pub(crate) async fn loopback(
     mut arrangement: Arrangement,
     recorder: Recorder,
     faults: FaultTable,
-) -> io::Result<Sockets<TcpRoad>> {
+) -> io::Result<Sockets<TcpRoad, Running>> {
     let running = match arrangement.gateway.take() {
         Some(gateway) => MockGateway::new().core(gateway),
         None => MockGateway::new(),
@@ -48,7 +49,8 @@ pub(crate) async fn loopback(
         road,
         pace: Pace::Real,
         port: addr.port(),
-        running,
+        epoch: VIRTUAL_EPOCH,
+        peer: running,
         recorder,
         faults,
         arrangement,

@@ -2,8 +2,9 @@
 
 use std::io;
 
+use gateway_protocol::time::VIRTUAL_EPOCH;
 use link::{FaultTable, MemoryNet, MemoryStream};
-use mock_gateway::MockGateway;
+use mock_gateway::{MockGateway, Running};
 use transcript::Recorder;
 
 use super::arrange::Arrangement;
@@ -31,7 +32,7 @@ pub(crate) fn memory(
     mut arrangement: Arrangement,
     recorder: Recorder,
     faults: FaultTable,
-) -> Sockets<MemoryRoad> {
+) -> Sockets<MemoryRoad, Running> {
     let net = MemoryNet::new(faults.clone());
     let running = match arrangement.gateway.take() {
         Some(gateway) => MockGateway::new().core(gateway),
@@ -44,7 +45,8 @@ pub(crate) fn memory(
         road: MemoryRoad { net },
         pace: Pace::Virtual,
         port: PORT,
-        running,
+        epoch: VIRTUAL_EPOCH,
+        peer: running,
         recorder,
         faults,
         arrangement,

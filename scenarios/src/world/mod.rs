@@ -5,6 +5,7 @@
 //! | `arrange` `pairing` `draw` | what is there before the first step, the same for every world; pure |
 //! | `sockets` | the real gateway shell and the real client shell over streams |
 //! | `memory` `loopback` | the streams: in memory with virtual time, TCP with real time |
+//! | `real` | the real gateway behind the recording proxy, real time |
 //! | `brains` | the two pure cores in one loop, virtual time, no runtime |
 //! | `raw` `connect_frame` | `WebSocket`s that a script drives, and the signed `connect` they send |
 //! | `tether` `bell` `witness` | headers and cuts on a client's stream; the signal of change; what clients report and store |
@@ -21,6 +22,7 @@ mod memory;
 mod pairing;
 mod puppet;
 mod raw;
+mod real;
 mod sockets;
 mod tether;
 mod witness;
@@ -30,6 +32,8 @@ use std::time::Duration;
 
 use client_core::{ClientEvent, Intent};
 use gateway_core::Control;
+use gateway_protocol::UnixMillis;
+use gateway_protocol::time::VIRTUAL_EPOCH;
 use link::{FaultName, FaultSpec};
 use serde_json::Value;
 use thiserror::Error;
@@ -37,13 +41,14 @@ use transcript::Recorder;
 
 use crate::judge::record::StoreNote;
 
-pub(crate) use arrange::{Arrangement, arrange};
+pub(crate) use arrange::{Arrangement, arrange, arrange_with_token};
 pub(crate) use brains::Brains;
 pub(crate) use connect_frame::{Ink, connect_params};
 pub(crate) use draw::Draw;
 pub(crate) use loopback::loopback;
 pub(crate) use memory::memory;
 pub(crate) use raw::RawMessage;
+pub(crate) use real::real;
 pub(crate) use tether::Severing;
 
 /// Something a script asked for that could not be done; the words go into the report.
@@ -83,6 +88,11 @@ pub(crate) struct Ending {
 pub(crate) trait World {
     /// Time since the run began.
     fn now(&self) -> Duration;
+
+    /// What the wall clocks of this world read when the run began.
+    fn epoch(&self) -> UnixMillis {
+        VIRTUAL_EPOCH
+    }
 
     /// The record of the wire.
     fn recorder(&self) -> &Recorder;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use client_core::{ClientEvent, Intent};
 use gateway_client::{ClientHandle, Clock, Connector, MemoryState, Setup};
 use gateway_core::Control;
-use gateway_protocol::time::VIRTUAL_EPOCH;
+use gateway_protocol::UnixMillis;
 use link::{Carrier, FaultName, FaultSpec, FaultTable};
 use mock_gateway::Running;
 use serde_json::Value;
@@ -35,6 +35,36 @@ pub(crate) trait Road: Clone + Send + Sync + 'static {
     fn open(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 }
 
+/// The gateway's side of a world of streams.
+pub(crate) trait Peer {
+    /// Gives the gateway an order.
+    async fn control(&mut self, control: Control) -> Result<Value, Refusal>;
+
+    /// The gateway's view, as JSON; as much of it as can be known.
+    async fn view(&mut self) -> Value;
+
+    /// Ends it.
+    async fn stop(self);
+}
+
+impl Peer for Running {
+    async fn control(&mut self, control: Control) -> Result<Value, Refusal> {
+        Self::control(self, control)
+            .await
+            .map_err(|error| Refusal::new(error.to_string()))
+    }
+
+    async fn view(&mut self) -> Value {
+        let view = Self::view(self).await;
+        view.and_then(|view| serde_json::to_value(view).ok())
+            .unwrap_or_default()
+    }
+
+    async fn stop(self) {
+        Self::stop(self).await;
+    }
+}
+
 /// Time that runs by itself needs a moment in which nothing happens to be called settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pace {
@@ -42,12 +72,35 @@ pub(crate) enum Pace {
     Virtual,
     /// The wall clock's.
     Real,
+    /// The wall clock's, with a gateway of somebody else: it takes its time.
+    Foreign,
 }
 
-/// A silence this long counts as settled.
+impl Pace {
+    /// A silence this long counts as settled.
+    const fn silence(self) -> Duration {
+        match self {
+            Self::Virtual | Self::Real => SETTLED,
+            Self::Foreign => FOREIGN_SETTLED,
+        }
+    }
+
+    /// Settling is waited for at most this long: traffic may never end.
+    const fn patience(self) -> Option<Duration> {
+        match self {
+            Self::Virtual => None,
+            Self::Real => Some(SETTLING),
+            Self::Foreign => Some(FOREIGN_SETTLING),
+        }
+    }
+}
+
+/// The real gateway answers within tens of milliseconds.
+const FOREIGN_SETTLED: Duration = Duration::from_millis(100);
+const FOREIGN_SETTLING: Duration = Duration::from_secs(1);
+
 const SETTLED: Duration = Duration::from_millis(1);
 
-/// A real-time run waits for settling at most this long: traffic may never end.
 const SETTLING: Duration = Duration::from_millis(50);
 
 /// With real time the conductor looks around this often, so that Ctrl-C need not wait for a quiet hour.
@@ -57,12 +110,13 @@ const GLANCE: Duration = Duration::from_millis(200);
 const FAREWELLS: usize = 64;
 
 /// A world of streams.
-pub(crate) struct Sockets<C: Road> {
+pub(crate) struct Sockets<C: Road, P> {
     road: C,
     pace: Pace,
     port: u16,
     begin: Instant,
-    running: Running,
+    epoch: UnixMillis,
+    peer: P,
     recorder: Recorder,
     faults: FaultTable,
     bell: Bell,
@@ -88,24 +142,27 @@ struct ClientActor {
 type Knives = Arc<Mutex<Vec<Knife>>>;
 
 /// What a world of streams is made of.
-pub(crate) struct Parts<C> {
+pub(crate) struct Parts<C, P> {
     pub(crate) road: C,
     pub(crate) pace: Pace,
     pub(crate) port: u16,
-    pub(crate) running: Running,
+    /// What the wall clocks read at the beginning.
+    pub(crate) epoch: UnixMillis,
+    pub(crate) peer: P,
     pub(crate) recorder: Recorder,
     pub(crate) faults: FaultTable,
     pub(crate) arrangement: Arrangement,
 }
 
-impl<C: Road> Sockets<C> {
+impl<C: Road, P> Sockets<C, P> {
     /// The world at its beginning; must be called inside a runtime.
-    pub(crate) fn new(parts: Parts<C>) -> Self {
+    pub(crate) fn new(parts: Parts<C, P>) -> Self {
         let Parts {
             road,
             pace,
             port,
-            running,
+            epoch,
+            peer,
             recorder,
             faults,
             arrangement,
@@ -119,7 +176,7 @@ impl<C: Road> Sockets<C> {
             .clients
             .into_iter()
             .map(|(name, plan)| {
-                let actor = ClientActor::new(&name, plan, port);
+                let actor = ClientActor::new(&name, plan, port, epoch);
                 ledger.begin(&actor.notes.lock().unwrap_or_else(PoisonError::into_inner));
                 (name, actor)
             })
@@ -129,7 +186,8 @@ impl<C: Road> Sockets<C> {
             pace,
             port,
             begin: Instant::now(),
-            running,
+            epoch,
+            peer,
             recorder,
             faults,
             bell,
@@ -231,11 +289,11 @@ impl<C: Road> Sockets<C> {
 }
 
 impl ClientActor {
-    fn new(name: &str, mut plan: ClientPlan, port: u16) -> Self {
+    fn new(name: &str, mut plan: ClientPlan, port: u16, epoch: UnixMillis) -> Self {
         for record in &mut plan.state.registry.gateways {
             record.url = record.url.replace("18789", &port.to_string());
         }
-        let clock = Clock::starting_at(VIRTUAL_EPOCH);
+        let clock = Clock::starting_at(epoch);
         clock.shift_wall(plan.offset_ms);
         Self {
             state: MemoryState::new(plan.state.clone()),
@@ -292,9 +350,13 @@ impl<C: Road> Connector for Dialer<C> {
     }
 }
 
-impl<C: Road> World for Sockets<C> {
+impl<C: Road, P: Peer> World for Sockets<C, P> {
     fn now(&self) -> Duration {
         self.begin.elapsed()
+    }
+
+    fn epoch(&self) -> UnixMillis {
+        self.epoch
     }
 
     fn recorder(&self) -> &Recorder {
@@ -310,13 +372,16 @@ impl<C: Road> World for Sockets<C> {
     }
 
     async fn settle(&mut self) {
-        let patience = Instant::now() + SETTLING;
+        let patience = self
+            .pace
+            .patience()
+            .map(|patience| Instant::now() + patience);
         loop {
             let heard = self.bell.strokes();
-            let quiet = timeout_at(Instant::now() + SETTLED, self.bell.after(heard))
+            let quiet = timeout_at(Instant::now() + self.pace.silence(), self.bell.after(heard))
                 .await
                 .is_err();
-            let over = self.pace == Pace::Real && Instant::now() >= patience;
+            let over = patience.is_some_and(|patience| Instant::now() >= patience);
             if quiet || over {
                 return;
             }
@@ -326,7 +391,7 @@ impl<C: Road> World for Sockets<C> {
     async fn wait(&mut self, seen: u64, deadline: Duration) {
         let deadline = match self.pace {
             Pace::Virtual => self.begin + deadline,
-            Pace::Real => (self.begin + deadline).min(Instant::now() + GLANCE),
+            Pace::Real | Pace::Foreign => (self.begin + deadline).min(Instant::now() + GLANCE),
         };
         // Coming too late is what the caller asks for.
         drop(timeout_at(deadline, self.bell.after(seen)).await);
@@ -418,10 +483,7 @@ impl<C: Road> World for Sockets<C> {
     }
 
     async fn control(&mut self, control: Control) -> Result<Value, Refusal> {
-        self.running
-            .control(control)
-            .await
-            .map_err(|error| Refusal::new(error.to_string()))
+        self.peer.control(control).await
     }
 
     async fn install(&mut self, fault: FaultSpec) {
@@ -450,9 +512,7 @@ impl<C: Road> World for Sockets<C> {
     }
 
     async fn view(&mut self) -> Value {
-        let view = self.running.view().await;
-        view.and_then(|view| serde_json::to_value(view).ok())
-            .unwrap_or_default()
+        self.peer.view().await
     }
 
     fn snapshot(&self, actor: &str) -> Option<Value> {
@@ -483,7 +543,7 @@ impl<C: Road> World for Sockets<C> {
         }
         self.raws.clear();
         self.tasks.shutdown().await;
-        self.running.stop().await;
+        self.peer.stop().await;
         Ending {
             leftovers: leftovers().await,
         }

@@ -68,6 +68,7 @@ pub fn job(scenario: &Arc<Scenario>, world: WorldName) -> Job {
         scenario: Arc::clone(scenario),
         world,
         missing: None,
+        ground: None,
     }
 }
 

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use client_core::{ApprovalKind, ClientEvent, Intent};
 use gateway_core::Control as Order;
-use gateway_protocol::time::VIRTUAL_EPOCH;
 use gateway_protocol::{CloseFrame, Frame, Keypair, Request, Role, SharedToken};
 use link::{ConnSelector, FaultSpec};
 use serde_json::Value;
@@ -198,7 +197,7 @@ impl<W: World> Conductor<'_, W> {
                 .get(&send.from)
                 .copied()
                 .unwrap_or_default();
-            let now = VIRTUAL_EPOCH.plus(self.world.now()).shifted(offset);
+            let now = self.world.epoch().plus(self.world.now()).shifted(offset);
             let params = connect_params(
                 plan,
                 Ink {
