@@ -1,17 +1,37 @@
 //! What hello-ok says: server, features, snapshot, what was granted, policy. ref: gateway-behaviour.md §3, §5.1
 //!
+//! It is printed, not built: some 6 KB of it are the same for every client, and a connect is the dearest thing that a
+//! gateway does.
+//!
 //! - `hello`: the whole payload. `snapshot`, `hello_auth`, `policy`: its parts.
 
 use gateway_protocol::role::scope;
-use gateway_protocol::{Now, Role, limits};
+use gateway_protocol::{Now, RequestId, Role, limits};
 use serde_json::{Value, json};
 
 use crate::admit::Admitted;
 use crate::devices::Token;
 use crate::gateway::Gateway;
-use crate::json::Object;
+use crate::json::{Object, Printed};
+
+/// Room for a hello-ok of the newest release, so that it is printed into one piece of memory.
+const HELLO_BYTES: usize = 16 * 1024;
+
+/// Room for its smaller parts.
+const PART_BYTES: usize = 512;
+
+/// `{"type":"res","id","ok":true,"payload"}` around a payload that is printed already.
+pub(crate) fn response_text(id: &RequestId, payload: &str) -> String {
+    Printed::new(payload.len() + PART_BYTES)
+        .with("type", "res")
+        .with("id", id.as_str())
+        .with("ok", &true)
+        .text("payload", &[payload])
+        .build()
+}
 
 impl Gateway {
+    /// The payload of a successful connect, printed.
     pub(crate) fn hello(
         &mut self,
         now: Now,
@@ -19,10 +39,10 @@ impl Gateway {
         admitted: &Admitted,
         told: &[String],
         token: Option<&Token>,
-    ) -> Value {
+    ) -> String {
         let canvas = self.entropy.capability();
         let Some(connection) = self.connections.get(&conn) else {
-            return Value::Null;
+            return Value::Null.to_string();
         };
         let host = connection.host.as_deref().unwrap_or("127.0.0.1");
         let rich = self.profile.rules.rich_hello;
@@ -34,32 +54,33 @@ impl Gateway {
             .when(rich, "buildId", self.profile.build_id())
             .when(rich, "bootId", self.boot.id.as_str())
             .when(rich, "controlUiBuildSource", "bundled")
-            .with("connId", connection.id.as_str());
+            .with("connId", connection.id.as_str())
+            .build();
         let control_ui = self.profile.control_ui();
         let surfaces = json!({"canvas": format!("http://{host}/__openclaw__/cap/{canvas}")});
-        Object::new()
+        Printed::new(HELLO_BYTES)
             .with("type", gateway_protocol::hello::HELLO_OK)
-            .with("protocol", limits::PROTOCOL)
-            .with("server", server)
-            .with("features", self.profile.features().clone())
-            .with("snapshot", self.snapshot(now, operator, scopes))
+            .with("protocol", &limits::PROTOCOL)
+            .with("server", &server)
+            .text("features", &[self.profile.features()])
+            .text("snapshot", &[&self.snapshot(now, operator, scopes)])
             .when(
                 rich && reads,
                 "controlUiWidgetKinds",
-                control_ui["controlUiWidgetKinds"].clone(),
+                &control_ui["controlUiWidgetKinds"],
             )
             .when(
                 rich && reads,
                 "controlUiLinkReaders",
-                control_ui["controlUiLinkReaders"].clone(),
+                &control_ui["controlUiLinkReaders"],
             )
-            .when(!rich || operator, "pluginSurfaceUrls", surfaces)
-            .with("auth", self.hello_auth(admitted, told, token))
-            .with("policy", self.policy())
+            .when(!rich || operator, "pluginSurfaceUrls", &surfaces)
+            .with("auth", &self.hello_auth(admitted, told, token))
+            .with("policy", &self.policy())
             .build()
     }
 
-    fn snapshot(&self, now: Now, operator: bool, scopes: &[String]) -> Value {
+    fn snapshot(&self, now: Now, operator: bool, scopes: &[String]) -> String {
         let rich = self.profile.rules.rich_hello;
         let admin = operator && gateway_protocol::role::scope_allows(scopes, scope::ADMIN);
         let reads = operator && gateway_protocol::role::scope_allows(scopes, scope::READ);
@@ -79,26 +100,26 @@ impl Gateway {
             .when(rich, "selectionRequired", false)
             .with("mainKey", "main")
             .with("mainSessionKey", "agent:main:main")
-            .with("scope", "per-sender");
-        Object::new()
-            .when(rich, "suspension", json!({"phase": "accepting"}))
-            .with("presence", presence)
-            .with("health", self.health_json(now.wall))
-            .with(
-                "stateVersion",
-                json!({"presence": self.versions.presence, "health": self.versions.health}),
-            )
-            .with("uptimeMs", u64::try_from(uptime).unwrap_or(u64::MAX))
+            .with("scope", "per-sender")
+            .build();
+        let health = self.profile.health_text();
+        let ts = now.wall.0.to_string();
+        Printed::new(PART_BYTES)
+            .when(rich, "suspension", &json!({"phase": "accepting"}))
+            .with("presence", &presence)
+            .text("health", &[&health.before, &ts, &health.after])
+            .with("stateVersion", &self.versions)
+            .with("uptimeMs", &u64::try_from(uptime).unwrap_or(u64::MAX))
             .when(
                 rich,
                 "appliedConfigHash",
-                format!("hmac-sha256:v1:{}", self.boot.config_hash),
+                &format!("hmac-sha256:v1:{}", self.boot.config_hash),
             )
-            .with("sessionDefaults", defaults)
+            .with("sessionDefaults", &defaults)
             .when(
                 rich && reads,
                 "updateSchedule",
-                json!({"channel": "stable", "autoEnabled": false}),
+                &json!({"channel": "stable", "autoEnabled": false}),
             )
             .when(
                 admin,

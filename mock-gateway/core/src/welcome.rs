@@ -2,15 +2,15 @@
 //!
 //! ref: gateway-behaviour.md §3, §5.1, §7.1
 
-use gateway_protocol::{InvokeId, NodeId, Now, RequestId, Response, Role, limits};
+use gateway_protocol::{InvokeId, NodeId, Now, Outgoing, RequestId, Role, limits};
 use serde_json::{Value, json};
 
 use crate::admit::Admitted;
 use crate::bootstrap::SetupToken;
 use crate::connection::{Connection, Granted, OpenConnection, Phase, Surface};
 use crate::gateway::Gateway;
+use crate::hello::response_text;
 use crate::io::Output;
-use crate::json::merge_patch;
 use crate::nodes::{NodeMeta, PendingNode, SurfaceStep};
 use crate::platform;
 use crate::presence::PresenceEntry;
@@ -26,6 +26,17 @@ pub(crate) struct HelloChange {
     pub(crate) patch: Option<Value>,
     /// Sent instead of the payload.
     pub(crate) replace: Option<Value>,
+}
+
+impl HelloChange {
+    /// What it makes of a payload that is printed already.
+    fn applied_to_text(self, payload: String) -> String {
+        if self.patch.is_none() && self.replace.is_none() {
+            return payload;
+        }
+        let payload = serde_json::from_str(&payload).unwrap_or_default();
+        self.apply(payload).to_string()
+    }
 }
 
 impl Gateway {
@@ -60,11 +71,8 @@ impl Gateway {
             self.declare_surface(now, conn, admitted, surface);
         }
         self.note_presence(now, conn);
-        let mut payload = self.hello(now, conn, admitted, &told, token.as_ref());
-        if let Some(patch) = &change.patch {
-            merge_patch(&mut payload, patch);
-        }
-        let payload = change.replace.unwrap_or(payload);
+        let hello = self.hello(now, conn, admitted, &told, token.as_ref());
+        let hello = change.applied_to_text(hello);
         let handed_over = admitted.handoff.is_some();
         let node = attempt.role == Role::Node;
         // In the handoff they come before the hello of 2026.6.34, and not at all with 2026.9.6. Recordings 60, 61
@@ -72,10 +80,7 @@ impl Gateway {
         if node && early {
             self.send_voicewake(conn);
         }
-        self.send(
-            conn,
-            gateway_protocol::Frame::Response(Response::ok(id.clone(), payload)),
-        );
+        self.send_raw(conn, Outgoing::Text(response_text(id, &hello)));
         if node && !handed_over {
             self.send_voicewake(conn);
         }
