@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`args`] | the command line as types, with help texts that teach |
 //! | [`exit`] | the documented exit codes |
-//! | `run` `list` `check` `serve` `fetch` `explain` `new` | one command each |
+//! | `run` `list` `check` `serve` `fetch` `explain` `new` `merge` | one command each |
 //! | `library` | reads the suite once for all of them |
 //! | `print` `progress` | data on stdout, the rest on stderr, a bar on terminals only |
 
@@ -15,6 +15,7 @@ mod explain;
 mod fetch;
 mod library;
 mod list;
+mod merge;
 mod new;
 mod print;
 mod progress;
@@ -53,6 +54,7 @@ where
         Some(Command::Fetch(args)) => fetch::fetch(&args),
         Some(Command::Explain(args)) => explain::explain(&args),
         Some(Command::New(args)) => new::new(&args),
+        Some(Command::Merge(args)) => merge::merge(&args),
     }
 }
 
