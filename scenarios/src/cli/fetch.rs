@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::args::{FetchArgs, MessageFormat};
 use super::exit::Exit;
+use super::interrupt::interrupted;
 use super::print::{fail, out, say};
 use crate::fetch::{Cache, Component, FetchError, Progress};
 
@@ -85,7 +86,7 @@ async fn fetch_all(cache: &Cache, components: &[Component]) -> Exit {
     };
     tokio::select! {
         biased;
-        _pressed = tokio::signal::ctrl_c() => {
+        _wished = interrupted() => {
             say("interrupted: what was complete is kept, the rest is removed");
             Exit::Interrupted
         }

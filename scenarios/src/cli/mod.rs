@@ -4,8 +4,9 @@
 //! |---|---|
 //! | [`args`] | the command line as types, with help texts that teach |
 //! | [`exit`] | the documented exit codes |
-//! | `run` `list` `check` `serve` `fetch` `explain` `new` `merge` | one command each |
+//! | `run` `list` `check` `serve` `fetch` `explain` `new` | one command each |
 //! | `library` | reads the suite once for all of them |
+//! | `interrupt` | the wish to end early |
 //! | `print` `progress` | data on stdout, the rest on stderr, a bar on terminals only |
 
 pub mod args;
@@ -13,9 +14,9 @@ mod check;
 pub mod exit;
 mod explain;
 mod fetch;
+mod interrupt;
 mod library;
 mod list;
-mod merge;
 mod new;
 mod print;
 mod progress;
@@ -54,7 +55,6 @@ where
         Some(Command::Fetch(args)) => fetch::fetch(&args),
         Some(Command::Explain(args)) => explain::explain(&args),
         Some(Command::New(args)) => new::new(&args),
-        Some(Command::Merge(args)) => merge::merge(&args),
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::args::{MessageFormat, RunArgs, WorldArg};
 use super::exit::Exit;
+use super::interrupt::interrupted;
 use super::library;
 use super::list::{nothing_selected, selection};
 use super::print::{colour, fail, out, say};
@@ -19,7 +20,7 @@ use crate::run::{
     FolderError, Job, Outcome, RunOptions, RunSummary, git_commit, jobs, point_latest_at,
     real_jobs, result, results, run_all, write_run,
 };
-use crate::scenario::{Scenario, WorldName};
+use crate::scenario::WorldName;
 
 /// Seed of a run that was given none: the same command shows the same bytes.
 const DEFAULT_SEED: u64 = 1;
@@ -40,8 +41,8 @@ impl From<WorldArg> for WorldName {
 
 pub(super) fn run(args: &RunArgs) -> Exit {
     let mut options = RunOptions::new(args.seed.unwrap_or(DEFAULT_SEED));
-    let (jobs, whole) = match plan(args, &options) {
-        Ok(plan) => plan,
+    let jobs = match plan(args, &options) {
+        Ok(jobs) => jobs,
         Err(exit) => return exit,
     };
     let here = std::env::current_dir().unwrap_or_else(|_gone| PathBuf::from("."));
@@ -62,8 +63,6 @@ pub(super) fn run(args: &RunArgs) -> Exit {
         commit: options.commit,
         took: began.elapsed(),
         interrupted: interrupt.came(),
-        shard: args.shard.clone(),
-        plan: whole,
     };
     let written = write(args, target.as_deref(), &summary, &outcomes);
     tell(args, &summary, &outcomes, &jobs);
@@ -85,41 +84,31 @@ pub(super) fn run(args: &RunArgs) -> Exit {
     }
 }
 
-/// What will be run, and the names of the whole plan that it is a part of.
-fn plan(args: &RunArgs, options: &RunOptions) -> Result<(Vec<Job>, Vec<String>), Exit> {
+fn plan(args: &RunArgs, options: &RunOptions) -> Result<Vec<Job>, Exit> {
     let scenarios = library::scenarios(args.selection.suite.as_deref())?;
-    let (shard, durations) = (args.shard.as_deref(), args.durations.as_deref());
-    let selection = selection(&args.selection, shard, durations)?;
-    let chosen = selection.choose(&scenarios);
+    let chosen = selection(&args.selection, args.shard.as_deref())?.choose(&scenarios);
     let worlds: Vec<WorldName> = args.world.iter().copied().map(WorldName::from).collect();
     let foreign = worlds.contains(&WorldName::Real);
     let ours: Vec<WorldName> = worlds
         .into_iter()
         .filter(|world| *world != WorldName::Real)
         .collect();
-    let ground = foreign.then(|| Ground::new(&args.gateway_version, Arc::clone(&options.stop)));
-    if let Some(ground) = &ground
-        && !RELEASES.contains(&ground.release())
-    {
-        let error = RealError::UnknownRelease {
-            release: args.gateway_version.clone(),
-        };
-        fail(&error, Some(&error.hint()));
-        return Err(Exit::Usage);
-    }
-    let ground = ground.map(Arc::new);
-    let in_worlds = |chosen: &[Arc<Scenario>]| {
-        let mut all = if foreign && ours.is_empty() {
-            Vec::new()
-        } else {
-            jobs(chosen, &ours)
-        };
-        if let Some(ground) = &ground {
-            all.extend(real_jobs(chosen, ground));
-        }
-        all
+    let mut jobs = if foreign && ours.is_empty() {
+        Vec::new()
+    } else {
+        jobs(&chosen, &ours)
     };
-    let jobs = in_worlds(&chosen);
+    if foreign {
+        let ground = Ground::new(&args.gateway_version, Arc::clone(&options.stop));
+        if !RELEASES.contains(&ground.release()) {
+            let error = RealError::UnknownRelease {
+                release: args.gateway_version.clone(),
+            };
+            fail(&error, Some(&error.hint()));
+            return Err(Exit::Usage);
+        }
+        jobs.extend(real_jobs(&chosen, &Arc::new(ground)));
+    }
     if jobs.is_empty() {
         if !chosen.is_empty() {
             say(format_args!(
@@ -129,8 +118,7 @@ fn plan(args: &RunArgs, options: &RunOptions) -> Result<(Vec<Job>, Vec<String>),
         }
         return Err(nothing_selected(scenarios.len()));
     }
-    let whole = in_worlds(&selection.whole(&scenarios));
-    Ok((jobs, whole.iter().map(Job::name).collect()))
+    Ok(jobs)
 }
 
 /// The run folder to write, checked before anything runs: a long run must not end in an avoidable error.
@@ -302,11 +290,7 @@ fn closing(args: &RunArgs, outcomes: &[Outcome]) {
 }
 
 fn exit_of(outcomes: &[Outcome], interrupted: bool) -> Exit {
-    exit_of_counts(Counts::of(&results(outcomes)), interrupted)
-}
-
-/// The exit that these verdicts mean.
-pub(super) fn exit_of_counts(counts: Counts, interrupted: bool) -> Exit {
+    let counts = Counts::of(&results(outcomes));
     if counts.broken > 0 {
         Exit::HarnessBroke
     } else if interrupted {
@@ -369,11 +353,6 @@ fn command(args: &RunArgs, seed: u64) -> String {
             .iter()
             .map(|shard| format!("--shard {}", quoted(shard))),
     );
-    words.extend(
-        args.durations
-            .iter()
-            .map(|path| format!("--durations {}", quoted(&path.display().to_string()))),
-    );
     words.push(format!("--seed {seed}"));
     words.join(" ")
 }
@@ -416,7 +395,7 @@ fn wait_for_interrupt(stop: &AtomicBool) {
     else {
         return;
     };
-    if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
+    if runtime.block_on(interrupted()).is_ok() {
         stop.store(true, Ordering::Relaxed);
         say("interrupted: reporting what is finished");
     }
