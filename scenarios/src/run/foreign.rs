@@ -7,6 +7,9 @@ use crate::scenario::{Actor, ClientActor, Close, Control, End, Held, Holds, How,
 /// Time that a scenario may ask to pass in a world where it has to be waited for, in seconds.
 const PATIENCE_SECONDS: u64 = 6;
 
+/// Only the mock says what it believes.
+const INNER_STATE: &str = "a look at the gateway's inner state";
+
 /// The power of the mock that a scenario needs, if it needs one.
 pub(super) fn mock_power(scenario: &Scenario, release: &str) -> Option<String> {
     if let Some(profile) = &scenario.profile
@@ -27,7 +30,7 @@ pub(super) fn mock_power(scenario: &Scenario, release: &str) -> Option<String> {
                 .finally
                 .iter()
                 .any(|finally| finally.value.gateway.is_some());
-            looks.then(|| "a look at the gateway's inner state".to_owned())
+            looks.then(|| INNER_STATE.to_owned())
         })
 }
 
@@ -81,6 +84,7 @@ fn of_step(step: &Step) -> Option<String> {
             how: How::Close,
             ..
         }) => Some("a close by the gateway at will".to_owned()),
+        Step::Expect(expect) if expect.gateway.is_some() => Some(INNER_STATE.to_owned()),
         Step::Start(_)
         | Step::Stop(_)
         | Step::Do(_)
@@ -125,6 +129,9 @@ fn of_control(control: &Control) -> Option<String> {
     {
         return Some("a setup code with a lifetime of its own".to_owned());
     }
+    if control.fails.is_some() {
+        return Some("a refusal in the words of the mock's control".to_owned());
+    }
     let restart = control.restart.as_ref()?;
     (restart.down_for.is_some() || restart.reason.is_some())
         .then(|| "a restart that takes a given time or gives a given reason".to_owned())
@@ -140,8 +147,13 @@ mod tests {
     /// Each power is named; what needs none runs.
     #[rstest]
     #[case("", None)]
+    #[case("[[step]]\nexpect = { gateway = {} }\n", Some("inner state"))]
+    #[case(
+        "[[step]]\ncontrol = { approve = \"x\", fails = \"no\" }\n",
+        Some("the mock's control")
+    )]
     #[case("[gateway]\ntick_interval = \"1s\"\n", Some("tick_interval"))]
-    #[case("[[gateway.on]]\nmethod = \"x\"\nok = {}\n", Some("behaviour"))]
+    #[case("[[gateway.on]]\nmethod = \"x\"\nrespond = {}\n", Some("behaviour"))]
     #[case("[[step]]\nelapse = \"10m\"\n", Some("600 s of virtual time"))]
     #[case("[[step]]\nelapse = \"1s\"\n", None)]
     #[case("[[step]]\ncontrol = { approve = \"latest\" }\n", None)]
