@@ -10,14 +10,13 @@ mod harness;
 mod language;
 mod protocol;
 mod suite;
-pub(crate) mod table;
+mod table;
 
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 
 use crate::error::XtaskError;
-use crate::ledger;
 use crate::say;
 use crate::tidy::Finding;
 use crate::tidy::tree::Tree;
@@ -32,7 +31,7 @@ pub(crate) struct Page {
 
 impl Page {
     /// A page of the reference: title, a sentence, the body.
-    pub(crate) fn reference(path: &'static str, title: &str, about: &str, body: &str) -> Self {
+    fn reference(path: &'static str, title: &str, about: &str, body: &str) -> Self {
         let note = "<!-- Written by `cargo xtask generate` from the registries in the code. Do not edit. -->";
         let body = body.trim_end();
         Self {
@@ -48,7 +47,6 @@ pub(crate) fn pages(tree: &Tree) -> Vec<Page> {
     pages.extend(harness::pages());
     pages.extend(language::pages());
     pages.push(suite::page(tree));
-    pages.push(ledger::page(tree));
     pages
 }
 
