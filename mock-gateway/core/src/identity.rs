@@ -30,8 +30,7 @@ pub(crate) fn check(
     check_nonce(device, nonce)?;
     check_signature(params, device, key)?;
     Ok(Some(VerifiedDevice {
-        // Compared with the key's hash by `check_id`.
-        id: DeviceId::new(device.id.as_str()),
+        id: key.device_id(),
         public_key: key.to_base64url(),
     }))
 }

@@ -48,7 +48,6 @@ mod devices;
 mod entropy;
 mod gateway;
 mod handshake;
-mod hello;
 mod http;
 mod identity;
 mod inbound;

@@ -417,15 +417,8 @@ impl Gateway {
         })
     }
 
-    /// What the gateway believes, without secrets, as of its last input.
+    /// What the gateway believes, without secrets.
     pub fn view(&self) -> crate::view::StateView {
-        self.view_at(UnixMillis(i64::MIN))
-    }
-
-    /// The same at `now`: without the pairing requests and setup codes that have expired since the last input. A
-    /// gateway lets go of them only when somebody asks.
-    pub fn view_at(&self, now: UnixMillis) -> crate::view::StateView {
-        let now = now.shifted(self.clock_offset_ms);
         crate::view::StateView {
             profile: self.profile.version.to_owned(),
             up: self.boot.up == Up::Running,
@@ -439,7 +432,6 @@ impl Gateway {
                 .pending_devices
                 .oldest_first()
                 .iter()
-                .filter(|pending| pending.expires_at > now)
                 .map(PendingDevice::view)
                 .collect(),
             nodes: self.node_views(),
@@ -456,7 +448,7 @@ impl Gateway {
                 .collect(),
             invokes: self.invokes.views(),
             behaviors: self.behaviors.views(),
-            live_setup_codes: self.setup_tokens.count(now),
+            live_setup_codes: self.setup_tokens.count(),
         }
     }
 

@@ -145,15 +145,13 @@ fn connect(
 fn sent(gateway: &mut Gateway, conn: u32) -> Vec<Frame> {
     let mut frames = Vec::new();
     while let Some(output) = gateway.poll() {
-        if let Output::Send { conn: to, message } = output
+        if let Output::Send {
+            conn: to,
+            message: Outgoing::Frame(frame),
+        } = output
             && to == conn
         {
-            frames.extend(match message {
-                Outgoing::Frame(frame) => Some(frame),
-                // hello-ok comes printed.
-                Outgoing::Text(text) => Frame::parse(&text).ok(),
-                Outgoing::Binary(_) => None,
-            });
+            frames.push(frame);
         }
     }
     frames
