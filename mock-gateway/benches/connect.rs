@@ -21,7 +21,8 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use gateway_protocol::Keypair;
-use ground::race::race;
+use ground::race::{percent, race};
+use ground::table::{self, Figure};
 use ground::{Ground, block_on, runtime};
 use serde_json::{Value, json};
 use support::{Client, connect_frame, tcp};
@@ -79,7 +80,7 @@ fn connect(criterion: &mut Criterion) {
     group.finish();
 
     let mut taken = Vec::new();
-    race(
+    let walls = race(
         "connect",
         5,
         vec![
@@ -99,6 +100,11 @@ fn connect(criterion: &mut Criterion) {
             ),
         ],
     );
+    tell(&walls, &mut taken);
+}
+
+/// Prints the percentiles and the table.
+fn tell(walls: &[Duration], taken: &mut [Duration]) {
     taken.sort_unstable();
     let at = |share: usize| {
         taken
@@ -113,7 +119,26 @@ fn connect(criterion: &mut Criterion) {
         at(99),
         taken.len()
     );
+    let share = percent(walls, 1, 0);
+    table::print(&[
+        Figure {
+            what: "signed connect against a bare one, rate (lowest decile)",
+            target: "at least 40 %",
+            measured: format!("{share:.0} %"),
+            is_met: share >= 40.0,
+        },
+        Figure {
+            what: "challenge to hello-ok, p50",
+            target: "at most 120 us",
+            measured: format!("{} us", at(50).as_micros()),
+            is_met: at(50) <= Duration::from_micros(120),
+        },
+    ]);
 }
 
-criterion_group!(benches, connect);
+criterion_group! {
+    name = benches;
+    config = Criterion::default().warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3));
+    targets = connect
+}
 criterion_main!(benches);

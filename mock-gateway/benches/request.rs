@@ -13,10 +13,12 @@ mod support;
 mod ground;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use gateway_protocol::Keypair;
-use ground::race::{Contender, race};
+use ground::race::{Contender, percent, race};
+use ground::table::{self, Figure};
 use ground::{FRAME_BYTES, Ground, block_on, runtime};
 use serde_json::json;
 use support::{Client, tcp};
@@ -72,8 +74,28 @@ fn echo(criterion: &mut Criterion) {
             Box::new(|| block_on(&runtime, exchange(client, &text))),
         )
     });
-    race("request", 100, contenders.collect());
+    let walls = race("request", 100, contenders.collect());
+    let share = percent(&walls, 1, 0);
+    let cost = 100.0 - percent(&walls, 2, 1);
+    table::print(&[
+        Figure {
+            what: "request and response against a bare echo, rate (lowest decile)",
+            target: "at least 50 %",
+            measured: format!("{share:.0} %"),
+            is_met: share >= 50.0,
+        },
+        Figure {
+            what: "what recording costs a request (lowest decile)",
+            target: "at most 15 %",
+            measured: format!("{cost:.0} %"),
+            is_met: cost <= 15.0,
+        },
+    ]);
 }
 
-criterion_group!(benches, echo);
+criterion_group! {
+    name = benches;
+    config = Criterion::default().warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3));
+    targets = echo
+}
 criterion_main!(benches);

@@ -6,12 +6,16 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::print_stdout,
+    clippy::print_stderr,
     reason = "an example that measures fails loudly and prints"
 )]
 
 #[path = "../tests/support/mod.rs"]
 #[expect(dead_code, reason = "each program uses its part of the client")]
 mod support;
+
+#[path = "../benches/ground/table.rs"]
+mod table;
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Command, Stdio};
@@ -53,6 +57,12 @@ async fn measure(connections: usize) {
     println!(
         "{connections} idle connections: {each} bytes each ({before} to {after} bytes resident)"
     );
+    table::print(&[table::Figure {
+        what: "resident memory of an idle connection",
+        target: "at most 12288 bytes",
+        measured: format!("{each} bytes"),
+        is_met: each <= 12 * 1024,
+    }]);
     drop((warm, opened));
     gateway.stop().await;
 }

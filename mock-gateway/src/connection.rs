@@ -1,9 +1,11 @@
 //! One socket from accept to end: HTTP first, then, if it upgrades, the WebSocket driver on the same task.
 
 use std::future::Future;
+use std::io;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::body::Body;
@@ -16,6 +18,7 @@ use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use link::{Admission, Carrier, Controlled as _, FaultName, FaultStream, FaultTable};
 use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::CancellationToken;
 use transcript::{Draft, Kind, Recorder};
 
@@ -88,9 +91,11 @@ pub(crate) async fn run<C: Carrier>(
     // On the heap, so that an idle WebSocket does not keep the room that HTTP needed.
     match Box::pin(serve_http(stream, conn, ip, &shared, &cancel)).await {
         Some((stream, already_read, upgraded)) => {
+            let Corked { io, held, .. } = stream;
             let socket = Socket::new(
-                stream,
+                io,
                 &already_read,
+                held,
                 gateway_protocol::limits::PRE_HELLO_MESSAGE_BYTES,
             );
             // The bytes keep all of HTTP's read buffer alive.
@@ -121,12 +126,20 @@ async fn serve_http<C: Carrier>(
     ip: IpAddr,
     shared: &Arc<Shared>,
     cancel: &CancellationToken,
-) -> Option<(FaultStream<C>, Bytes, Upgraded)> {
+) -> Option<(Corked<FaultStream<C>>, Bytes, Upgraded)> {
+    let upgraded = Arc::<Mutex<Option<Upgraded>>>::default();
+    // A fault may have to do with the very answer to the upgrade: then it is written at once.
+    let cork = (!shared.faults.touches(conn)).then(|| Arc::clone(&upgraded));
+    let stream = Corked {
+        io: stream,
+        held: Vec::new(),
+        cork,
+    };
     let service = PortService {
         conn,
         ip,
         shared: Arc::clone(shared),
-        upgraded: Arc::default(),
+        upgraded,
     };
     let mut port = shared.hub.port();
     let connection = shared
@@ -149,6 +162,59 @@ async fn serve_http<C: Carrier>(
     };
     let upgraded = parts.service.take_upgraded()?;
     Some((parts.io.into_inner(), parts.read_buf, upgraded))
+}
+
+/// A stream that keeps back what is written once the connection has upgraded: the answer to the upgrade and the
+/// challenge behind it then leave in one write, which is a system call and a wake-up of the client less.
+struct Corked<S> {
+    io: S,
+    held: Vec<u8>,
+    /// Filled by the upgrade; none for a stream that is never corked.
+    cork: Option<Arc<Mutex<Option<Upgraded>>>>,
+}
+
+impl<S> Corked<S> {
+    fn is_corked(&self) -> bool {
+        let slot = self.cork.as_ref();
+        slot.is_some_and(|slot| {
+            slot.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .is_some()
+        })
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Corked<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Corked<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if this.is_corked() {
+            this.held.extend_from_slice(bytes);
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        Pin::new(&mut this.io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+    }
 }
 
 /// One connection's view of the routes; remembers that it has upgraded.

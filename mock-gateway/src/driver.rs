@@ -8,7 +8,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use transcript::{Direction, Draft, Kind, Recorder};
 
 use crate::clock::{Alarm, Clock};
 use crate::connection::{Shared, Upgraded};
-use crate::hub::{Accepted, Command, HubHandle};
+use crate::hub::{Accepted, Command, Flow, HubHandle};
 use crate::socket::{Message, Socket};
 
 /// How long a closing handshake and the end of the stream after it may take; node's `ws` waits as long.
@@ -47,6 +47,8 @@ enum Event {
     Written,
     /// A deadline has come, or a fault was installed or healed.
     WireMoved,
+    /// The hub has given up on a slow consumer.
+    LetGo,
 }
 
 /// How the loop ended.
@@ -66,7 +68,7 @@ pub(crate) struct Driver<C: Carrier> {
     socket: Socket<FaultStream<C>>,
     wire: Wire,
     outbox: mpsc::Receiver<Box<Command>>,
-    buffered: Arc<AtomicUsize>,
+    flow: Arc<Flow>,
     hub: HubHandle,
     clock: Clock,
     recorder: Recorder,
@@ -74,6 +76,9 @@ pub(crate) struct Driver<C: Carrier> {
     /// The peer's close frame, as it was read.
     peer_close: Option<CloseFrame>,
     close: CloseState,
+    /// When a consumer that the hub has let go of must have taken what was said before; node's `ws` begins to count
+    /// when it is told to close, however much is still unwritten.
+    patience: Option<Instant>,
     told_hub: bool,
 }
 
@@ -113,7 +118,7 @@ impl<C: Carrier> Driver<C> {
         upgraded: Upgraded,
         shared: &Shared,
     ) -> Self {
-        let Accepted { outbox, buffered } = upgraded.accepted;
+        let Accepted { outbox, flow } = upgraded.accepted;
         let recorder = shared.recorder.clone();
         let wire = Wire::new(conn, shared.faults.clone(), recorder.clone());
         wire.opened(shared.clock.now(), upgraded.peer);
@@ -122,13 +127,14 @@ impl<C: Carrier> Driver<C> {
             socket,
             wire,
             outbox,
-            buffered,
+            flow,
             hub: shared.hub.clone(),
             clock: shared.clock,
             recorder,
             peer: PeerState::Talking,
             peer_close: None,
             close: CloseState::Open,
+            patience: None,
             told_hub: false,
         }
     }
@@ -139,7 +145,14 @@ impl<C: Carrier> Driver<C> {
         // Both wait once for as long as it takes, instead of queueing anew at every turn of the loop.
         let mut change = pin!(next_change(changes));
         let mut cancelled = pin!(cancel.cancelled());
+        let flow = Arc::clone(&self.flow);
+        let mut let_go = pin!(flow.let_go.notified());
+        // The challenge is there already, and leaves in one write with the answer to the upgrade.
+        let mut over = self.obey_waiting();
         let end = loop {
+            if over {
+                break End::AtOnce;
+            }
             if let Some(end) = self.carry().await {
                 break end;
             }
@@ -155,6 +168,7 @@ impl<C: Carrier> Driver<C> {
             let event = tokio::select! {
                 biased;
                 () = &mut cancelled => Event::Stop,
+                () = &mut let_go, if self.patience.is_none() => Event::LetGo,
                 command = self.outbox.recv(), if takes_commands => Event::Command(command),
                 event = poll_fn(|cx| poll_socket(&mut self.socket, cx, reading, !takes_commands)) => event,
                 changes = &mut change => {
@@ -163,16 +177,17 @@ impl<C: Carrier> Driver<C> {
                 }
                 () = alarm.at(deadline) => Event::WireMoved,
             };
-            let over = match event {
+            over = match event {
                 Event::Stop | Event::WriteFailed => true,
                 Event::Command(command) => self.obey_some(command),
                 Event::Read(read) => self.take(read).await,
                 Event::WireMoved => self.timed_out(),
                 Event::Written => false,
+                Event::LetGo => {
+                    self.patience = Some(Instant::now() + CLOSE_TIMEOUT);
+                    false
+                }
             };
-            if over {
-                break End::AtOnce;
-            }
         };
         self.tell_hub_closed().await;
         self.finish(end, cancelled).await;
@@ -182,23 +197,22 @@ impl<C: Carrier> Driver<C> {
         self.close == CloseState::Open && self.socket.unwritten() < WRITE_AHEAD
     }
 
-    /// Whether the closing handshake has taken too long.
+    /// Whether the closing handshake has taken too long, or the last word has waited too long to be written.
     fn timed_out(&self) -> bool {
+        self.close_deadline()
+            .is_some_and(|deadline| deadline <= Instant::now())
+    }
+
+    fn close_deadline(&self) -> Option<Instant> {
         match self.close {
-            CloseState::Open => false,
-            CloseState::Decided { deadline } | CloseState::Sent { deadline } => {
-                deadline <= Instant::now()
-            }
+            CloseState::Open => self.patience,
+            CloseState::Decided { deadline } | CloseState::Sent { deadline } => Some(deadline),
         }
     }
 
     fn deadline(&self) -> Option<Instant> {
         let wire = self.wire.next_deadline().map(|at| self.clock.instant(at));
-        let close = match self.close {
-            CloseState::Open => None,
-            CloseState::Decided { deadline } | CloseState::Sent { deadline } => Some(deadline),
-        };
-        wire.into_iter().chain(close).min()
+        wire.into_iter().chain(self.close_deadline()).min()
     }
 
     /// Moves everything that is due over the wire.
@@ -274,6 +288,14 @@ impl<C: Carrier> Driver<C> {
         }
     }
 
+    /// Carries out what is in the outbox already; true when the connection must end at once.
+    fn obey_waiting(&mut self) -> bool {
+        match self.outbox.try_recv() {
+            Ok(command) => self.obey_some(Some(command)),
+            Err(_) => false,
+        }
+    }
+
     /// Carries out a command and those right behind it; true when the connection must end at once.
     fn obey_some(&mut self, first: Option<Box<Command>>) -> bool {
         let mut next = Some(first);
@@ -291,11 +313,11 @@ impl<C: Carrier> Driver<C> {
     fn obey(&mut self, command: Option<Box<Command>>) -> bool {
         match command.map(|command| *command) {
             Some(Command::Text(text)) => {
-                self.buffered.fetch_sub(text.len(), Ordering::Relaxed);
+                self.flow.buffered.fetch_sub(text.len(), Ordering::Relaxed);
                 self.send(WireMessage::Text(text));
             }
             Some(Command::Binary(bytes)) => {
-                self.buffered.fetch_sub(bytes.len(), Ordering::Relaxed);
+                self.flow.buffered.fetch_sub(bytes.len(), Ordering::Relaxed);
                 self.send(WireMessage::Binary(bytes));
             }
             Some(Command::Ping) => self.send(WireMessage::Ping(Vec::new())),

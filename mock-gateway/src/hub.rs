@@ -18,7 +18,7 @@ use gateway_core::{
 use gateway_protocol::{CloseFrame, Outgoing};
 use link::FaultTable;
 use serde_json::Value;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Alarm, Clock};
@@ -50,8 +50,17 @@ pub(crate) enum Port {
 pub(crate) struct Accepted {
     /// What the gateway tells it; the challenge is in it already. Boxed, since a channel keeps room for 32 items.
     pub(crate) outbox: mpsc::Receiver<Box<Command>>,
-    /// Bytes in the outbox and in the socket's write buffer.
-    pub(crate) buffered: Arc<AtomicUsize>,
+    /// What the two know of each other beside it.
+    pub(crate) flow: Arc<Flow>,
+}
+
+/// How fast one connection takes what the gateway says.
+#[derive(Debug, Default)]
+pub(crate) struct Flow {
+    /// Bytes in the outbox.
+    pub(crate) buffered: AtomicUsize,
+    /// Rung when the hub lets go of a slow consumer, whose task may be waiting for the stream and not for the outbox.
+    pub(crate) let_go: Notify,
 }
 
 /// One order to a connection.
@@ -162,7 +171,7 @@ impl HubHandle {
 /// The hub's view of one connection.
 struct Slot {
     outbox: mpsc::Sender<Box<Command>>,
-    buffered: Arc<AtomicUsize>,
+    flow: Arc<Flow>,
 }
 
 /// The task's state.
@@ -272,7 +281,7 @@ impl Hub {
                 reply.send(result).ok();
             }
             Request::View { reply } => {
-                reply.send(self.gateway.view()).ok();
+                reply.send(self.gateway.view_at(self.clock.now().wall)).ok();
             }
             Request::Visit {
                 peer,
@@ -292,16 +301,16 @@ impl Hub {
             return Err(admission);
         }
         let (sender, outbox) = mpsc::channel(OUTBOX);
-        let buffered = Arc::new(AtomicUsize::new(0));
+        let flow = Arc::<Flow>::default();
         self.slots.insert(
             conn,
             Slot {
                 outbox: sender,
-                buffered: Arc::clone(&buffered),
+                flow: Arc::clone(&flow),
             },
         );
         self.handle(Input::Opened { conn, peer });
-        Ok(Accepted { outbox, buffered })
+        Ok(Accepted { outbox, flow })
     }
 
     fn handle(&mut self, input: Input) {
@@ -357,16 +366,17 @@ impl Hub {
             return;
         };
         let size = command.size();
-        let buffered = slot.buffered.fetch_add(size, Ordering::Relaxed) + size;
+        let buffered = slot.flow.buffered.fetch_add(size, Ordering::Relaxed) + size;
         let fits = buffered <= gateway_protocol::limits::BUFFERED_BYTES;
         if fits && slot.outbox.try_send(Box::new(command)).is_ok() {
             return;
         }
         // Either it does not read, or its task has ended and its `Closed` is on its way here. Without the outbox the
-        // task closes the connection once everything in it was written.
+        // task closes the connection once everything in it was written, or gives up waiting for that.
         if !slot.outbox.is_closed() {
             tracing::warn!(target: "gateway", "#{conn} slow consumer: {buffered} bytes not read");
         }
+        slot.flow.let_go.notify_one();
         self.slots.remove(&conn);
         self.gateway
             .handle(self.clock.now(), Input::Closed { conn, code: None });

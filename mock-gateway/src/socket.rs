@@ -14,9 +14,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::tungstenite;
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 
-/// Bytes read from the stream at once, and kept per connection. tungstenite's default of 128 KiB costs 122 KB per
-/// idle connection and a third of the round-trip time. ref: performance-anchors.md §1b
-const READ_BUFFER: usize = 4 * 1024;
+/// Bytes read from the stream at once, and kept per connection: a connect frame of some 1,100 bytes fits, and for a
+/// larger message tungstenite makes room as soon as it knows the length. Its default of 128 KiB costs 122 KB per idle
+/// connection and a third of the round-trip time. ref: performance-anchors.md §1b
+const READ_BUFFER: usize = 2 * 1024;
 
 /// A write buffer up to this size is kept for the next message; a larger one is given back once it is empty.
 const KEPT_WRITE_BUFFER: usize = 512;
@@ -48,8 +49,9 @@ pub(crate) enum Message<'a> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-    /// Takes over a stream after the upgrade; `already_read` is what the HTTP parser read beyond the request.
-    pub(crate) fn new(io: S, already_read: &[u8], max_message: usize) -> Self {
+    /// Takes over a stream after the upgrade; `already_read` is what the HTTP parser read beyond the request, and
+    /// `unwritten` what has to be written before the first message.
+    pub(crate) fn new(io: S, already_read: &[u8], unwritten: Vec<u8>, max_message: usize) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(0)
@@ -63,7 +65,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         Self {
             io,
             context,
-            pending: Vec::new(),
+            pending: unwritten,
             written: 0,
         }
     }
@@ -221,7 +223,7 @@ mod tests {
     ) {
         let (ours, theirs) = tokio::io::duplex(1 << 20);
         let client = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
-        (Socket::new(ours, &[], max_message), client)
+        (Socket::new(ours, &[], Vec::new(), max_message), client)
     }
 
     #[rstest]

@@ -314,6 +314,28 @@ async fn a_slow_consumer_is_let_go() {
     ground.gateway.stop().await;
 }
 
+/// Nobody waits for ever to tell somebody who never reads that he reads too slowly.
+#[tokio::test(start_paused = true)]
+async fn a_slow_consumer_that_never_reads_again_is_cut_off() {
+    let ground = Ground::new();
+    let mut client = ground.client().await;
+    client.hello(&key()).await;
+    let conn = ground.gateway.view().await.unwrap().connections[0].conn;
+    let big = "x".repeat(1 << 20);
+    let start = Instant::now();
+    for _ in 0..60 {
+        let text = big.clone();
+        let order = Control::SendRaw { conn, text };
+        ground.gateway.control(order).await.ok();
+    }
+    assert_eq!(ground.gateway.sockets(), 1);
+    tokio::time::sleep(Duration::from_millis(29_900)).await;
+    assert_eq!(ground.gateway.sockets(), 1, "{:?}", start.elapsed());
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(ground.gateway.sockets(), 0, "{:?}", start.elapsed());
+    ground.gateway.stop().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn stop_ends_every_task_even_with_a_silent_client() {
     let ground = Ground::new();

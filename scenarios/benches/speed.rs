@@ -22,6 +22,11 @@ use gateway_protocol::Keypair;
 use scenarios::run::{Job, RunOptions, Source, handshakes, jobs, run_all, run_job};
 use scenarios::scenario::{Scenario, WorldName, parse};
 
+#[path = "../../mock-gateway/benches/ground/table.rs"]
+mod table;
+
+use table::{Figure, lowest_decile};
+
 /// A raw client connects with a signed frame, asks one thing and leaves.
 const SHORT: &str = r#"
 title = "a short conversation"
@@ -133,9 +138,8 @@ fn handshake(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn suite(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("whole suite");
-    group.sample_size(10);
+/// Every scenario in the virtual worlds that it claims.
+fn suite_jobs() -> Vec<Job> {
     let source =
         Source::find(None, Path::new(env!("CARGO_MANIFEST_DIR"))).expect("the suite is there");
     let files = source.files().expect("the suite can be read");
@@ -143,13 +147,66 @@ fn suite(criterion: &mut Criterion) {
         .iter()
         .filter_map(|file| parse(&file.id, &file.text).ok().map(Arc::new))
         .collect();
-    let jobs = jobs(&suite, &[WorldName::Core, WorldName::Memory]);
-    let options = RunOptions::new(7);
+    jobs(&suite, &[WorldName::Core, WorldName::Memory])
+}
+
+fn suite(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("whole suite");
+    group.sample_size(10);
+    let (jobs, options) = (suite_jobs(), RunOptions::new(7));
     group.bench_function("memory and core", |bencher| {
         bencher.iter(|| run_all(&jobs, &options, |_outcome| ()).len());
     });
     group.finish();
 }
 
-criterion_group!(benches, yardstick, short, idle, handshake, suite);
+/// The table: the same work as above, timed here because criterion keeps its figures to itself.
+fn figures(_criterion: &mut Criterion) {
+    let short = job(&scenario(SHORT), WorldName::Memory);
+    let shorts = 1.0 / lowest_decile(500, || passes(&short)).as_secs_f64();
+    let shakes = || assert_eq!(handshakes(black_box(HANDSHAKES), 7), HANDSHAKES);
+    let shakes = f64::from(HANDSHAKES) / lowest_decile(20, shakes).as_secs_f64();
+    let quiet = job(&scenario(IDLE), WorldName::Memory);
+    let ratio = HALF_DAY.as_secs_f64() / lowest_decile(10, || passes(&quiet)).as_secs_f64();
+    table::print(&[
+        Figure {
+            what: "memory: short scenarios a second on one core (lowest decile)",
+            target: "at least 1000",
+            measured: format!("{shorts:.0}"),
+            is_met: shorts >= 1_000.0,
+        },
+        Figure {
+            what: "memory: protocol time against wall time, idle (lowest decile)",
+            target: "at least 500000",
+            measured: format!("{ratio:.0}"),
+            is_met: ratio >= 500_000.0,
+        },
+        Figure {
+            what: "core: signed handshakes a second (lowest decile)",
+            target: "at least 12000",
+            measured: format!("{shakes:.0}"),
+            is_met: shakes >= 12_000.0,
+        },
+        suite_figure(),
+    ]);
+}
+
+fn suite_figure() -> Figure {
+    let (jobs, options) = (suite_jobs(), RunOptions::new(7));
+    let taken = lowest_decile(3, || {
+        run_all(&jobs, &options, |_outcome| ());
+    });
+    Figure {
+        what: "whole suite in memory and core, one process",
+        target: "under 3 s",
+        measured: format!("{:.2} s, {} runs", taken.as_secs_f64(), jobs.len()),
+        is_met: taken < Duration::from_secs(3),
+    }
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3));
+    targets = yardstick, short, idle, handshake, suite, figures
+}
 criterion_main!(benches);

@@ -152,6 +152,7 @@ fn a_run_folder_holds_everything_and_latest_points_to_it() {
         names(&latest),
         [
             "SUMMARY.md",
+            "durations.json",
             "junit.xml",
             "run.json",
             "scenarios",
@@ -175,6 +176,40 @@ fn a_run_folder_holds_everything_and_latest_points_to_it() {
         2,
         "the run and latest"
     );
+}
+
+/// The parts of a plan end as the plan would, and a part alone is not the plan; durations of an earlier run deal anew.
+#[test]
+fn parts_are_merged_and_a_missing_one_is_told() {
+    let home = home();
+    let part = |shard: &str, save: &str, durations: &[&str]| {
+        let arguments = ["run", "--suite", "suite", "--shard", shard, "--save", save];
+        clawproof(home.path(), &[&arguments, durations].concat())
+            .status
+            .code()
+    };
+    assert_eq!(
+        (part("1/2", "one", &[]), part("2/2", "two", &[])),
+        (Some(10), Some(0))
+    );
+    let whole = clawproof(home.path(), &["merge", "one", "two"]);
+    assert_eq!(whole.status.code(), Some(10));
+    assert!(text(&whole.stdout).contains("failed        setup-connect/bad::core\n"));
+    assert!(text(&whole.stdout).ends_with("2 passed, 2 failed, 0 skipped\n"));
+    let alone = clawproof(home.path(), &["merge", "two"]);
+    assert_eq!(alone.status.code(), Some(13));
+    assert!(
+        text(&alone.stderr).contains("setup-connect/bad::memory is in the plan and was not run")
+    );
+    let nothing = clawproof(home.path(), &["merge", "suite"]);
+    assert_eq!(nothing.status.code(), Some(20));
+    assert!(text(&nothing.stderr).contains("expected the run.json of a run folder"));
+
+    let known =
+        r#"{"format": 1, "micros": {"setup-connect/good::core": 9, "setup-connect/bad::core": 1}}"#;
+    write(&home.path().join("known.json"), known);
+    assert_eq!(part("1/2", "slow", &["--durations", "known.json"]), Some(0));
+    assert_eq!(part("1/2", "x", &["--durations", "no.json"]), Some(20));
 }
 
 #[test]

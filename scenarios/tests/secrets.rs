@@ -94,6 +94,8 @@ fn summary() -> RunSummary {
         commit: None,
         took: Duration::from_secs(1),
         interrupted: false,
+        shard: None,
+        plan: Vec::new(),
     }
 }
 

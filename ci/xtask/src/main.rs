@@ -1,8 +1,9 @@
-//! Checks and chores of the workspace: `cargo xtask test | check | shard | tidy | generate`.
+//! Checks and chores of the workspace: `cargo xtask test | check | shard | tidy | ledger | generate`.
 //!
 //! - [`tests`]: everything that can be executed, and one closing line with the real counts.
 //! - [`check`]: what CI runs before the tests: format, lints, docs, tidy, generated files.
 //! - [`tidy`]: the house rules that no compiler knows.
+//! - [`ledger`]: every row of the registries, and where it is shown.
 //! - [`shard`]: one shard of the suite through the command line, gated.
 //! - [`generate`]: the reference pages under `docs/reference`, made from the registries.
 //!
@@ -12,6 +13,7 @@ mod check;
 mod counts;
 mod error;
 mod generate;
+mod ledger;
 mod process;
 mod shard;
 mod tests;
@@ -53,6 +55,8 @@ enum Chore {
     },
     /// Check the house rules that no compiler knows.
     Tidy,
+    /// List every row of the registries with the scenarios, tests, recordings and code that name it, and the gaps.
+    Ledger,
     /// Write the reference pages under docs/reference from the registries in the code.
     Generate {
         /// Write nothing; fail when a page is not what would be written.
@@ -79,6 +83,7 @@ fn run(cli: &Cli) -> Result<(), XtaskError> {
         Chore::Check => check::run(&root),
         Chore::Shard { name, save } => shard::run(&root, name, save.as_deref()),
         Chore::Tidy => tidy::run(&root),
+        Chore::Ledger => ledger::run(&root),
         Chore::Generate { check } => generate::run(&root, *check),
     }
 }

@@ -1,6 +1,7 @@
 //! The servers of the benches, each on a thread of its own.
 
 pub(crate) mod race;
+pub(crate) mod table;
 
 use std::net::SocketAddr;
 use std::thread::JoinHandle;

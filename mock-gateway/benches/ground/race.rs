@@ -16,8 +16,8 @@ struct Score {
 }
 
 /// Lets the contenders take turns of `repeats` each and prints for one repeat: the lowest decile of the wall time, and
-/// the processor time of the whole process, both with the rate relative to the first contender.
-pub(crate) fn race(title: &str, repeats: u32, mut contenders: Vec<Contender<'_>>) {
+/// the processor time of the whole process, both with the rate relative to the first contender. Returns the wall times.
+pub(crate) fn race(title: &str, repeats: u32, mut contenders: Vec<Contender<'_>>) -> Vec<Duration> {
     let mut scores: Vec<Score> = contenders.iter().map(|_| Score::default()).collect();
     for _ in 0..TURNS {
         for (score, (_, contender)) in scores.iter_mut().zip(&mut contenders) {
@@ -30,9 +30,11 @@ pub(crate) fn race(title: &str, repeats: u32, mut contenders: Vec<Contender<'_>>
         }
     }
     let mut first = None;
+    let mut walls = Vec::new();
     for (score, (name, _)) in scores.iter_mut().zip(&contenders) {
         score.wall.sort_unstable();
         let wall = score.wall.get(TURNS / 10).copied().unwrap_or_default();
+        walls.push(wall);
         let processor = score.processor / (repeats * u32::try_from(TURNS).unwrap_or(u32::MAX));
         let (first_wall, first_processor) = *first.get_or_insert((wall, processor));
         eprintln!(
@@ -42,6 +44,13 @@ pub(crate) fn race(title: &str, repeats: u32, mut contenders: Vec<Contender<'_>>
             100.0 * first_processor.as_secs_f64() / processor.as_secs_f64(),
         );
     }
+    walls
+}
+
+/// The rate of one contender relative to another, in per cent.
+pub(crate) fn percent(walls: &[Duration], of: usize, against: usize) -> f64 {
+    let wall = |at: usize| walls.get(at).map_or(f64::NAN, Duration::as_secs_f64);
+    100.0 * wall(against) / wall(of)
 }
 
 /// Time that all threads of this process have spent on a processor; zero where the system does not say.

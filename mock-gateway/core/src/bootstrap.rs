@@ -117,8 +117,10 @@ impl SetupTokens {
         self.live.clear();
     }
 
-    pub(crate) fn count(&self) -> usize {
-        self.live.len()
+    /// How many have not expired.
+    pub(crate) fn count(&self, now: UnixMillis) -> usize {
+        let live = self.live.iter().filter(|setup| setup.expires_at > now);
+        live.count()
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use gateway_protocol::{
     CloseFrame, ConnectParams, DetailCode, ErrorCode, ErrorShape, RequestId, Role, limits,
 };
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use crate::config::Config;
@@ -80,7 +81,7 @@ pub(crate) fn check_schema(
     profile
         .connect_params
         .check(params)
-        .and_then(|()| serde_json::from_value(params.clone()).map_err(|error| error.to_string()))
+        .and_then(|()| ConnectParams::deserialize(params).map_err(|error| error.to_string()))
         .map_err(|detail| Refusal::invalid(format!("invalid connect params: {detail}")))
 }
 

@@ -30,7 +30,8 @@ pub(crate) fn check(
     check_nonce(device, nonce)?;
     check_signature(params, device, key)?;
     Ok(Some(VerifiedDevice {
-        id: key.device_id(),
+        // Compared with the key's hash by `check_id`.
+        id: DeviceId::new(device.id.as_str()),
         public_key: key.to_base64url(),
     }))
 }

@@ -234,7 +234,7 @@ impl Gateway {
 
 impl HelloChange {
     /// What a scripted behaviour makes of a payload.
-    fn apply(self, mut payload: Value) -> Value {
+    pub(crate) fn apply(self, mut payload: Value) -> Value {
         if let Some(patch) = &self.patch {
             crate::json::merge_patch(&mut payload, patch);
         }

@@ -1,5 +1,6 @@
 //! JSON objects whose members stand in the gateway's order and are left out when there is nothing to say.
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 /// An object under construction.
@@ -40,6 +41,55 @@ impl Object {
 impl From<Object> for Value {
     fn from(object: Object) -> Self {
         object.build()
+    }
+}
+
+/// An object that is printed as it is made, for an answer of which most is the same every time: what was printed
+/// before goes in as it is, and nothing is copied, kept or freed value by value.
+#[derive(Debug)]
+pub(crate) struct Printed {
+    text: String,
+}
+
+impl Printed {
+    /// An object without members; `room` is how many bytes it will have, roughly.
+    pub(crate) fn new(room: usize) -> Self {
+        let mut text = String::with_capacity(room);
+        text.push('{');
+        Self { text }
+    }
+
+    /// Adds a member.
+    pub(crate) fn with(mut self, name: &str, value: &(impl Serialize + ?Sized)) -> Self {
+        self.name(name);
+        // Every part of an answer has text for keys, so it always prints.
+        self.text += &serde_json::to_string(value).unwrap_or_default();
+        self
+    }
+
+    /// Adds a member when a condition holds.
+    pub(crate) fn when(self, holds: bool, name: &str, value: &(impl Serialize + ?Sized)) -> Self {
+        if holds { self.with(name, value) } else { self }
+    }
+
+    /// Adds a member whose value is JSON already, in parts.
+    pub(crate) fn text(mut self, name: &str, json: &[&str]) -> Self {
+        self.name(name);
+        self.text.extend(json.iter().copied());
+        self
+    }
+
+    pub(crate) fn build(mut self) -> String {
+        self.text.push('}');
+        self.text
+    }
+
+    /// Member names are words of the protocol: nothing in them needs an escape.
+    fn name(&mut self, name: &str) {
+        if self.text.len() > 1 {
+            self.text.push(',');
+        }
+        self.text.extend(["\"", name, "\":"]);
     }
 }
 
@@ -89,6 +139,21 @@ mod tests {
         let mut value = json!({"a":{"b":1,"c":2},"d":[1]});
         merge_patch(&mut value, &json!({"a":{"b":null,"e":3},"d":2}));
         assert_eq!(value, json!({"a":{"c":2,"e":3},"d":2}));
+    }
+
+    #[test]
+    fn what_is_printed_reads_as_what_was_built() {
+        let printed = Printed::new(0)
+            .with("a", "quoted \"text\"")
+            .when(false, "c", &1)
+            .text("d", &["{\"e\":", "1", "}"])
+            .build();
+        let built = Object::new()
+            .with("a", "quoted \"text\"")
+            .with("d", json!({"e": 1}))
+            .build();
+        assert_eq!(printed, built.to_string());
+        assert_eq!(Printed::new(0).build(), "{}");
     }
 
     #[test]

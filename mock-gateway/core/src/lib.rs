@@ -48,6 +48,7 @@ mod devices;
 mod entropy;
 mod gateway;
 mod handshake;
+mod hello;
 mod http;
 mod identity;
 mod inbound;

@@ -43,7 +43,16 @@ impl Gateway {
         health
     }
 
+    /// Whether anybody would hear a broadcast.
+    fn has_audience(&self) -> bool {
+        let mut connections = self.connections.values();
+        connections.any(|connection| connection.open().is_some())
+    }
+
     pub(crate) fn broadcast_presence(&mut self, now: Now) {
+        if !self.has_audience() {
+            return;
+        }
         let payload = json!({"presence": self.presence_json(now.wall)});
         self.broadcast("presence", &payload, true, |_| true);
     }
@@ -51,6 +60,9 @@ impl Gateway {
     pub(crate) fn broadcast_health(&mut self, now: Now) {
         self.health_due = false;
         self.versions.health += 1;
+        if !self.has_audience() {
+            return;
+        }
         let payload = self.health_json(now.wall);
         self.broadcast("health", &payload, true, |_| true);
     }

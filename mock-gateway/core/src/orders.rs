@@ -417,8 +417,15 @@ impl Gateway {
         })
     }
 
-    /// What the gateway believes, without secrets.
+    /// What the gateway believes, without secrets, as of its last input.
     pub fn view(&self) -> crate::view::StateView {
+        self.view_at(UnixMillis(i64::MIN))
+    }
+
+    /// The same at `now`: without the pairing requests and setup codes that have expired since the last input. A
+    /// gateway lets go of them only when somebody asks.
+    pub fn view_at(&self, now: UnixMillis) -> crate::view::StateView {
+        let now = now.shifted(self.clock_offset_ms);
         crate::view::StateView {
             profile: self.profile.version.to_owned(),
             up: self.boot.up == Up::Running,
@@ -432,6 +439,7 @@ impl Gateway {
                 .pending_devices
                 .oldest_first()
                 .iter()
+                .filter(|pending| pending.expires_at > now)
                 .map(PendingDevice::view)
                 .collect(),
             nodes: self.node_views(),
@@ -448,7 +456,7 @@ impl Gateway {
                 .collect(),
             invokes: self.invokes.views(),
             behaviors: self.behaviors.views(),
-            live_setup_codes: self.setup_tokens.count(),
+            live_setup_codes: self.setup_tokens.count(now),
         }
     }
 

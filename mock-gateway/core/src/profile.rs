@@ -83,11 +83,33 @@ pub(crate) struct Rules {
     pub(crate) token_change_restarts: bool,
 }
 
+/// A `health` payload as text: everything before the time, everything behind it.
+#[derive(Debug)]
+pub(crate) struct HealthText {
+    pub(crate) before: String,
+    pub(crate) after: String,
+}
+
+impl HealthText {
+    fn of(health: &Value) -> Self {
+        const TIME: &str = "\"ts\":0";
+        let text = health.to_string();
+        // The files are part of the source; a test fails on one without a time.
+        let (before, after) = text.split_once(TIME).unwrap_or_default();
+        Self {
+            before: format!("{before}\"ts\":"),
+            after: after.to_owned(),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Data {
     methods: Vec<&'static str>,
-    features: Value,
+    /// Printed, since every hello-ok carries it and nothing looks into it.
+    features: String,
     health: Value,
+    health_text: HealthText,
     status: Value,
     control_ui: Value,
 }
@@ -191,9 +213,14 @@ impl Profile {
         format!("{}-mock", self.version)
     }
 
-    /// `hello-ok.features`.
-    pub(crate) fn features(&self) -> &Value {
+    /// `hello-ok.features`, printed.
+    pub(crate) fn features(&self) -> &str {
         &self.data.features
+    }
+
+    /// `health` payload, printed, around its time.
+    pub(crate) fn health_text(&self) -> &HealthText {
+        &self.data.health_text
     }
 
     /// `health` payload without its time.
@@ -250,13 +277,16 @@ impl Data {
             .with("methods", methods.clone())
             .with("events", events)
             .maybe("capabilities", capabilities)
-            .build();
+            .build()
+            .to_string();
         // The files are part of the source; the test below fails on one that does not parse.
         let read = |text: &str| serde_json::from_str(text).unwrap_or_default();
+        let health = read(files.health);
         Self {
             methods,
             features,
-            health: read(files.health),
+            health_text: HealthText::of(&health),
+            health,
             status: read(files.status),
             control_ui: read(files.control_ui),
         }
@@ -279,11 +309,15 @@ mod tests {
         #[case] caps: usize,
     ) {
         let profile = profile(version).unwrap();
-        let count = |name: &str| profile.features()[name].as_array().map_or(0, Vec::len);
+        let features: Value = serde_json::from_str(profile.features()).unwrap();
+        let count = |name: &str| features[name].as_array().map_or(0, Vec::len);
         assert_eq!(
             (count("methods"), count("events"), count("capabilities")),
             (methods, events, caps)
         );
+        let health = profile.health_text();
+        let text = format!("{}0{}", health.before, health.after);
+        assert_eq!(text, profile.health().to_string());
         assert_eq!(profile.health()["ok"], true);
         assert_eq!(profile.status()["runtimeVersion"], version);
     }

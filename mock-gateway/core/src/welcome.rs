@@ -1,16 +1,16 @@
-//! hello-ok and everything the gateway says unasked around it. ref: gateway-behaviour.md §3, §5.1, §7.1
+//! From admitted to open, and everything the gateway says unasked around it. What hello-ok says is in `hello.rs`.
+//!
+//! ref: gateway-behaviour.md §3, §5.1, §7.1
 
-use gateway_protocol::role::scope;
-use gateway_protocol::{InvokeId, NodeId, Now, RequestId, Response, Role, limits};
+use gateway_protocol::{InvokeId, NodeId, Now, Outgoing, RequestId, Role, limits};
 use serde_json::{Value, json};
 
 use crate::admit::Admitted;
 use crate::bootstrap::SetupToken;
 use crate::connection::{Connection, Granted, OpenConnection, Phase, Surface};
-use crate::devices::Token;
 use crate::gateway::Gateway;
+use crate::hello::response_text;
 use crate::io::Output;
-use crate::json::{Object, merge_patch};
 use crate::nodes::{NodeMeta, PendingNode, SurfaceStep};
 use crate::platform;
 use crate::presence::PresenceEntry;
@@ -26,6 +26,17 @@ pub(crate) struct HelloChange {
     pub(crate) patch: Option<Value>,
     /// Sent instead of the payload.
     pub(crate) replace: Option<Value>,
+}
+
+impl HelloChange {
+    /// What it makes of a payload that is printed already.
+    fn applied_to_text(self, payload: String) -> String {
+        if self.patch.is_none() && self.replace.is_none() {
+            return payload;
+        }
+        let payload = serde_json::from_str(&payload).unwrap_or_default();
+        self.apply(payload).to_string()
+    }
 }
 
 impl Gateway {
@@ -60,11 +71,8 @@ impl Gateway {
             self.declare_surface(now, conn, admitted, surface);
         }
         self.note_presence(now, conn);
-        let mut payload = self.hello(now, conn, admitted, &told, token.as_ref());
-        if let Some(patch) = &change.patch {
-            merge_patch(&mut payload, patch);
-        }
-        let payload = change.replace.unwrap_or(payload);
+        let hello = self.hello(now, conn, admitted, &told, token.as_ref());
+        let hello = change.applied_to_text(hello);
         let handed_over = admitted.handoff.is_some();
         let node = attempt.role == Role::Node;
         // In the handoff they come before the hello of 2026.6.34, and not at all with 2026.9.6. Recordings 60, 61
@@ -72,10 +80,7 @@ impl Gateway {
         if node && early {
             self.send_voicewake(conn);
         }
-        self.send(
-            conn,
-            gateway_protocol::Frame::Response(Response::ok(id.clone(), payload)),
-        );
+        self.send_raw(conn, Outgoing::Text(response_text(id, &hello)));
         if node && !handed_over {
             self.send_voicewake(conn);
         }
@@ -242,165 +247,6 @@ impl Gateway {
         };
         self.presence.connected(entry, now.wall);
         self.versions.presence += 1;
-    }
-
-    fn hello(
-        &mut self,
-        now: Now,
-        conn: u32,
-        admitted: &Admitted,
-        told: &[String],
-        token: Option<&Token>,
-    ) -> Value {
-        let canvas = self.entropy.capability();
-        let Some(connection) = self.connections.get(&conn) else {
-            return Value::Null;
-        };
-        let host = connection.host.as_deref().unwrap_or("127.0.0.1");
-        let rich = self.profile.rules.rich_hello;
-        let operator = admitted.attempt.role == Role::Operator;
-        let scopes = &admitted.scopes;
-        let reads = operator && gateway_protocol::role::scope_allows(scopes, scope::READ);
-        let server = Object::new()
-            .with("version", self.profile.version)
-            .when(rich, "buildId", self.profile.build_id())
-            .when(rich, "bootId", self.boot.id.as_str())
-            .when(rich, "controlUiBuildSource", "bundled")
-            .with("connId", connection.id.as_str());
-        let control_ui = self.profile.control_ui();
-        let surfaces = json!({"canvas": format!("http://{host}/__openclaw__/cap/{canvas}")});
-        Object::new()
-            .with("type", gateway_protocol::hello::HELLO_OK)
-            .with("protocol", limits::PROTOCOL)
-            .with("server", server)
-            .with("features", self.profile.features().clone())
-            .with("snapshot", self.snapshot(now, operator, scopes))
-            .when(
-                rich && reads,
-                "controlUiWidgetKinds",
-                control_ui["controlUiWidgetKinds"].clone(),
-            )
-            .when(
-                rich && reads,
-                "controlUiLinkReaders",
-                control_ui["controlUiLinkReaders"].clone(),
-            )
-            .when(!rich || operator, "pluginSurfaceUrls", surfaces)
-            .with("auth", self.hello_auth(admitted, told, token))
-            .with("policy", self.policy())
-            .build()
-    }
-
-    fn snapshot(&self, now: Now, operator: bool, scopes: &[String]) -> Value {
-        let rich = self.profile.rules.rich_hello;
-        let admin = operator && gateway_protocol::role::scope_allows(scopes, scope::ADMIN);
-        let reads = operator && gateway_protocol::role::scope_allows(scopes, scope::READ);
-        let presence = if rich && !operator {
-            json!([])
-        } else {
-            self.presence_json(now.wall)
-        };
-        let uptime = now
-            .since_start
-            .saturating_sub(self.boot.started)
-            .as_millis();
-        let defaults = Object::new()
-            .with("defaultAgentId", "main")
-            .when(rich, "modelConfigured", false)
-            .when(rich, "ownership", "sole")
-            .when(rich, "selectionRequired", false)
-            .with("mainKey", "main")
-            .with("mainSessionKey", "agent:main:main")
-            .with("scope", "per-sender");
-        Object::new()
-            .when(rich, "suspension", json!({"phase": "accepting"}))
-            .with("presence", presence)
-            .with("health", self.health_json(now.wall))
-            .with(
-                "stateVersion",
-                json!({"presence": self.versions.presence, "health": self.versions.health}),
-            )
-            .with("uptimeMs", u64::try_from(uptime).unwrap_or(u64::MAX))
-            .when(
-                rich,
-                "appliedConfigHash",
-                format!("hmac-sha256:v1:{}", self.boot.config_hash),
-            )
-            .with("sessionDefaults", defaults)
-            .when(
-                rich && reads,
-                "updateSchedule",
-                json!({"channel": "stable", "autoEnabled": false}),
-            )
-            .when(
-                admin,
-                "configPath",
-                "/home/openclaw/.openclaw/openclaw.json",
-            )
-            .when(admin, "stateDir", "/home/openclaw/.openclaw")
-            .when(admin, "authMode", self.config.auth.mode.as_str())
-            .build()
-    }
-
-    fn hello_auth(&self, admitted: &Admitted, scopes: &[String], token: Option<&Token>) -> Value {
-        let rich = self.profile.rules.rich_hello;
-        let role = admitted.attempt.role;
-        let operator = role == Role::Operator;
-        // One value for a whole boot is enough: clients only store it.
-        let recovery = self.boot.recovery_scope.as_str();
-        Object::new()
-            .when(rich, "method", admitted.granted.as_str())
-            .with("role", role.as_str())
-            .with("scopes", scopes.to_vec())
-            .when(rich && operator, "recoveryScope", recovery)
-            .when(
-                rich && operator && admitted.recorded,
-                "recoveryMigrationAllowed",
-                true,
-            )
-            .maybe("deviceToken", token.map(|token| token.value.expose()))
-            .maybe("issuedAtMs", token.map(|token| token.issued_at().0))
-            .maybe("deviceTokens", self.handed_over(admitted))
-            .build()
-    }
-
-    /// Tokens of the other roles of a used-up setup code.
-    fn handed_over(&self, admitted: &Admitted) -> Option<Value> {
-        admitted.handoff.as_ref()?;
-        let device = self.devices.find(&admitted.attempt.device.as_ref()?.id)?;
-        let others = device
-            .tokens
-            .iter()
-            .filter(|(role, _)| **role != admitted.attempt.role);
-        let issued = others.map(|(role, token)| {
-            json!({
-                "deviceToken": token.value.expose(),
-                "role": role.as_str(),
-                "scopes": token.scopes,
-                "issuedAtMs": token.issued_at().0,
-            })
-        });
-        Some(issued.collect())
-    }
-
-    fn policy(&self) -> Value {
-        let rich = self.profile.rules.rich_hello;
-        Object::new()
-            .with("maxPayload", limits::MESSAGE_BYTES)
-            .with("maxBufferedBytes", limits::BUFFERED_BYTES)
-            .with("tickIntervalMs", self.config.tick_interval_ms)
-            .when(
-                rich,
-                "attachments",
-                json!({"maxBytes": 19_464_192, "maxImageBytes": 6_291_456}),
-            )
-            .when(
-                rich,
-                "allowedSessionVisibilities",
-                json!(["shared", "read-only", "suggest", "draft"]),
-            )
-            .when(rich, "hasMultipleSessionSharingIdentities", false)
-            .build()
     }
 
     /// Broadcasts that a connect causes. ref: gateway-behaviour.md §3

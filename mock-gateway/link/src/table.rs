@@ -199,6 +199,12 @@ impl FaultTable {
         admission
     }
 
+    /// Whether any fault is on this connection now.
+    pub fn touches(&self, conn: u32) -> bool {
+        let state = self.lock();
+        state.faults.iter().any(|fault| fault.is_on(conn))
+    }
+
     /// Puts the stream of a connection under the table: its faults apply from now on. Call it before the first byte
     /// is read.
     pub fn attach(&self, conn: u32, control: StreamControl) {

@@ -112,7 +112,7 @@ impl Shape {
     /// All problems, joined with `; `, in the gateway's order.
     pub fn check(&self, value: &Value) -> Result<(), String> {
         let mut problems = Vec::new();
-        self.collect(value, "", &mut problems);
+        self.collect(value, Place::Root, &mut problems);
         if problems.is_empty() {
             Ok(())
         } else {
@@ -120,7 +120,7 @@ impl Shape {
         }
     }
 
-    fn collect(&self, value: &Value, at: &str, problems: &mut Vec<String>) {
+    fn collect(&self, value: &Value, at: Place<'_>, problems: &mut Vec<String>) {
         match self {
             Self::Any => {}
             Self::Bool => expect(value.is_boolean(), at, "must be boolean", problems),
@@ -143,7 +143,7 @@ impl Shape {
                 None => problem(at, "must be object", problems),
                 Some(object) => {
                     for (name, member_value) in object {
-                        member.collect(member_value, &format!("{at}/{name}"), problems);
+                        member.collect(member_value, Place::Member(&at, name), problems);
                     }
                 }
             },
@@ -153,21 +153,38 @@ impl Shape {
     }
 }
 
-fn problem(at: &str, text: &str, problems: &mut Vec<String>) {
-    problems.push(if at.is_empty() {
-        text.to_owned()
-    } else {
-        format!("at {at}: {text}")
+/// Where a value stands. Printed only for a problem: most values have none.
+#[derive(Clone, Copy)]
+enum Place<'a> {
+    Root,
+    Member(&'a Self, &'a str),
+    Item(&'a Self, usize),
+}
+
+impl std::fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Root => Ok(()),
+            Self::Member(parent, name) => write!(f, "{parent}/{name}"),
+            Self::Item(parent, index) => write!(f, "{parent}/{index}"),
+        }
+    }
+}
+
+fn problem(at: Place<'_>, text: &str, problems: &mut Vec<String>) {
+    problems.push(match at {
+        Place::Root => text.to_owned(),
+        Place::Member(..) | Place::Item(..) => format!("at {at}: {text}"),
     });
 }
 
-fn expect(holds: bool, at: &str, text: &str, problems: &mut Vec<String>) {
+fn expect(holds: bool, at: Place<'_>, text: &str, problems: &mut Vec<String>) {
     if !holds {
         problem(at, text, problems);
     }
 }
 
-fn collect_text(value: &Value, min: usize, max: usize, at: &str, problems: &mut Vec<String>) {
+fn collect_text(value: &Value, min: usize, max: usize, at: Place<'_>, problems: &mut Vec<String>) {
     match value.as_str().map(|text| text.chars().count()) {
         None => problem(at, "must be string", problems),
         Some(length) if length < min => problem(
@@ -188,7 +205,7 @@ fn collect_integer(
     value: &Value,
     min: Option<i64>,
     max: Option<i64>,
-    at: &str,
+    at: Place<'_>,
     problems: &mut Vec<String>,
 ) {
     // 4.0 counts as an integer in JSON Schema.
@@ -220,7 +237,13 @@ fn collect_integer(
     }
 }
 
-fn collect_array(value: &Value, item: &Shape, min: usize, at: &str, problems: &mut Vec<String>) {
+fn collect_array(
+    value: &Value,
+    item: &Shape,
+    min: usize,
+    at: Place<'_>,
+    problems: &mut Vec<String>,
+) {
     let Some(items) = value.as_array() else {
         problem(at, "must be array", problems);
         return;
@@ -233,7 +256,7 @@ fn collect_array(value: &Value, item: &Shape, min: usize, at: &str, problems: &m
         );
     }
     for (index, entry) in items.iter().enumerate() {
-        item.collect(entry, &format!("{at}/{index}"), problems);
+        item.collect(entry, Place::Item(&at, index), problems);
     }
 }
 
@@ -241,7 +264,7 @@ fn collect_object(
     value: &Value,
     fields: &[Field],
     open: bool,
-    at: &str,
+    at: Place<'_>,
     problems: &mut Vec<String>,
 ) {
     let Some(object) = value.as_object() else {
@@ -263,15 +286,19 @@ fn collect_object(
             .keys()
             .filter(|name| !fields.iter().any(|field| field.name == name.as_str()))
         {
-            let place = if at.is_empty() { "root" } else { at };
-            problems.push(format!("at {place}: unexpected property '{name}'"));
+            problems.push(match at {
+                Place::Root => format!("at root: unexpected property '{name}'"),
+                Place::Member(..) | Place::Item(..) => {
+                    format!("at {at}: unexpected property '{name}'")
+                }
+            });
         }
     }
     for field in fields {
         if let Some(member) = object.get(field.name) {
             field
                 .shape
-                .collect(member, &format!("{at}/{}", field.name), problems);
+                .collect(member, Place::Member(&at, field.name), problems);
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use transcript::canary::Canary;
 use transcript::{Direction, Draft, Header, Kind, Payload, Recorder, Redactor, Stage};
 
 fn frame(bytes: usize) -> String {
@@ -82,5 +83,38 @@ fn redact(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, record, redact);
+/// Ten thousand tokens, as a storm of reconnects leaves them.
+fn tokens(count: u32) -> Vec<(String, String)> {
+    let mut canary = Canary::new(1);
+    for _ in 0..count {
+        canary.plant("device-token");
+    }
+    canary.secrets().to_vec()
+}
+
+/// Both must grow with the number of secrets, or not at all: ten times as many take ten times as long to learn, and
+/// a text takes as long as before.
+fn many_secrets(c: &mut Criterion) {
+    let text = "{\"event\":\"tick\",\"payload\":{\"ts\":1795600000000,\"note\":\"nothing to hide in here\"}}\n"
+        .repeat(14_000);
+    let mut group = c.benchmark_group("many secrets");
+    group.sample_size(10);
+    for count in [100, 1_000, 10_000] {
+        let secrets = tokens(count);
+        group.throughput(Throughput::Elements(u64::from(count)));
+        group.bench_function(format!("learn {count}"), |b| {
+            b.iter(|| Redactor::with_secrets(black_box(&secrets)));
+        });
+        let mut redactor = Redactor::with_secrets(&secrets);
+        // A byte that is no text, so that only the search is measured and not the places where secrets stand.
+        let bytes = [text.as_bytes(), &[0xff]].concat();
+        group.throughput(Throughput::Bytes(bytes.len() as u64));
+        group.bench_function(format!("search 1 MB for {count}"), |b| {
+            b.iter(|| redactor.redact_bytes(black_box(&bytes)).len());
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, record, redact, many_secrets);
 criterion_main!(benches);

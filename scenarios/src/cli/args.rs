@@ -63,6 +63,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Write a new scenario file from a template
     New(NewArgs),
+    /// Put the runs of several shards together and check that they are the whole plan
+    Merge(MergeArgs),
 }
 
 /// Where scenarios come from and which of them are meant.
@@ -89,6 +91,7 @@ pub struct Selection {
     "clawproof run setup-connect/auth/token --seed 7    one scenario, one seed, the same bytes every time",
     "clawproof run --shard network-recovery             one named shard",
     "clawproof run --shard 2/4                          the second of four equal parts",
+    "clawproof run --shard 2/4 --durations store/latest  parts that took equally long in the last run",
     "clawproof run --world loopback --save proof        over TCP, run folder in ./proof",
     "clawproof run --world real --gateway-version 2026.9.6   against OpenClaw's own gateway",
 )))]
@@ -108,6 +111,9 @@ pub struct RunArgs {
     /// One part: a shard's name, or K/N for the K-th of N equal parts
     #[arg(long, value_name = "SHARD")]
     pub shard: Option<String>,
+    /// Deal K/N by what an earlier run took: its run folder, or its durations.json
+    #[arg(long, value_name = "PATH", requires = "shard")]
+    pub durations: Option<PathBuf>,
     /// Write the run folder to DIR, which must not exist [default: store/RUN-ID]
     #[arg(long, value_name = "DIR")]
     pub save: Option<PathBuf>,
@@ -237,6 +243,20 @@ pub struct ExplainArgs {
     /// Folder of scenario files
     #[arg(long, value_name = "DIR")]
     pub suite: Option<PathBuf>,
+}
+
+/// Options of `merge`.
+#[derive(Args, Debug, Clone)]
+#[command(after_help = examples_and_exits(concat_examples!(
+    "clawproof merge part-1 part-2 part-3      the folders of `run --shard 1/3 --save part-1` and so on",
+)))]
+pub struct MergeArgs {
+    /// Run folders, one for each part of the plan
+    #[arg(value_name = "RUN", required = true)]
+    pub folders: Vec<PathBuf>,
+    /// How the outcome is printed
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub message_format: MessageFormat,
 }
 
 /// Options of `new`.

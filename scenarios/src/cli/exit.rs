@@ -25,6 +25,8 @@ pub enum Exit {
     Inconclusive,
     /// A scenario that is listed as a known failure passed.
     StaleKnownFailure,
+    /// The runs that were merged are not the whole plan, or not parts of one plan.
+    PlanNotCovered,
     /// A scenario or adapter file is invalid.
     InvalidFile,
     /// The client under test did not start.
@@ -39,7 +41,7 @@ pub enum Exit {
 
 impl Exit {
     /// Every exit, in the order of its number.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Passed,
         Self::HarnessBroke,
         Self::Usage,
@@ -47,6 +49,7 @@ impl Exit {
         Self::Failed,
         Self::Inconclusive,
         Self::StaleKnownFailure,
+        Self::PlanNotCovered,
         Self::InvalidFile,
         Self::ClientDidNotStart,
         Self::WorldUnavailable,
@@ -64,6 +67,7 @@ impl Exit {
             Self::Failed => 10,
             Self::Inconclusive => 11,
             Self::StaleKnownFailure => 12,
+            Self::PlanNotCovered => 13,
             Self::InvalidFile => 20,
             Self::ClientDidNotStart => 21,
             Self::WorldUnavailable => 22,
@@ -87,6 +91,7 @@ impl Exit {
             Self::Failed => "at least one scenario failed",
             Self::Inconclusive => "at least one was inconclusive, none failed",
             Self::StaleKnownFailure => "a known failure is stale: it passes now",
+            Self::PlanNotCovered => "the merged runs are not the whole plan",
             Self::InvalidFile => "a scenario or adapter file is invalid",
             Self::ClientDidNotStart => "the client under test did not start",
             Self::WorldUnavailable => "the world is not available here",
@@ -113,6 +118,9 @@ impl Exit {
                 "The run could not decide, for example because a deadline passed while a fault was on. It is never counted as passed."
             }
             Self::StaleKnownFailure => "Remove the row from the adapter's known-failures.toml.",
+            Self::PlanNotCovered => {
+                "The message names what was not run, or run twice. Run every part with the same selection, seed, worlds and --durations."
+            }
             Self::InvalidFile => {
                 "`clawproof check` prints the file, the line and what was expected there."
             }

@@ -1,5 +1,6 @@
 //! `clawproof list`: what there is.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use comfy_table::{ContentArrangement, Table, presets};
@@ -9,7 +10,7 @@ use super::args::{ListArgs, MessageFormat};
 use super::exit::Exit;
 use super::print::{fail, out, say};
 use super::{args, library};
-use crate::run::{Selection, Slice};
+use crate::run::{Durations, Selection, Slice};
 use crate::scenario::{Scenario, WorldName};
 
 pub(super) fn list(args: &ListArgs) -> Exit {
@@ -17,7 +18,7 @@ pub(super) fn list(args: &ListArgs) -> Exit {
         Ok(scenarios) => scenarios,
         Err(exit) => return exit,
     };
-    let selection = match selection(&args.selection, args.shard.as_deref()) {
+    let selection = match selection(&args.selection, args.shard.as_deref(), None) {
         Ok(selection) => selection,
         Err(exit) => return exit,
     };
@@ -40,7 +41,11 @@ pub(super) fn list(args: &ListArgs) -> Exit {
 }
 
 /// The selection of a command line, or how the command must end.
-pub(super) fn selection(args: &args::Selection, shard: Option<&str>) -> Result<Selection, Exit> {
+pub(super) fn selection(
+    args: &args::Selection,
+    shard: Option<&str>,
+    durations: Option<&Path>,
+) -> Result<Selection, Exit> {
     let slice = shard.map(Slice::parse).transpose().map_err(|error| {
         fail(
             &error,
@@ -48,11 +53,19 @@ pub(super) fn selection(args: &args::Selection, shard: Option<&str>) -> Result<S
         );
         Exit::Usage
     })?;
+    let durations = durations.map(Durations::read).transpose().map_err(|error| {
+        fail(
+            &error,
+            Some("give the durations.json of a run folder, or leave --durations out: parts then have equally many scenarios"),
+        );
+        Exit::InvalidFile
+    })?;
     Ok(Selection {
         patterns: args.patterns.clone(),
         needs: args.needs.clone(),
         about: args.about.clone(),
         slice,
+        durations,
     })
 }
 

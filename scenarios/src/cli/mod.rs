@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`args`] | the command line as types, with help texts that teach |
 //! | [`exit`] | the documented exit codes |
-//! | `run` `list` `check` `serve` `fetch` `explain` `new` | one command each |
+//! | `run` `list` `check` `serve` `fetch` `explain` `new` `merge` | one command each |
 //! | `library` | reads the suite once for all of them |
 //! | `interrupt` | the wish to end early |
 //! | `print` `progress` | data on stdout, the rest on stderr, a bar on terminals only |
@@ -17,6 +17,7 @@ mod fetch;
 mod interrupt;
 mod library;
 mod list;
+mod merge;
 mod new;
 mod print;
 mod progress;
@@ -55,6 +56,7 @@ where
         Some(Command::Fetch(args)) => fetch::fetch(&args),
         Some(Command::Explain(args)) => explain::explain(&args),
         Some(Command::New(args)) => new::new(&args),
+        Some(Command::Merge(args)) => merge::merge(&args),
     }
 }
 

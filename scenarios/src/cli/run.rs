@@ -20,7 +20,7 @@ use crate::run::{
     FolderError, Job, Outcome, RunOptions, RunSummary, git_commit, jobs, point_latest_at,
     real_jobs, result, results, run_all, write_run,
 };
-use crate::scenario::WorldName;
+use crate::scenario::{Scenario, WorldName};
 
 /// Seed of a run that was given none: the same command shows the same bytes.
 const DEFAULT_SEED: u64 = 1;
@@ -41,8 +41,8 @@ impl From<WorldArg> for WorldName {
 
 pub(super) fn run(args: &RunArgs) -> Exit {
     let mut options = RunOptions::new(args.seed.unwrap_or(DEFAULT_SEED));
-    let jobs = match plan(args, &options) {
-        Ok(jobs) => jobs,
+    let (jobs, whole) = match plan(args, &options) {
+        Ok(plan) => plan,
         Err(exit) => return exit,
     };
     let here = std::env::current_dir().unwrap_or_else(|_gone| PathBuf::from("."));
@@ -63,6 +63,8 @@ pub(super) fn run(args: &RunArgs) -> Exit {
         commit: options.commit,
         took: began.elapsed(),
         interrupted: interrupt.came(),
+        shard: args.shard.clone(),
+        plan: whole,
     };
     let written = write(args, target.as_deref(), &summary, &outcomes);
     tell(args, &summary, &outcomes, &jobs);
@@ -84,31 +86,41 @@ pub(super) fn run(args: &RunArgs) -> Exit {
     }
 }
 
-fn plan(args: &RunArgs, options: &RunOptions) -> Result<Vec<Job>, Exit> {
+/// What will be run, and the names of the whole plan that it is a part of.
+fn plan(args: &RunArgs, options: &RunOptions) -> Result<(Vec<Job>, Vec<String>), Exit> {
     let scenarios = library::scenarios(args.selection.suite.as_deref())?;
-    let chosen = selection(&args.selection, args.shard.as_deref())?.choose(&scenarios);
+    let (shard, durations) = (args.shard.as_deref(), args.durations.as_deref());
+    let selection = selection(&args.selection, shard, durations)?;
+    let chosen = selection.choose(&scenarios);
     let worlds: Vec<WorldName> = args.world.iter().copied().map(WorldName::from).collect();
     let foreign = worlds.contains(&WorldName::Real);
     let ours: Vec<WorldName> = worlds
         .into_iter()
         .filter(|world| *world != WorldName::Real)
         .collect();
-    let mut jobs = if foreign && ours.is_empty() {
-        Vec::new()
-    } else {
-        jobs(&chosen, &ours)
-    };
-    if foreign {
-        let ground = Ground::new(&args.gateway_version, Arc::clone(&options.stop));
-        if !RELEASES.contains(&ground.release()) {
-            let error = RealError::UnknownRelease {
-                release: args.gateway_version.clone(),
-            };
-            fail(&error, Some(&error.hint()));
-            return Err(Exit::Usage);
-        }
-        jobs.extend(real_jobs(&chosen, &Arc::new(ground)));
+    let ground = foreign.then(|| Ground::new(&args.gateway_version, Arc::clone(&options.stop)));
+    if let Some(ground) = &ground
+        && !RELEASES.contains(&ground.release())
+    {
+        let error = RealError::UnknownRelease {
+            release: args.gateway_version.clone(),
+        };
+        fail(&error, Some(&error.hint()));
+        return Err(Exit::Usage);
     }
+    let ground = ground.map(Arc::new);
+    let in_worlds = |chosen: &[Arc<Scenario>]| {
+        let mut all = if foreign && ours.is_empty() {
+            Vec::new()
+        } else {
+            jobs(chosen, &ours)
+        };
+        if let Some(ground) = &ground {
+            all.extend(real_jobs(chosen, ground));
+        }
+        all
+    };
+    let jobs = in_worlds(&chosen);
     if jobs.is_empty() {
         if !chosen.is_empty() {
             say(format_args!(
@@ -118,7 +130,8 @@ fn plan(args: &RunArgs, options: &RunOptions) -> Result<Vec<Job>, Exit> {
         }
         return Err(nothing_selected(scenarios.len()));
     }
-    Ok(jobs)
+    let whole = in_worlds(&selection.whole(&scenarios));
+    Ok((jobs, whole.iter().map(Job::name).collect()))
 }
 
 /// The run folder to write, checked before anything runs: a long run must not end in an avoidable error.
@@ -290,7 +303,11 @@ fn closing(args: &RunArgs, outcomes: &[Outcome]) {
 }
 
 fn exit_of(outcomes: &[Outcome], interrupted: bool) -> Exit {
-    let counts = Counts::of(&results(outcomes));
+    exit_of_counts(Counts::of(&results(outcomes)), interrupted)
+}
+
+/// The exit that these verdicts mean.
+pub(super) fn exit_of_counts(counts: Counts, interrupted: bool) -> Exit {
     if counts.broken > 0 {
         Exit::HarnessBroke
     } else if interrupted {
@@ -352,6 +369,11 @@ fn command(args: &RunArgs, seed: u64) -> String {
         args.shard
             .iter()
             .map(|shard| format!("--shard {}", quoted(shard))),
+    );
+    words.extend(
+        args.durations
+            .iter()
+            .map(|path| format!("--durations {}", quoted(&path.display().to_string()))),
     );
     words.push(format!("--seed {seed}"));
     words.join(" ")

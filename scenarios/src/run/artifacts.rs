@@ -5,6 +5,7 @@
 //! | `run.json` | seed, worlds, verdicts, counts, versions, commit, the command that repeats it |
 //! | `scenarios/ID/WORLD/transcript.jsonl` | the redacted record of the wire |
 //! | `scenarios/ID/WORLD/verdict.json` | verdict, findings, digest |
+//! | `durations.json` | how long each took, for `--durations` |
 //! | `junit.xml` `summary.txt` `SUMMARY.md` | for CI, for a terminal, for a pull request |
 
 use std::fmt::Write as _;
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 use transcript::canary;
 
 use super::build::VERSION;
+use super::durations::{DURATIONS_FILE, Durations};
 use super::folder::{FolderError, RunFolder};
 use super::one::Outcome;
 use crate::judge::Verdict;
@@ -36,6 +38,10 @@ pub struct RunSummary {
     pub took: Duration,
     /// Whether Ctrl-C ended it early.
     pub interrupted: bool,
+    /// The part of the plan that this was, as `--shard` says it.
+    pub shard: Option<String>,
+    /// Names of every job of the plan, other parts' too.
+    pub plan: Vec<String>,
 }
 
 /// Results as the reports want them.
@@ -89,6 +95,7 @@ pub fn write_run(
             pretty(&verdict_json(outcome)).as_bytes(),
         )?;
     }
+    folder.write(DURATIONS_FILE, durations(outcomes).to_text().as_bytes())?;
     let junit = junit::xml(&results, summary.took).unwrap_or_default();
     folder.write("junit.xml", junit.as_bytes())?;
     folder.write("summary.txt", text_summary(summary, &results).as_bytes())?;
@@ -153,6 +160,8 @@ fn run_json(summary: &RunSummary, outcomes: &[Outcome], results: &[ScenarioResul
         "commit": summary.commit,
         "command": summary.command,
         "interrupted": summary.interrupted,
+        "shard": summary.shard,
+        "plan": summary.plan,
         "took_ms": millis(summary.took),
         "counts": {
             "passed": counts.passed,
@@ -173,6 +182,13 @@ fn row(outcome: &Outcome) -> Value {
         "digest": outcome.digest(),
         "took_ms": millis(outcome.record.took),
     })
+}
+
+fn durations(outcomes: &[Outcome]) -> Durations {
+    Durations::new(outcomes.iter().map(|outcome| {
+        let micros = u64::try_from(outcome.record.took.as_micros()).unwrap_or(u64::MAX);
+        (outcome.name(), micros)
+    }))
 }
 
 fn verdict_json(outcome: &Outcome) -> Value {

@@ -6,6 +6,7 @@
 //! | `select` `plan` | which scenarios, in which worlds, which slice of them |
 //! | `foreign` | what only the mock can do |
 //! | `conductor` | one script in one world |
+//! | `durations` `merge` | parts of a plan that take equally long, and whether parts are the plan |
 //! | `one` `all` | one judged run; a plan on all cores |
 //! | `folder` `artifacts` `build` | what a run leaves behind, all of it or nothing |
 
@@ -13,9 +14,11 @@ mod all;
 mod artifacts;
 mod build;
 mod conductor;
+mod durations;
 mod folder;
 mod foreign;
 mod handshakes;
+mod merge;
 mod one;
 mod plan;
 mod select;
@@ -24,8 +27,10 @@ mod source;
 pub use all::{RunOptions, run_all};
 pub use artifacts::{RunSummary, repeat, result, results, write_run};
 pub use build::{VERSION, git_commit};
+pub use durations::{DURATIONS_FILE, Durations, DurationsError};
 pub use folder::{FolderError, RunFolder, point_latest_at};
 pub use handshakes::handshakes;
+pub use merge::{Merged, Part, PartError, merge};
 pub use one::{Outcome, run_job};
 pub use plan::{CAPABILITIES, Job, Selection, WORLDS_HERE, default_worlds, jobs, real_jobs};
 pub use select::{Slice, SliceError, glob_matches};

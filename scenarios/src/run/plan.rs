@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::real::Ground;
 use crate::scenario::{Scenario, WorldName};
 
+use super::durations::Durations;
 use super::foreign;
 use super::select::{Slice, glob_matches};
 
@@ -33,6 +34,8 @@ pub struct Selection {
     pub about: Option<String>,
     /// Part of what is left.
     pub slice: Option<Slice>,
+    /// What an earlier run took, for parts that take equally long.
+    pub durations: Option<Durations>,
 }
 
 /// One scenario in one world.
@@ -58,20 +61,35 @@ impl Job {
 impl Selection {
     /// The scenarios that are meant, in order of their ids.
     pub fn choose(&self, scenarios: &[Arc<Scenario>]) -> Vec<Arc<Scenario>> {
+        let whole = self.whole(scenarios);
+        match (&self.slice, &self.durations) {
+            (None, _) => whole,
+            (Some(Slice::Part { part, of }), Some(durations)) => {
+                let ids: Vec<&str> = whole.iter().map(|scenario| scenario.id.as_str()).collect();
+                let parts = durations.deal(&ids, *of);
+                let dealt = whole.into_iter().zip(parts);
+                dealt
+                    .filter(|(_, owner)| owner == part)
+                    .map(|(scenario, _)| scenario)
+                    .collect()
+            }
+            (Some(slice), _) => whole
+                .into_iter()
+                .enumerate()
+                .filter(|(position, scenario)| takes(slice, *position, scenario))
+                .map(|(_, scenario)| scenario)
+                .collect(),
+        }
+    }
+
+    /// The same without the slice: the plan that a slice is a part of.
+    pub fn whole(&self, scenarios: &[Arc<Scenario>]) -> Vec<Arc<Scenario>> {
         let mut chosen: Vec<Arc<Scenario>> = scenarios
             .iter()
             .filter(|scenario| self.means(scenario))
             .map(Arc::clone)
             .collect();
         chosen.sort_by(|one, other| one.id.cmp(&other.id));
-        if let Some(slice) = &self.slice {
-            chosen = chosen
-                .into_iter()
-                .enumerate()
-                .filter(|(position, scenario)| takes(slice, *position, scenario))
-                .map(|(_, scenario)| scenario)
-                .collect();
-        }
         chosen
     }
 

@@ -145,13 +145,15 @@ fn connect(
 fn sent(gateway: &mut Gateway, conn: u32) -> Vec<Frame> {
     let mut frames = Vec::new();
     while let Some(output) = gateway.poll() {
-        if let Output::Send {
-            conn: to,
-            message: Outgoing::Frame(frame),
-        } = output
+        if let Output::Send { conn: to, message } = output
             && to == conn
         {
-            frames.push(frame);
+            frames.extend(match message {
+                Outgoing::Frame(frame) => Some(frame),
+                // hello-ok comes printed.
+                Outgoing::Text(text) => Frame::parse(&text).ok(),
+                Outgoing::Binary(_) => None,
+            });
         }
     }
     frames

@@ -10,13 +10,14 @@ mod harness;
 mod language;
 mod protocol;
 mod suite;
-mod table;
+pub(crate) mod table;
 
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 
 use crate::error::XtaskError;
+use crate::ledger;
 use crate::say;
 use crate::tidy::Finding;
 use crate::tidy::tree::Tree;
@@ -31,7 +32,7 @@ pub(crate) struct Page {
 
 impl Page {
     /// A page of the reference: title, a sentence, the body.
-    fn reference(path: &'static str, title: &str, about: &str, body: &str) -> Self {
+    pub(crate) fn reference(path: &'static str, title: &str, about: &str, body: &str) -> Self {
         let note = "<!-- Written by `cargo xtask generate` from the registries in the code. Do not edit. -->";
         let body = body.trim_end();
         Self {
@@ -47,6 +48,7 @@ pub(crate) fn pages(tree: &Tree) -> Vec<Page> {
     pages.extend(harness::pages());
     pages.extend(language::pages());
     pages.push(suite::page(tree));
+    pages.push(ledger::page(tree));
     pages
 }
 

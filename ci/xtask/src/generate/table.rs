@@ -1,7 +1,7 @@
 //! A Markdown table.
 
 /// Renders rows under a head. Cells are plain text; what Markdown would eat is escaped.
-pub(super) fn table<const N: usize>(
+pub(crate) fn table<const N: usize>(
     head: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
 ) -> String {
@@ -14,7 +14,7 @@ pub(super) fn table<const N: usize>(
 }
 
 /// A name as code.
-pub(super) fn code(name: &str) -> String {
+pub(crate) fn code(name: &str) -> String {
     format!("`{name}`")
 }
 

@@ -21,7 +21,7 @@ use std::path::Path;
 
 use crate::error::XtaskError;
 use crate::tidy::tree::Tree;
-use crate::{generate, print};
+use crate::{generate, ledger, print};
 
 /// One broken rule, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +78,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("scenario_id_is_its_path", suite::scenario_id_is_its_path),
     ("crate_page", suite::crate_page),
     ("fault_has_self_test", suite::fault_has_self_test),
+    ("ledger", ledger::findings),
 ];
 
 /// Prints every finding; fails when there is one.
@@ -140,6 +141,10 @@ mod tests {
         names.join("\n")
     }
 
+    fn every_row() -> String {
+        format!("{:?}", ledger::rows())
+    }
+
     const ROOT_BANS: &str = "disallowed-methods = [{ path = \"std::fs::write\", reason = \"r\" }]";
 
     /// Each row: rule, files that obey it, files that break it, the line of the first finding.
@@ -164,6 +169,7 @@ mod tests {
     #[case("scenario_id_is_its_path", &[("scenarios/suite/a/b.toml", "id = \"a/b\"")], &[("scenarios/suite/a/b.toml", "id = \"a/c\"")], 0)]
     #[case("crate_page", &[("a/Cargo.toml", "[package]\nname = \"n\""), ("a/README.md", "# n\n\nThe n of m.\n")], &[("a/Cargo.toml", "[package]\nname = \"n\"")], 0)]
     #[case("crate_page", &[("ci/Cargo.toml", "[workspace]")], &[("a/Cargo.toml", "[package]\nname = \"n\""), ("a/README.md", "# other\n")], 0)]
+    #[case("ledger", &[("scenarios/suite/a/b.toml", &*every_row())], &[("scenarios/suite/a/b.toml", "connect")], 0)]
     #[case("fault_has_self_test", &[("mock-gateway/link/tests/a.rs", &*every_fault())], &[("mock-gateway/link/tests/a.rs", "refuse")], 0)]
     fn every_rule_can_be_obeyed_and_broken(
         #[case] name: &str,

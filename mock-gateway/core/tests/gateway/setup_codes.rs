@@ -284,3 +284,21 @@ fn the_newer_release_mints_codes_over_the_wire() {
         .unwrap_err();
     assert_eq!(error["message"], "unknown method: device.pair.setupCode");
 }
+
+/// A gateway lets go of what has expired when somebody asks for it; a view does not show it until then.
+#[test]
+fn a_view_leaves_out_what_has_expired_unasked() {
+    let mut world = World::new("2026.6.34");
+    world.refused(&Client::desktop(1, &[]), true);
+    mint(&mut world);
+    let seen = |after_ms: i64| {
+        let view = world.gateway.view_at(world.now().wall.shifted(after_ms));
+        (view.pending_devices.len(), view.live_setup_codes)
+    };
+    let ttl = world.gateway.config().pairing_ttl_ms.cast_signed();
+    assert_eq!(seen(ttl - 1), (1, 1));
+    assert_eq!(seen(ttl).0, 0);
+    let ttl = world.gateway.config().setup_code_ttl_ms.cast_signed();
+    assert_eq!(seen(ttl - 1).1, 1);
+    assert_eq!(seen(ttl).1, 0);
+}

@@ -211,7 +211,7 @@ impl World for Brains {
     }
 
     async fn view(&mut self) -> Value {
-        serde_json::to_value(self.gateway.view()).unwrap_or_default()
+        serde_json::to_value(self.gateway.view_at(self.clock().wall)).unwrap_or_default()
     }
 
     fn snapshot(&self, actor: &str) -> Option<Value> {
