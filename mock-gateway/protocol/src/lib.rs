@@ -8,6 +8,8 @@
 //! - [`schema`]: the published schema, where somebody has fetched it.
 //! - [`setup_code`], [`secret`]: credentials on their way to a device.
 //! - [`error`], [`close`], [`method`], [`event`]: the registries; `docs/reference/` is generated from them.
+//! - [`matcher`]: subset patterns over JSON that say where and why something does not fit.
+//! - [`skew`]: clocks that are wrong.
 //! - [`id`], [`time`], [`limits`]: the small words.
 //!
 //! ```
@@ -27,12 +29,14 @@ pub mod frame;
 pub mod hello;
 pub mod id;
 pub mod limits;
+pub mod matcher;
 pub mod method;
 pub mod role;
 pub mod schema;
 pub mod secret;
 pub mod setup_code;
 pub mod shape;
+pub mod skew;
 pub mod time;
 
 pub use close::CloseFrame;
@@ -42,7 +46,9 @@ pub use error::{DetailCode, ErrorCode, ErrorShape};
 pub use frame::{Event, Frame, FrameError, Outgoing, Request, Response, StateVersion};
 pub use hello::{HelloAuth, HelloOk, IssuedToken, Policy};
 pub use id::{ConnId, DeviceId, InvokeId, NodeId, Nonce, PairingRequestId, RequestId};
+pub use matcher::{Bindings, Captures, Mismatch, matches};
 pub use role::Role;
 pub use secret::{BootstrapToken, DeviceToken, Password, SecretKind, SharedToken};
 pub use setup_code::{SetupCode, SetupCodeError};
+pub use skew::{ClockFault, Hand, SkewClock};
 pub use time::{Now, UnixMillis};

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 
-use crate::matcher::{Captures, Mismatch, mismatches};
+use gateway_protocol::matcher::{Captures, Mismatch, mismatches};
 
 /// The candidate that came nearest.
 #[derive(Clone, Debug, PartialEq)]

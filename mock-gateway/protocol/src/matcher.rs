@@ -16,7 +16,7 @@
 //!
 //! ```
 //! use serde_json::json;
-//! use transcript::{Captures, matches};
+//! use gateway_protocol::{Captures, matches};
 //!
 //! let actual = json!({"type": "req", "method": "connect", "params": {"role": "node", "scopes": []}});
 //! assert!(matches(&json!({"params": {"role": "node"}}), &actual, &Captures::new()).is_ok());
@@ -77,7 +77,7 @@ pub fn mismatches(expected: &Value, actual: &Value, captures: &Captures) -> (Vec
 /// use std::collections::BTreeMap;
 /// use serde_json::json;
 /// let table = BTreeMap::from([("device".to_owned(), "/device/id".to_owned())]);
-/// let bound = transcript::matcher::capture(&table, &json!({"device": {"id": "d1"}})).unwrap();
+/// let bound = gateway_protocol::matcher::capture(&table, &json!({"device": {"id": "d1"}})).unwrap();
 /// assert_eq!(bound["device"], "d1");
 /// ```
 pub fn capture(table: &BTreeMap<String, String>, actual: &Value) -> Result<Bindings, Mismatch> {
@@ -407,7 +407,7 @@ pub fn brief(value: &Value) -> String {
 }
 
 /// Appends one reference token to a JSON pointer (RFC 6901).
-pub(crate) fn push_token(pointer: &mut String, token: &str) {
+pub fn push_token(pointer: &mut String, token: &str) {
     pointer.push('/');
     for character in token.chars() {
         match character {
