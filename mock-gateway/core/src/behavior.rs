@@ -1,24 +1,48 @@
 //! Scripted behaviours: what the mock does instead of, before or after its built-in answer.
 //!
-//! A [`Behavior`] is a specification; once mounted it counts (see `mounted.rs`). The first mounted behaviour that
-//! matches and has uses left wins. It is asked before every built-in check of a well-formed request, `connect` too.
+//! A [`Behavior`] is a specification; once mounted it counts (see `mounted.rs`). Of the mounted behaviours that match
+//! and have uses left the one with the lowest `priority` wins, of equal ones the one that was mounted first. It is
+//! asked before every built-in check of a well-formed request, `connect` too.
+//!
+//! - `matcher.rs`: [`Matcher`], when it applies. `reply.rs`: [`Reply`], what it does.
+//! - `times.rs`: [`Times`], how often. This file: the whole, and the builder.
 //!
 //! ```
-//! use gateway_core::{Behavior, Reply};
+//! use gateway_core::{Behavior, Reply, method};
+//! use gateway_protocol::Role;
+//! use serde_json::json;
 //!
-//! let behavior: Behavior = serde_json::from_str(r#"{
+//! let from_rust = Behavior::when(method("connect").role(Role::Node))
+//!     .reply(Reply::close(1013, "gateway starting"))
+//!     .named("busy once")
+//!     .times(1);
+//! let from_json: Behavior = serde_json::from_value(json!({
 //!     "name": "busy once",
 //!     "when": { "method": "connect", "role": "node" },
 //!     "reply": { "close": { "code": 1013, "reason": "gateway starting" } },
-//!     "times": 1
-//! }"#)?;
-//! assert!(matches!(behavior.reply, Reply::Close(_)));
+//!     "times": 1,
+//! }))?;
+//! assert_eq!(from_rust, from_json);
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 
-use gateway_protocol::{CloseFrame, ErrorShape, Role};
+mod matcher;
+mod reply;
+mod times;
+
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+
+pub use matcher::{ConnPick, Matcher, Trigger, any_request, glob, method, opening, upgrade};
+pub use reply::{
+    ChallengeReply, DelayReply, ErrorReply, EventReply, HttpReply, Reply, check_json_patch,
+};
+pub(crate) use reply::{apply_json_patch, decode, mentions_dollar};
+pub use times::Times;
+
+/// What [`Behavior::priority`] is when nothing is said.
+const USUAL_PRIORITY: u8 = 5;
 
 /// What the mock does when something matches.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,140 +55,102 @@ pub struct Behavior {
     pub when: Matcher,
     /// What to do.
     pub reply: Reply,
-    /// How often at most; without it always.
-    #[serde(default)]
-    pub times: Option<u32>,
+    /// How often it applies, and how often it should.
+    #[serde(default, skip_serializing_if = "Times::is_unsaid")]
+    pub times: Times,
+    /// Lower wins; 5 when nothing is said.
+    #[serde(default = "usual_priority")]
+    pub priority: u8,
+    /// Whether it may stay unused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
+    /// Names for parts of a matched request: JSON pointers into its parameters, or with `frame/` into the frame. They
+    /// are known in this reply already, as `"$name"`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub capture: BTreeMap<String, String>,
 }
 
-/// When a behaviour applies. Every given member must hold.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Matcher {
-    /// At the opening of a connection instead of at a request.
-    pub on: Trigger,
-    /// Method name; `*` at the end stands for any rest.
-    pub method: Option<String>,
-    /// Role of the connection, or of the `connect` request.
-    pub role: Option<Role>,
-    /// Number of the connection.
-    pub conn: Option<u32>,
-    /// Only the n-th match of the other members, from 1.
-    pub nth: Option<u32>,
-    /// Subset of the request's parameters: objects match member by member, everything else by equality.
-    pub params: Option<Value>,
+fn usual_priority() -> u8 {
+    USUAL_PRIORITY
 }
 
-/// What is matched.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Trigger {
-    /// A request.
-    #[default]
-    Request,
-    /// The opening of a connection, where the challenge is sent.
-    Open,
+/// A behaviour that knows when, and not yet what.
+#[derive(Clone, Debug)]
+#[must_use = "say what the behaviour does: `.reply(..)`"]
+pub struct When {
+    when: Matcher,
 }
 
-/// What to do on a match.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Reply {
-    /// Answer `ok:true` with this payload. On `connect` the connection then counts as past hello.
-    Respond(Value),
-    /// Answer `ok:false`; the connection stays.
-    Error(ErrorReply),
-    /// Let the built-in answer run and merge this into its payload (RFC 7396).
-    Patch(Value),
-    /// Send these events on the same connection, then let the built-in answer run.
-    Events(Vec<EventReply>),
-    /// Close the connection without an answer.
-    Close(CloseFrame),
-    /// End the connection without a close frame.
-    Abort,
-    /// Never answer.
-    Ignore,
-    /// Send this text, JSON or not. `$id` in it stands for the request's id as JSON.
-    Raw(String),
-    /// Let the built-in answer run.
-    Pass,
-    /// Do the inner thing this much later.
-    Delay(DelayReply),
-    /// Several things in order; at most one of them lets the built-in answer run.
-    Sequence(Vec<Self>),
-    /// Only with [`Trigger::Open`]: change the challenge.
-    Challenge(ChallengeReply),
-}
-
-/// An error answer in a scenario's words.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ErrorReply {
-    /// Top-level code.
-    pub code: String,
-    /// Text.
-    pub message: String,
-    /// Details.
-    #[serde(default)]
-    pub details: Option<Value>,
-    /// `error.retryable`.
-    #[serde(default)]
-    pub retryable: Option<bool>,
-    /// `error.retryAfterMs`.
-    #[serde(default)]
-    pub retry_after_ms: Option<u64>,
-    /// Close frame behind the answer, as a real gateway sends after a refused `connect`.
-    #[serde(default)]
-    pub close: Option<CloseFrame>,
-}
-
-impl ErrorReply {
-    pub(crate) fn shape(&self) -> ErrorShape {
-        ErrorShape {
-            code: self.code.clone(),
-            message: self.message.clone(),
-            details: self.details.clone(),
-            retryable: self.retryable,
-            retry_after_ms: self.retry_after_ms,
+impl When {
+    /// What it does.
+    pub fn reply(self, reply: Reply) -> Behavior {
+        Behavior {
+            name: self.when.describe(),
+            when: self.when,
+            reply,
+            times: Times::default(),
+            priority: USUAL_PRIORITY,
+            optional: false,
+            capture: BTreeMap::new(),
         }
     }
 }
 
-/// One event to send.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct EventReply {
-    /// Event name.
-    pub event: String,
-    /// Payload.
-    #[serde(default)]
-    pub payload: Value,
-    /// Counted with `seq` like a broadcast.
-    #[serde(default)]
-    pub counted: bool,
-}
+impl Behavior {
+    /// Begins a behaviour; its name, unless one is given, is what it matches.
+    pub fn when(when: Matcher) -> When {
+        When { when }
+    }
 
-/// A thing done later.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DelayReply {
-    /// How much later.
-    pub ms: u64,
-    /// What.
-    pub then: Box<Reply>,
-}
+    /// Sets the name: unique among what is mounted.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self
+    }
 
-/// How a challenge differs from the usual one.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ChallengeReply {
-    /// Send none at all.
-    pub skip: bool,
-    /// Send it this much later.
-    pub delay_ms: Option<u64>,
-    /// Move `ts` by this much.
-    pub ts_offset_ms: Option<i64>,
-    /// Use this nonce.
-    pub nonce: Option<String>,
-    /// Send this instead of the payload; the nonce that counts stays the gateway's own (or `nonce`).
-    pub payload: Option<Value>,
+    /// Lets it apply this often and then step aside; fewer uses are a finding.
+    #[must_use]
+    pub fn times(mut self, times: u32) -> Self {
+        self.times = Times::limited(times);
+        self
+    }
+
+    /// Demands this many uses, `1..=3` or `2..`, without limiting them.
+    #[must_use]
+    pub fn expect(mut self, uses: impl std::ops::RangeBounds<u32>) -> Self {
+        self.times = Times::demanded(&uses);
+        self
+    }
+
+    /// Lets it stay unused.
+    #[must_use]
+    pub fn optional(mut self) -> Self {
+        self.optional = true;
+        self
+    }
+
+    /// Sets the priority: lower wins, 5 is usual.
+    #[must_use]
+    pub fn priority(mut self, priority: u8) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// Captures a part of the matched request.
+    #[must_use]
+    pub fn capture(mut self, name: &str, pointer: &str) -> Self {
+        self.capture.insert(name.to_owned(), pointer.to_owned());
+        self
+    }
+
+    /// What is wrong with it, if anything: a reply that fits no request, a patch that is none.
+    ///
+    /// # Errors
+    /// The field, what is wrong with it, and what is allowed.
+    pub fn check(&self) -> Result<(), String> {
+        self.when.check()?;
+        self.times.check()?;
+        self.reply.check(self.when.on)
+    }
 }

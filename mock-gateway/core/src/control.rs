@@ -169,6 +169,14 @@ pub enum Control {
         /// Milliseconds against the true wall clock; replaces an earlier shift.
         offset_ms: i64,
     },
+    /// Set a clock of the gateway: offset, jump, freeze, thaw.
+    Clock {
+        /// Which; the wall clock by default.
+        #[serde(default)]
+        hand: gateway_protocol::Hand,
+        /// What becomes of it.
+        fault: gateway_protocol::ClockFault,
+    },
     /// Pass over a pending request's or setup code's remaining life: everything pending expires now.
     ExpirePending,
     /// Mount a scripted behaviour.
@@ -176,11 +184,23 @@ pub enum Control {
         /// What to do when.
         behavior: Box<Behavior>,
     },
-    /// Take a scripted behaviour away.
+    /// Take a scripted behaviour away. Answers its counters, as [`BehaviorView`](crate::BehaviorView) has them.
     Unmount {
         /// Its name.
         name: String,
     },
+    /// A note was passed: behaviours with `after` or `before` know it.
+    Note {
+        /// Its name.
+        name: String,
+    },
+    /// Let behaviours know values that something else captured.
+    Bind {
+        /// Values by name.
+        values: std::collections::BTreeMap<String, Value>,
+    },
+    /// Answers everything that behaviours have captured, by name.
+    Captured,
 }
 
 /// Why a control was not carried out.
@@ -230,7 +250,7 @@ pub enum ControlError {
         /// Its name.
         name: String,
         /// What is wrong.
-        problem: &'static str,
+        problem: String,
     },
     /// The gateway refuses the order for the reason it would give a client.
     #[error("the gateway refused: {0}")]

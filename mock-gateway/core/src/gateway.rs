@@ -8,7 +8,7 @@ use std::time::Duration;
 use gateway_protocol::schema::Catalog;
 use gateway_protocol::{
     CloseFrame, ErrorShape, Event, Frame, Keypair, Now, Outgoing, RequestId, Response, SecretKind,
-    SharedToken, StateVersion, limits,
+    SharedToken, SkewClock, StateVersion, limits,
 };
 use serde_json::{Value, json};
 
@@ -31,6 +31,7 @@ use crate::presence::Presence;
 use crate::profile::Profile;
 use crate::rate_limit::RateLimiter;
 use crate::timers::{Timer, Timers};
+use crate::view::BehaviorView;
 
 /// A whole gateway: devices, nodes, pending requests and every connection.
 ///
@@ -43,8 +44,8 @@ pub struct Gateway {
     pub(crate) entropy: Entropy,
     pub(crate) boot: Boot,
     pub(crate) identity: Keypair,
-    /// Wall clock of the gateway against the true one.
-    pub(crate) clock_offset_ms: i64,
+    /// The gateway's clocks against the true ones.
+    pub(crate) clock: SkewClock,
     pub(crate) timers: Timers,
     pub(crate) outputs: Outputs,
     pub(crate) connections: BTreeMap<u32, Connection>,
@@ -128,7 +129,7 @@ impl Gateway {
             entropy,
             boot,
             identity,
-            clock_offset_ms: 0,
+            clock: SkewClock::new(),
             timers,
             outputs: Outputs::default(),
             connections: BTreeMap::new(),
@@ -191,7 +192,7 @@ impl Gateway {
 
     /// When [`Input::Woke`] is due, as time since start.
     pub fn wake_at(&self) -> Option<Duration> {
-        self.timers.next_deadline()
+        self.clock.base_of(self.timers.next_deadline()?)
     }
 
     /// Every secret configured or minted so far, for the redactor.
@@ -215,8 +216,12 @@ impl Gateway {
             .collect()
     }
 
-    /// Whether an upgrade may go on, and if not what it is answered. ref: gateway-behaviour.md §1.1, §6.1
-    pub fn admission(&self, peer: &Peer) -> Admission {
+    /// Whether the upgrade of connection `conn` may go on, and if not what it is answered. Behaviours are asked first,
+    /// and count. ref: gateway-behaviour.md §1.1, §6.1
+    pub fn admission(&mut self, conn: u32, peer: &Peer) -> Admission {
+        if let Some(http) = self.scripted_upgrade(conn) {
+            return Admission::Scripted(http);
+        }
         if self.profile.rules.proxy_attribution && Locality::of(peer, &self.config).unattributed {
             return Admission::ProxyAttributionRequired;
         }
@@ -241,16 +246,23 @@ impl Gateway {
         self.profile
     }
 
+    /// Counters of mounted behaviours, in mounting order.
+    pub fn behaviors(&self) -> Vec<BehaviorView> {
+        self.behaviors.views()
+    }
+
+    /// Rises with each change of [`behaviors`](Self::behaviors).
+    pub fn behavior_change(&self) -> u64 {
+        self.behaviors.change()
+    }
+
     /// The configuration in force.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
     pub(crate) fn local_time(&self, now: Now) -> Now {
-        Now {
-            wall: now.wall.shifted(self.clock_offset_ms),
-            ..now
-        }
+        self.clock.read(now)
     }
 
     fn fire_timers(&mut self, now: Now) {
@@ -274,7 +286,7 @@ impl Gateway {
                 self.refuse_now(now, conn, &late.request_id, &late.refusal);
             }
             Timer::Scripted(conn, scripted) => {
-                self.run_scripted(now, conn, &scripted.request, &scripted.reply);
+                self.run_scripted(now, conn, &scripted);
             }
             Timer::Restart(announced) => {
                 let (down_for, reason) = *announced;
@@ -331,7 +343,7 @@ impl Gateway {
 
     /// ref: gateway-behaviour.md §2.1
     fn challenge(&mut self, now: Now, conn: u32, nonce: String) {
-        let Some(change) = self.scripted_challenge(now, conn) else {
+        let Some((behavior, change)) = self.scripted_challenge(now, conn) else {
             return;
         };
         let nonce = change.nonce.unwrap_or(nonce);
@@ -350,6 +362,10 @@ impl Gateway {
             json!(["model-catalog-snapshot"]),
         );
         let payload = change.payload.unwrap_or_else(|| payload.build());
+        let payload = match &change.json_patch {
+            Some(patch) => self.patched(&behavior, patch, payload),
+            None => payload,
+        };
         match change.delay_ms {
             Some(ms) => {
                 let at = now.since_start + Duration::from_millis(ms);

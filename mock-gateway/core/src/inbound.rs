@@ -11,7 +11,7 @@ use crate::handshake;
 use crate::json::Object;
 use crate::method::{self, Answer, Call};
 use crate::profile::Profile;
-use crate::welcome::HelloChange;
+use crate::scripted::Change;
 
 impl Gateway {
     /// One message; text and binary count alike.
@@ -59,7 +59,7 @@ impl Gateway {
         now: Now,
         conn: u32,
         request: &Request,
-        change: HelloChange,
+        change: Change,
     ) {
         if request.method != "connect" {
             self.refuse(now, conn, &request.id, handshake::not_connect());
@@ -139,7 +139,7 @@ impl Gateway {
     }
 
     /// The built-in answer: authority, parameters, method.
-    pub(crate) fn answer(&mut self, now: Now, conn: u32, request: &Request, change: HelloChange) {
+    pub(crate) fn answer(&mut self, now: Now, conn: u32, request: &Request, change: Change) {
         let Some(open) = self.connections.get(&conn).and_then(Connection::open) else {
             return;
         };
@@ -158,7 +158,7 @@ impl Gateway {
         self.reset_unauthorized(conn);
         match answer {
             Answer::Now(outcome) => {
-                let outcome = outcome.map(|payload| change.apply(payload));
+                let outcome = outcome.map(|payload| self.changed(change, payload));
                 self.respond(conn, &request.id, outcome);
             }
             Answer::Later => {}
@@ -229,16 +229,6 @@ impl Gateway {
         {
             open.unauthorized = 0;
         }
-    }
-}
-
-impl HelloChange {
-    /// What a scripted behaviour makes of a payload.
-    pub(crate) fn apply(self, mut payload: Value) -> Value {
-        if let Some(patch) = &self.patch {
-            crate::json::merge_patch(&mut payload, patch);
-        }
-        self.replace.unwrap_or(payload)
     }
 }
 

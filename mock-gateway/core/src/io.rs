@@ -180,7 +180,7 @@ pub struct LogLine {
 }
 
 /// Whether an upgrade may go on. ref: gateway-behaviour.md §1.1, §6.1
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Admission {
     /// Upgrade.
     Accept,
@@ -188,4 +188,6 @@ pub enum Admission {
     TooManyUnauthenticated,
     /// 2026.9.6: `HTTP 403`, JSON error of type `proxy_attribution_required`.
     ProxyAttributionRequired,
+    /// What a mounted behaviour answers.
+    Scripted(crate::HttpReply),
 }

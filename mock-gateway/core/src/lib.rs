@@ -77,7 +77,8 @@ mod welcome;
 
 pub use agent::{AgentScript, Ending, Turn};
 pub use behavior::{
-    Behavior, ChallengeReply, DelayReply, ErrorReply, EventReply, Matcher, Reply, Trigger,
+    Behavior, ChallengeReply, ConnPick, DelayReply, ErrorReply, EventReply, HttpReply, Matcher,
+    Reply, Times, Trigger, When, any_request, check_json_patch, glob, method, opening, upgrade,
 };
 pub use config::{AuthConfig, AuthMode, Config, NodesConfig, RateLimitConfig};
 pub use control::{Control, ControlError};

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use gateway_protocol::{
-    DeviceId, Frame, NodeId, Now, Outgoing, Role, SecretKind, SetupCode, UnixMillis,
+    ClockFault, DeviceId, Frame, Hand, NodeId, Now, Outgoing, Role, SecretKind, SetupCode,
+    UnixMillis,
 };
 use serde_json::{Value, json};
 
@@ -22,12 +23,31 @@ impl Gateway {
     /// # Errors
     /// [`ControlError`] when the order fits nothing; the gateway is then unchanged.
     pub fn control(&mut self, now: Now, command: Control) -> Result<Value, ControlError> {
-        let now = self.local_time(now);
-        let result = self.carry_out(now, command);
+        let base = now;
+        let now = self.local_time(base);
+        let result = if let Control::ShiftClock { offset_ms } = command {
+            self.set_clock(base, Hand::Wall, ClockFault::OffsetMs(offset_ms))
+        } else if let Control::Clock { hand, fault } = command {
+            self.set_clock(base, hand, fault)
+        } else {
+            self.carry_out(now, command)
+        };
         for (conn, frame) in std::mem::take(&mut self.closing) {
             self.close(now, conn, frame);
         }
         result
+    }
+
+    fn set_clock(
+        &mut self,
+        base: Now,
+        hand: Hand,
+        fault: ClockFault,
+    ) -> Result<Value, ControlError> {
+        self.clock
+            .apply(base, hand, fault)
+            .map(|()| Value::Null)
+            .map_err(|error| ControlError::Refused(error.to_string()))
     }
 
     #[expect(clippy::too_many_lines, reason = "one entry per order")]
@@ -104,10 +124,8 @@ impl Gateway {
             Control::CloseConnections { conn, role, close } => {
                 self.order_close(now, conn, role, close.as_ref())
             }
-            Control::ShiftClock { offset_ms } => {
-                self.clock_offset_ms = offset_ms;
-                Ok(Value::Null)
-            }
+            // Clocks are set against the true time, see `control`.
+            Control::ShiftClock { .. } | Control::Clock { .. } => Ok(Value::Null),
             Control::ExpirePending => {
                 self.pending_devices.clear();
                 self.setup_tokens.clear();
@@ -115,6 +133,15 @@ impl Gateway {
             }
             Control::Mount { behavior } => self.order_mount(*behavior),
             Control::Unmount { name } => self.order_unmount(name),
+            Control::Note { name } => {
+                self.behaviors.note(&name);
+                Ok(Value::Null)
+            }
+            Control::Bind { values } => {
+                self.behaviors.bind(values);
+                Ok(Value::Null)
+            }
+            Control::Captured => Ok(json!(self.behaviors.captures())),
         }
     }
 
@@ -398,23 +425,20 @@ impl Gateway {
 
     fn order_mount(&mut self, behavior: crate::behavior::Behavior) -> Result<Value, ControlError> {
         let name = behavior.name.clone();
-        if self.behaviors.mount(behavior) {
-            return Ok(Value::Null);
-        }
-        Err(ControlError::Behavior {
-            name,
-            problem: "is mounted already",
-        })
+        self.behaviors
+            .mount(behavior)
+            .map(|()| Value::Null)
+            .map_err(|problem| ControlError::Behavior { name, problem })
     }
 
     fn order_unmount(&mut self, name: String) -> Result<Value, ControlError> {
-        if self.behaviors.unmount(&name) {
-            return Ok(Value::Null);
+        match self.behaviors.unmount(&name) {
+            Some(view) => Ok(serde_json::to_value(view).unwrap_or_default()),
+            None => Err(ControlError::Behavior {
+                name,
+                problem: "is not mounted".to_owned(),
+            }),
         }
-        Err(ControlError::Behavior {
-            name,
-            problem: "is not mounted",
-        })
     }
 
     /// What the gateway believes, without secrets, as of its last input.

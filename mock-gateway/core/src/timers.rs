@@ -39,6 +39,10 @@ pub(crate) enum Timer {
 pub(crate) struct ScriptedReply {
     pub(crate) request: gateway_protocol::Request,
     pub(crate) reply: Reply,
+    /// The behaviour that it comes from.
+    pub(crate) behavior: String,
+    /// What it was matched at.
+    pub(crate) on: crate::behavior::Trigger,
 }
 
 /// Names a set timer.

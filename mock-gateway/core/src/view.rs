@@ -186,4 +186,13 @@ pub struct BehaviorView {
     pub matched: u32,
     /// How often it was applied.
     pub applied: u32,
+    /// How often it should have been, when that is not what happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub demanded: Option<String>,
+    /// What it could not do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
+    /// While it is unused: what came closest, and why it did not match.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub near: Option<String>,
 }

@@ -14,30 +14,11 @@ use crate::io::Output;
 use crate::nodes::{NodeMeta, PendingNode, SurfaceStep};
 use crate::platform;
 use crate::presence::PresenceEntry;
+use crate::scripted::Change;
 use crate::timers::Timer;
 
 /// How long after a connect 2026.6.34 sends `health` to everybody.
 const HEALTH_DELAY: std::time::Duration = std::time::Duration::from_millis(20);
-
-/// What scripted behaviours do to a hello.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct HelloChange {
-    /// Merged into the payload.
-    pub(crate) patch: Option<Value>,
-    /// Sent instead of the payload.
-    pub(crate) replace: Option<Value>,
-}
-
-impl HelloChange {
-    /// What it makes of a payload that is printed already.
-    fn applied_to_text(self, payload: String) -> String {
-        if self.patch.is_none() && self.replace.is_none() {
-            return payload;
-        }
-        let payload = serde_json::from_str(&payload).unwrap_or_default();
-        self.apply(payload).to_string()
-    }
-}
 
 impl Gateway {
     /// Opens the connection: token, surface, presence, hello-ok, and what follows it.
@@ -47,7 +28,7 @@ impl Gateway {
         conn: u32,
         id: &RequestId,
         admitted: &Admitted,
-        change: HelloChange,
+        change: Change,
     ) {
         let attempt = &admitted.attempt;
         let device = attempt.device.as_ref().filter(|_| admitted.recorded);
@@ -72,7 +53,7 @@ impl Gateway {
         }
         self.note_presence(now, conn);
         let hello = self.hello(now, conn, admitted, &told, token.as_ref());
-        let hello = change.applied_to_text(hello);
+        let hello = self.changed_text(change, hello);
         let handed_over = admitted.handoff.is_some();
         let node = attempt.role == Role::Node;
         // In the handoff they come before the hello of 2026.6.34, and not at all with 2026.9.6. Recordings 60, 61
@@ -374,10 +355,7 @@ impl Gateway {
             fresh: false,
             handoff: None,
         };
-        let change = HelloChange {
-            patch: None,
-            replace: Some(payload),
-        };
+        let change = Change::replacing(payload);
         self.welcome(now, conn, &request.id, &admitted, change);
     }
 }

@@ -1,6 +1,6 @@
 //! Scripted behaviours. See `behavior.rs` for the language.
 
-use gateway_core::Control;
+use gateway_core::{Admission, Control, Peer};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -16,7 +16,11 @@ fn a_reply_replaces_the_built_in_answer_as_often_as_asked() {
     assert_eq!(world.call(conn, "status", json!({})), Ok(json!({"x": 1})));
     assert_ne!(world.call(conn, "status", json!({})), Ok(json!({"x": 1})));
     let view = serde_json::to_value(&world.gateway.view().behaviors).unwrap();
-    assert_eq!(view, json!([{"name": "b", "matched": 1, "applied": 1}]));
+    assert_eq!(
+        view,
+        json!([{"name": "b", "matched": 1, "applied": 1}]),
+        "used as often as demanded"
+    );
     world
         .control(Control::Unmount { name: "b".into() })
         .unwrap();
@@ -73,7 +77,9 @@ fn a_scripted_hello_lets_anybody_in() {
 #[case::raw(json!({"raw": "{\"type\":\"res\",\"id\":$id,\"ok\":true}"}), &["res"])]
 #[case::late(json!({"delay": {"ms": 500, "then": {"close": {"code": 1000}}}}), &["close 1000"])]
 #[case::events_first(json!({"events": [{"event": "e", "payload": 1}]}), &["e", "res"])]
-#[case::sequence(json!({"sequence": [{"events": [{"event": "e"}]}, "ignore"]}), &["e", "res"])]
+#[case::event_only(json!({"sequence": [{"events": [{"event": "e"}]}, "ignore"]}), &["e"])]
+#[case::sequence(json!({"sequence": [{"events": [{"event": "e"}]}, "pass"]}), &["e", "res"])]
+#[case::bytes(json!({"bytes": "AAEC"}), &["binary"])]
 fn replies(#[case] reply: Value, #[case] expected: &[&str]) {
     let mut world = World::new("2026.6.34");
     let (conn, _) = world.join(&Client::backend(&["operator.read"]));
@@ -93,7 +99,7 @@ fn replies(#[case] reply: Value, #[case] expected: &[&str]) {
             Got::Frame(frame) => frame["event"]
                 .as_str()
                 .or_else(|| frame["type"].as_str())
-                .unwrap()
+                .unwrap_or("binary")
                 .to_owned(),
             Got::Close(frame) => format!("close {}", frame.code),
             Got::Abort => "abort".to_owned(),
@@ -198,4 +204,96 @@ fn controls_talk_to_connections() {
         text: String::new(),
     });
     assert!(gone.is_err());
+}
+
+#[test]
+fn operations_of_rfc_6902_change_the_built_in_answer() {
+    let mut world = World::new("2026.6.34");
+    let patch = json!([
+        {"op": "test", "path": "/type", "value": "hello-ok"},
+        {"op": "replace", "path": "/policy/tickIntervalMs", "value": 7},
+        {"op": "remove", "path": "/features"},
+    ]);
+    world
+        .control(mount(
+            json!({"name": "b", "when": {"method": "connect"}, "reply": {"json_patch": patch}}),
+        ))
+        .unwrap();
+    let (conn, hello) = world.join(&Client::cli(1, &["operator.read"]));
+    assert_eq!(hello["policy"]["tickIntervalMs"], 7);
+    assert_eq!(hello.get("features"), None);
+    world
+        .control(mount(json!({"name": "c", "when": {"method": "status"},
+            "reply": {"json_patch": [{"op": "remove", "path": "/nowhere"}]}})))
+        .unwrap();
+    world.call(conn, "status", json!({})).unwrap();
+    let problems = &world.gateway.view().behaviors[1].problems;
+    assert!(problems[0].starts_with("json_patch: "), "{problems:?}");
+}
+
+#[test]
+fn events_stand_before_a_scripted_answer_and_nothing_answers_twice() {
+    let mut world = World::new("2026.6.34");
+    let (conn, _) = world.join(&Client::backend(&["operator.read"]));
+    let reply = json!({"sequence": [{"events": [{"event": "tick"}]}, {"respond": {"x": 1}}]});
+    world
+        .control(mount(
+            json!({"name": "b", "when": {"method": "status"}, "reply": reply}),
+        ))
+        .unwrap();
+    assert_eq!(world.call(conn, "status", json!({})), Ok(json!({"x": 1})));
+    let answers = world
+        .inbox(conn)
+        .into_iter()
+        .filter(|got| matches!(got, Got::Frame(frame) if frame["type"] == "res"))
+        .count();
+    assert_eq!(answers, 0, "nothing follows the answer that was read");
+}
+
+#[test]
+fn what_a_request_said_comes_back_in_replies() {
+    let mut world = World::new("2026.6.34");
+    let (conn, _) = world.join(&Client::backend(&["operator.read"]));
+    world
+        .control(mount(
+            json!({"name": "b", "when": {"method": "status"}, "capture": {"word": "/say"},
+            "reply": {"respond": {"heard": "$word", "given": "$token"}}}),
+        ))
+        .unwrap();
+    let values = [("token".to_owned(), json!("t1"))].into();
+    world.control(Control::Bind { values }).unwrap();
+    let answer = world.call(conn, "status", json!({"say": "hi"}));
+    assert_eq!(answer, Ok(json!({"heard": "hi", "given": "t1"})));
+    let captured = world.control(Control::Captured).unwrap();
+    assert_eq!(captured, json!({"token": "t1", "word": "hi"}));
+}
+
+#[test]
+fn an_upgrade_is_answered_with_a_status_for_the_connections_that_are_named() {
+    let mut world = World::new("2026.6.34");
+    let http = json!({"status": 429, "retry_after_s": 7, "body": "slow down"});
+    world
+        .control(mount(
+            json!({"name": "b", "when": {"on": "upgrade", "conn": [2]}, "reply": {"http": http}}),
+        ))
+        .unwrap();
+    let peer = Peer::loopback();
+    assert_eq!(world.gateway.admission(1, &peer), Admission::Accept);
+    let scripted = world.gateway.admission(2, &peer);
+    assert!(matches!(scripted, Admission::Scripted(http) if http.retry_after_s == Some(7)));
+    assert_eq!(world.gateway.admission(3, &peer), Admission::Accept);
+}
+
+#[test]
+fn a_behaviour_that_makes_no_sense_is_not_mounted() {
+    let mut world = World::new("2026.6.34");
+    let error = world
+        .control(mount(
+            json!({"name": "b", "when": {"on": "upgrade"}, "reply": "ignore"}),
+        ))
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "behaviour \"b\" makes no sense: an upgrade can only be answered with `http`, or left alone with `pass`"
+    );
 }

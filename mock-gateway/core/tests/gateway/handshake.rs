@@ -406,7 +406,7 @@ fn thirty_two_unauthenticated_sockets_per_address() {
     let loopback = Peer::loopback();
     let conns: Vec<u32> = (0..32).map(|_| world.open()).collect();
     assert_eq!(
-        world.gateway.admission(&loopback),
+        world.gateway.admission(1, &loopback),
         Admission::TooManyUnauthenticated
     );
     assert!(world.gateway.admits("203.0.113.7".parse().unwrap()));
@@ -432,11 +432,11 @@ fn untrusted_proxy_headers() {
         ..Peer::loopback()
     };
     assert_eq!(
-        World::new("2026.9.6").gateway.admission(&peer),
+        World::new("2026.9.6").gateway.admission(1, &peer),
         Admission::ProxyAttributionRequired
     );
     let mut world = World::new("2026.6.34");
-    assert_eq!(world.gateway.admission(&peer), Admission::Accept);
+    assert_eq!(world.gateway.admission(1, &peer), Admission::Accept);
     let conn = world.open_from(peer);
     let error = world.connect_on(conn, &Client::cli(1, &[])).unwrap_err();
     assert_eq!(
