@@ -7,21 +7,28 @@ mod blackhole;
 mod byte_split;
 mod close_then_reset;
 mod close_without_reply;
+mod coalesce;
 mod cut;
 mod delay;
 mod drop_message;
 mod duplicate;
 mod fin_without_close;
+mod late_fin;
+mod mutate;
 mod refuse;
+mod reorder;
 mod reply_without_close;
 mod reset;
+mod slow_read;
 mod upgrade_then_silence;
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use transcript::Direction;
 
+pub(crate) use self::mutate::operations;
 use crate::rule::Rule;
 use crate::spec::{ConnSelector, FaultSpec};
 use crate::table::Admission;
@@ -58,6 +65,16 @@ pub enum FaultName {
     DropMessage,
     /// Bytes arrive in small pieces.
     ByteSplit,
+    /// The close frame is answered, and the end of the stream comes late.
+    LateFin,
+    /// Several messages arrive at once.
+    Coalesce,
+    /// A message is overtaken by the next one.
+    Reorder,
+    /// A frame is changed on its way.
+    Mutate,
+    /// Bytes are read slowly.
+    SlowRead,
 }
 
 impl FaultName {
@@ -78,7 +95,18 @@ impl FaultName {
             Self::Duplicate => "duplicate",
             Self::DropMessage => "drop_message",
             Self::ByteSplit => "byte_split",
+            Self::LateFin => "late_fin",
+            Self::Coalesce => "coalesce",
+            Self::Reorder => "reorder",
+            Self::Mutate => "mutate",
+            Self::SlowRead => "slow_read",
         }
+    }
+
+    /// The fault with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        let row = FAULTS.iter().find(|row| row.name.as_str() == name)?;
+        Some(row.name)
     }
 
     /// Its row in the registry.
@@ -98,6 +126,11 @@ impl FaultName {
             Self::Duplicate => &duplicate::ROW,
             Self::DropMessage => &drop_message::ROW,
             Self::ByteSplit => &byte_split::ROW,
+            Self::LateFin => &late_fin::ROW,
+            Self::Coalesce => &coalesce::ROW,
+            Self::Reorder => &reorder::ROW,
+            Self::Mutate => &mutate::ROW,
+            Self::SlowRead => &slow_read::ROW,
         }
     }
 }
@@ -122,12 +155,42 @@ pub struct FaultRow {
     pub params: &'static [&'static str],
     /// The connections it takes when the specification names none.
     pub connections: ConnSelector,
+    /// Whether it lives below messages, so that only a world with streams can show it.
+    pub needs_streams: bool,
     /// What it does to a connection that arrives.
     pub(crate) admission: Admission,
     /// What it does to the bytes of a connection, once it has begun.
     pub(crate) stream: fn(&FaultSpec) -> StreamEffect,
     /// Its rule for the messages of one connection.
     pub(crate) rule: fn(&FaultSpec) -> Option<Box<dyn Rule>>,
+}
+
+impl FaultRow {
+    /// Whether it can be told to last for a time: not when nothing of it is left to end, or when no connection is
+    /// there to count the time.
+    pub fn may_last(&self) -> bool {
+        match self.name {
+            FaultName::AcceptAndHold
+            | FaultName::UpgradeThenSilence
+            | FaultName::BlackholeOneWay
+            | FaultName::Blackhole
+            | FaultName::Delay
+            | FaultName::Duplicate
+            | FaultName::DropMessage
+            | FaultName::ByteSplit
+            | FaultName::Coalesce
+            | FaultName::Reorder
+            | FaultName::Mutate
+            | FaultName::SlowRead => true,
+            FaultName::Refuse
+            | FaultName::Reset
+            | FaultName::FinWithoutClose
+            | FaultName::CloseThenReset
+            | FaultName::CloseWithoutReply
+            | FaultName::ReplyWithoutClose
+            | FaultName::LateFin => false,
+        }
+    }
 }
 
 impl fmt::Debug for FaultRow {
@@ -148,8 +211,19 @@ pub(crate) struct StreamEffect {
     pub(crate) stall_write: bool,
     /// At most so many bytes are read or written at a time.
     pub(crate) chunk: Option<usize>,
+    /// Bytes from the client are read in helpings.
+    pub(crate) slow_read: Option<Helping>,
+    /// Bytes to the client are written in helpings.
+    pub(crate) slow_write: Option<Helping>,
     /// Only once the connection is a WebSocket.
     pub(crate) after_upgrade: bool,
+}
+
+/// So many bytes at a time, and then a pause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Helping {
+    pub(crate) bytes: usize,
+    pub(crate) every: Duration,
 }
 
 impl StreamEffect {
@@ -158,6 +232,8 @@ impl StreamEffect {
         stall_read: false,
         stall_write: false,
         chunk: None,
+        slow_read: None,
+        slow_write: None,
         after_upgrade: false,
     };
 
@@ -195,4 +271,9 @@ pub const FAULTS: &[&FaultRow] = &[
     &duplicate::ROW,
     &drop_message::ROW,
     &byte_split::ROW,
+    &late_fin::ROW,
+    &coalesce::ROW,
+    &reorder::ROW,
+    &mutate::ROW,
+    &slow_read::ROW,
 ];

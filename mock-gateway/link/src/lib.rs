@@ -1,4 +1,4 @@
-//! How it is carried, delayed and broken: carriers, faults and clocks between a client and a gateway.
+//! How it is carried, delayed and broken: carriers and faults between a client and a gateway.
 //!
 //! The link sits at the gateway's end of a connection, so it needs no help from a client. Messages pass a [`Wire`]
 //! (pure: which message leaves, and when), bytes pass a [`FaultStream`] under the WebSocket codec, and both obey the
@@ -10,7 +10,6 @@
 //! - [`stream`]: faults on bytes: stall, cut, split, swallow
 //! - [`memory`], [`tcp`]: listeners for in-memory and loopback connections
 //! - [`proxy`]: all of it between any client and any gateway
-//! - [`clock`]: clocks that are wrong
 //!
 //! ```
 //! use std::time::Duration;
@@ -31,7 +30,6 @@
 //! assert!(wire.poll(now).is_none());
 //! ```
 
-pub mod clock;
 pub mod fault;
 pub mod memory;
 pub mod message;
@@ -46,14 +44,13 @@ pub mod wire;
 mod frames;
 mod lane;
 
-pub use crate::clock::SkewClock;
 pub use crate::fault::{FAULTS, FaultName, FaultRow};
 pub use crate::memory::{MemoryListener, MemoryNet, MemoryStream};
 pub use crate::message::WireMessage;
 pub use crate::proxy::{Proxy, ProxyOptions};
 pub use crate::rule::{Cut, Fate, InFlight, Rule};
 pub use crate::spec::{ConnSelector, FaultSpec, SpecError};
-pub use crate::stream::{Carrier, Controlled, FaultStream, StreamControl, hold_open};
-pub use crate::table::{Admission, FaultId, FaultTable, HealTarget};
+pub use crate::stream::{Carrier, Controlled, FaultStream, StreamControl, hold_open, linger};
+pub use crate::table::{Admission, FaultGuard, FaultId, FaultTable, HealTarget};
 pub use crate::tcp::TcpCarrier;
-pub use crate::wire::{Departure, Leaving, Wire};
+pub use crate::wire::{Departure, Leaving, Wire, refused_upgrade};

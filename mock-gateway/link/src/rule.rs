@@ -60,6 +60,8 @@ pub enum Fate {
     Duplicate,
     /// These bytes are delivered in its place: as text when they are UTF-8, else as binary.
     Replace(Vec<u8>),
+    /// It leaves behind the next one of its direction.
+    Overtaken,
     /// The connection is cut in its place.
     Cut(Cut),
     /// It is delivered, and then the connection is cut.
@@ -83,6 +85,9 @@ pub enum Cut {
     /// The peer's close frame is answered, but the stream stays open. The driver flushes the answer and keeps the
     /// stream until the peer has left.
     ReplyWithoutClose,
+    /// The peer's close frame is answered, and the stream ends this much later. The driver flushes the answer, unless
+    /// its own close frame came first, waits, and ends the stream in order.
+    LateFin(Duration),
 }
 
 impl Cut {
@@ -94,13 +99,14 @@ impl Cut {
             Self::CloseThenReset(_) => "close_then_reset",
             Self::CloseWithoutReply => "close_without_reply",
             Self::ReplyWithoutClose => "reply_without_close",
+            Self::LateFin(_) => "late_fin",
         }
     }
 
     /// Whether it is about the answer to a close frame, which itself was received.
     pub(crate) fn is_about_reply(&self) -> bool {
         match self {
-            Self::CloseWithoutReply | Self::ReplyWithoutClose => true,
+            Self::CloseWithoutReply | Self::ReplyWithoutClose | Self::LateFin(_) => true,
             Self::Reset | Self::FinWithoutClose | Self::CloseThenReset(_) => false,
         }
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use transcript::Direction;
 
-use crate::fault::FaultName;
+use crate::fault::{FaultName, operations};
 
 /// Which connections a fault takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,14 +20,20 @@ pub enum ConnSelector {
     All,
     /// Those with these numbers. `3` or `[1, 3]`
     Numbers(Vec<u32>),
+    /// Those with numbers from one to another, both included; without `to` all later ones. `{ from = 2, to = 4 }`
+    Range {
+        /// The first.
+        from: u32,
+        /// The last.
+        to: Option<u32>,
+    },
     /// The next so many to arrive. `{ next = 2 }`, or `"next"` for one
     Next(u32),
     /// Those that live now. `"current"`
     Current,
 }
 
-const EXPECTED: &str =
-    "\"all\", \"current\", \"next\", a connection number, a list of them, or { next = <count> }";
+const EXPECTED: &str = "\"all\", \"current\", \"next\", a connection number, a list of them, { from = <number>, to = <number> }, or { next = <count> }";
 
 impl<'de> Deserialize<'de> for ConnSelector {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -72,14 +78,24 @@ impl<'de> Deserialize<'de> for ConnSelector {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ConnSelector, A::Error> {
-                let selector = match map.next_key::<String>()? {
-                    Some(key) if key == "next" => ConnSelector::Next(map.next_value()?),
-                    Some(key) => return Err(de::Error::unknown_field(&key, &["next"])),
-                    None => return Err(de::Error::missing_field("next")),
-                };
-                match map.next_key::<String>()? {
-                    None => Ok(selector),
-                    Some(key) => Err(de::Error::unknown_field(&key, &["next"])),
+                const FIELDS: &[&str] = &["next", "from", "to"];
+                let (mut next, mut from, mut to) = (None, None, None);
+                while let Some(key) = map.next_key::<String>()? {
+                    match key.as_str() {
+                        "next" => next = Some(map.next_value()?),
+                        "from" => from = Some(map.next_value()?),
+                        "to" => to = Some(map.next_value()?),
+                        _ => return Err(de::Error::unknown_field(&key, FIELDS)),
+                    }
+                }
+                match (next, from, to) {
+                    (Some(count), None, None) => Ok(ConnSelector::Next(count)),
+                    (None, None, None) => Err(de::Error::missing_field("next")),
+                    (None, from, to) => Ok(ConnSelector::Range {
+                        from: from.unwrap_or(1),
+                        to,
+                    }),
+                    (Some(_), _, _) => Err(de::Error::custom("either `next`, or `from` and `to`")),
                 }
             }
         }
@@ -94,6 +110,14 @@ impl Serialize for ConnSelector {
             Self::Usual | Self::All => serializer.serialize_str("all"),
             Self::Current => serializer.serialize_str("current"),
             Self::Numbers(numbers) => numbers.serialize(serializer),
+            Self::Range { from, to } => {
+                let mut map = serializer.serialize_map(None)?;
+                map.serialize_entry("from", from)?;
+                if let Some(to) = to {
+                    map.serialize_entry("to", to)?;
+                }
+                map.end()
+            }
             Self::Next(count) => {
                 let mut map = serializer.serialize_map(Some(1))?;
                 map.serialize_entry("next", count)?;
@@ -140,10 +164,17 @@ pub struct FaultSpec {
     /// The shape of the messages that it counts and takes: a subset pattern, see `transcript::matcher`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matching: Option<Value>,
-    /// `delay`: how much later a message leaves, in milliseconds.
+    /// `mutate`: the operations (RFC 6902).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patch: Option<Value>,
+    /// How long it lasts on each connection, from the moment it meets it, in milliseconds; until it is healed when
+    /// absent. Every fault but `refuse` and those that end a connection takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lasts_ms: Option<u64>,
+    /// `delay`, `coalesce`, `late_fin`, `slow_read`: how much later, or how often, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delay_ms: Option<u64>,
-    /// `byte_split`: the largest piece, in bytes.
+    /// `byte_split`, `slow_read`: the largest piece, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chunk_bytes: Option<usize>,
     /// `close_then_reset`: the close code.
@@ -183,6 +214,14 @@ pub enum SpecError {
         /// The field.
         field: &'static str,
     },
+    /// The patch is none.
+    #[error(
+        "fault `{name}`: `patch` must be a list of RFC 6902 operations, like {{ op = \"replace\", path = \"/type\", value = \"x\" }}"
+    )]
+    Patch {
+        /// The fault.
+        name: FaultName,
+    },
 }
 
 fn listed(fields: &[&str]) -> String {
@@ -203,6 +242,8 @@ impl FaultSpec {
             after: 0,
             count: None,
             matching: None,
+            patch: None,
+            lasts_ms: None,
             delay_ms: None,
             chunk_bytes: None,
             code: None,
@@ -252,6 +293,27 @@ impl FaultSpec {
         self
     }
 
+    /// Sets the operations of `mutate`.
+    #[must_use]
+    pub fn patch(mut self, patch: Value) -> Self {
+        self.patch = Some(patch);
+        self
+    }
+
+    /// Sets how long it lasts on each connection.
+    #[must_use]
+    pub fn lasts_ms(mut self, lasts_ms: u64) -> Self {
+        self.lasts_ms = Some(lasts_ms);
+        self
+    }
+
+    /// Sets the largest piece.
+    #[must_use]
+    pub fn chunk_bytes(mut self, chunk_bytes: usize) -> Self {
+        self.chunk_bytes = Some(chunk_bytes);
+        self
+    }
+
     /// Whether the fault understands every field that is set.
     pub fn check(&self) -> Result<(), SpecError> {
         let name = self.name;
@@ -261,6 +323,11 @@ impl FaultSpec {
             ("after", self.after > 0),
             ("count", self.count.is_some()),
             ("matching", self.matching.is_some()),
+            ("patch", self.patch.is_some()),
+            (
+                "lasts_ms",
+                self.lasts_ms.is_some() && !self.name.row().may_last(),
+            ),
             ("delay_ms", self.delay_ms.is_some()),
             ("chunk_bytes", self.chunk_bytes.is_some()),
             ("code", self.code.is_some()),
@@ -275,13 +342,17 @@ impl FaultSpec {
                 });
             }
         }
-        if name == FaultName::Delay && self.delay_ms.is_none() {
-            return Err(SpecError::Missing {
-                name,
-                field: "delay_ms",
-            });
+        let needed = [
+            (FaultName::Delay, "delay_ms", self.delay_ms.is_none()),
+            (FaultName::Mutate, "patch", self.patch.is_none()),
+        ];
+        if let Some((_, field, _)) = needed.iter().find(|(of, _, lacks)| *of == name && *lacks) {
+            return Err(SpecError::Missing { name, field });
         }
-        Ok(())
+        match &self.patch {
+            Some(patch) if operations(patch).is_none() => Err(SpecError::Patch { name }),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Whether it begins at once, not at a message.
@@ -295,6 +366,7 @@ impl FaultSpec {
             ConnSelector::Usual => &self.name.row().connections,
             ConnSelector::All
             | ConnSelector::Numbers(_)
+            | ConnSelector::Range { .. }
             | ConnSelector::Next(_)
             | ConnSelector::Current => &self.connections,
         }

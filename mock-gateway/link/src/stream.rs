@@ -1,4 +1,4 @@
-//! Faults on bytes, under the WebSocket codec: stall, cut, split, swallow.
+//! Faults on bytes, under the WebSocket codec: stall, cut, split, slow down, swallow.
 //!
 //! A stall is a black hole: nothing is read or written, nothing ends, and afterwards the stream goes on without FIN.
 //! Even a stream that its owner drops meanwhile shows no end to the peer until the stall is over.
@@ -9,10 +9,12 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
 
-use crate::fault::StreamEffect;
+use crate::fault::{Helping, StreamEffect};
 
 /// A stream that can be made to end abruptly.
 pub trait Carrier: AsyncRead + AsyncWrite + Unpin + Send + 'static {
@@ -154,6 +156,28 @@ pub struct FaultStream<S: Carrier> {
     has_finished: bool,
     /// A piece was written; the peer gets a turn before the next one.
     has_split: bool,
+    /// Pauses between helpings.
+    read_pause: Pause,
+    write_pause: Pause,
+}
+
+/// Runs after a helping, until the next one may be had.
+#[derive(Default)]
+struct Pause(Option<Pin<Box<Sleep>>>);
+
+impl Pause {
+    /// Waits out what is left of the pause.
+    fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(sleep) = &mut self.0 {
+            std::task::ready!(sleep.as_mut().poll(cx));
+            self.0 = None;
+        }
+        Poll::Ready(())
+    }
+
+    fn begin(&mut self, helping: Helping) {
+        self.0 = Some(Box::pin(tokio::time::sleep(helping.every)));
+    }
 }
 
 impl<S: Carrier> FaultStream<S> {
@@ -164,6 +188,8 @@ impl<S: Carrier> FaultStream<S> {
             control: StreamControl::new(),
             has_finished: false,
             has_split: false,
+            read_pause: Pause::default(),
+            write_pause: Pause::default(),
         }
     }
 
@@ -214,7 +240,7 @@ impl<S: Carrier> AsyncRead for FaultStream<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let mut chunk = None;
+        let (mut chunk, mut helping) = (None, None);
         if this.control.is_active() {
             let control = this.control.clone();
             let mut state = control.lock();
@@ -226,6 +252,11 @@ impl<S: Carrier> AsyncRead for FaultStream<S> {
                 return Poll::Pending;
             }
             chunk = effect.chunk;
+            helping = effect.slow_read;
+        }
+        if let Some(helping) = helping {
+            std::task::ready!(this.read_pause.poll_over(cx));
+            chunk = Some(chunk.map_or(helping.bytes, |chunk| chunk.min(helping.bytes)));
         }
         let Some(inner) = &mut this.inner else {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
@@ -234,6 +265,9 @@ impl<S: Carrier> AsyncRead for FaultStream<S> {
             Some(chunk) => poll_read_piece(Pin::new(inner), cx, buf, chunk),
             None => Pin::new(inner).poll_read(cx, buf),
         };
+        if let (Some(helping), true) = (helping, poll.is_ready()) {
+            this.read_pause.begin(helping);
+        }
         if poll.is_pending() {
             let mut state = this.control.lock();
             state.reader = Some(cx.waker().clone());
@@ -293,6 +327,11 @@ impl<S: Carrier> AsyncWrite for FaultStream<S> {
                 this.has_split = true;
                 piece = buf.get(..chunk).unwrap_or(buf);
             }
+            if let Some(helping) = effect.slow_write {
+                std::task::ready!(this.write_pause.poll_over(cx));
+                piece = piece.get(..helping.bytes).unwrap_or(piece);
+                this.write_pause.begin(helping);
+            }
         }
         match &mut this.inner {
             Some(inner) => Pin::new(inner).poll_write(cx, piece),
@@ -348,6 +387,20 @@ impl<S: Carrier> std::fmt::Debug for FaultStream<S> {
         f.debug_struct("FaultStream")
             .field("control", &self.control)
             .finish_non_exhaustive()
+    }
+}
+
+/// Reads and discards for a while, whether or not the peer has left: the end of the stream is late.
+pub async fn linger<S: AsyncRead + Unpin>(stream: &mut S, delay: Duration) {
+    let mut over = std::pin::pin!(tokio::time::sleep(delay));
+    let mut is_open = true;
+    let mut buffer = [0; 1024];
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut over => return,
+            read = stream.read(&mut buffer), if is_open => is_open = matches!(read, Ok(1..)),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -82,6 +83,8 @@ struct State {
     live: BTreeMap<u32, Live>,
     is_down: bool,
     gates: Vec<Weak<dyn Gate>>,
+    /// Whoever connects says when it was refused.
+    counts_refusals: bool,
 }
 
 struct Installed {
@@ -93,6 +96,8 @@ struct Installed {
     taken: BTreeSet<u32>,
     /// Connections on which a message has begun it.
     triggered: BTreeSet<u32>,
+    /// Connections on which its time is over.
+    over: BTreeSet<u32>,
 }
 
 #[derive(Default)]
@@ -101,6 +106,28 @@ struct Live {
     is_upgraded: bool,
     /// Its driver has gone, but a black hole still hides that from the client.
     is_gone: bool,
+}
+
+/// An installed fault; dropping it heals.
+#[derive(Debug)]
+#[must_use = "a fault heals when its guard goes"]
+pub struct FaultGuard {
+    table: FaultTable,
+    id: FaultId,
+}
+
+impl FaultGuard {
+    /// The fault.
+    pub fn id(&self) -> FaultId {
+        self.id
+    }
+}
+
+impl Drop for FaultGuard {
+    fn drop(&mut self) {
+        // Healed already is as good.
+        self.table.heal(self.id);
+    }
 }
 
 impl Default for FaultTable {
@@ -128,9 +155,10 @@ impl FaultTable {
         let (next_left, taken) = match spec.selected() {
             ConnSelector::Next(count) => (*count, BTreeSet::new()),
             ConnSelector::Current => (0, state.current()),
-            ConnSelector::Usual | ConnSelector::All | ConnSelector::Numbers(_) => {
-                (0, BTreeSet::new())
-            }
+            ConnSelector::Usual
+            | ConnSelector::All
+            | ConnSelector::Numbers(_)
+            | ConnSelector::Range { .. } => (0, BTreeSet::new()),
         };
         state.faults.push(Installed {
             id,
@@ -138,9 +166,18 @@ impl FaultTable {
             next_left,
             taken,
             triggered: BTreeSet::new(),
+            over: BTreeSet::new(),
         });
         self.changed(state);
         id
+    }
+
+    /// Starts a fault that ends with its guard.
+    pub fn install_scoped(&self, spec: FaultSpec) -> FaultGuard {
+        FaultGuard {
+            id: self.install(spec),
+            table: self.clone(),
+        }
     }
 
     /// Ends faults and returns how many. What they held leaves, in order; streams go on without FIN.
@@ -179,7 +216,57 @@ impl FaultTable {
     pub fn next_connection(&self) -> u32 {
         let mut state = self.lock();
         state.last_conn += 1;
-        state.last_conn
+        let conn = state.last_conn;
+        if state.counts_refusals && !state.faults.is_empty() {
+            state.update_gates();
+        }
+        conn
+    }
+
+    /// From now on whoever connects calls [`FaultTable::refused`] when it was refused, so that a `refuse` with a count
+    /// or with numbers can be a refusal by the system. Without it such a connection is accepted and reset.
+    pub fn count_refusals(&self) {
+        let mut state = self.lock();
+        state.counts_refusals = true;
+        self.changed(state);
+    }
+
+    /// A connect was refused by the system. Gives the number that the connection would have had, when a `refuse` that
+    /// counts has taken it; none when nothing listens anyway.
+    pub fn refused(&self) -> Option<u32> {
+        let mut state = self.lock();
+        let conn = state.last_conn + 1;
+        if state.is_shut() || !state.refuses_next() {
+            return None;
+        }
+        state.last_conn = conn;
+        state.count(conn);
+        self.changed(state);
+        Some(conn)
+    }
+
+    /// Ends a fault on one connection.
+    pub fn heal_on(&self, id: FaultId, conn: u32) {
+        let mut state = self.lock();
+        if let Some(fault) = state.faults.iter_mut().find(|fault| fault.id == id) {
+            fault.over.insert(conn);
+            self.changed(state);
+        }
+    }
+
+    /// Faults that hold a connection from its first byte on and end by themselves: how long each lasts. Whoever
+    /// admitted it ends them with [`FaultTable::heal_on`], since there are no messages yet that could.
+    pub fn lasting_holds(&self, conn: u32) -> Vec<(FaultId, Duration)> {
+        let state = self.lock();
+        let holds = state
+            .faults
+            .iter()
+            .filter(|fault| fault.is_on(conn) && fault.spec.name == FaultName::AcceptAndHold);
+        let mut lasting: Vec<(FaultId, Duration)> = holds
+            .filter_map(|fault| Some((fault.id, Duration::from_millis(fault.spec.lasts_ms?))))
+            .collect();
+        lasting.sort_by_key(|(_, lasts)| *lasts);
+        lasting
     }
 
     /// What becomes of connection `conn`, which has just arrived. Asking again gives the same answer.
@@ -329,6 +416,28 @@ impl State {
     }
 
     fn is_refusing(&self) -> bool {
+        self.is_shut() || self.refuses_next()
+    }
+
+    /// Whether a `refuse` with a count or with numbers takes the next connection, and the system can do it.
+    fn refuses_next(&self) -> bool {
+        let next = self.last_conn + 1;
+        self.counts_refusals
+            && self.faults.iter().any(|fault| {
+                fault.spec.name == FaultName::Refuse
+                    && match fault.spec.selected() {
+                        ConnSelector::Next(_) => fault.next_left > 0,
+                        ConnSelector::Numbers(numbers) => numbers.contains(&next),
+                        ConnSelector::Range { from, to } => {
+                            *from <= next && to.is_none_or(|to| next <= to)
+                        }
+                        ConnSelector::Usual | ConnSelector::All | ConnSelector::Current => false,
+                    }
+            })
+    }
+
+    /// Whether nothing listens, whoever asks.
+    fn is_shut(&self) -> bool {
         self.is_down
             || self.faults.iter().any(|fault| {
                 fault.spec.name == FaultName::Refuse && *fault.spec.selected() == ConnSelector::All
@@ -358,6 +467,8 @@ impl State {
                     sum.stall_read |= effect.stall_read;
                     sum.stall_write |= effect.stall_write;
                     sum.chunk = [sum.chunk, effect.chunk].into_iter().flatten().min();
+                    sum.slow_read = sum.slow_read.or(effect.slow_read);
+                    sum.slow_write = sum.slow_write.or(effect.slow_write);
                 }
             }
             control.set(sum);
@@ -375,9 +486,13 @@ impl State {
 
 impl Installed {
     fn is_on(&self, conn: u32) -> bool {
+        if self.over.contains(&conn) {
+            return false;
+        }
         match self.spec.selected() {
             ConnSelector::Usual | ConnSelector::All => true,
             ConnSelector::Numbers(numbers) => numbers.contains(&conn),
+            ConnSelector::Range { from, to } => *from <= conn && to.is_none_or(|to| conn <= to),
             ConnSelector::Next(_) | ConnSelector::Current => self.taken.contains(&conn),
         }
     }

@@ -49,6 +49,17 @@ pub struct Wire {
     is_cut: bool,
     /// A black hole began at a message: the stream stalls once what was before it has been written.
     stall_when_settled: Option<FaultId>,
+    /// Messages that the next one of their direction overtakes.
+    overtaken: Vec<Overtaken>,
+    /// When faults that last for a time end on this connection.
+    expiring: Vec<(FaultId, Duration)>,
+}
+
+struct Overtaken {
+    fault: FaultId,
+    dir: Direction,
+    message: WireMessage,
+    payload: Option<Payload>,
 }
 
 impl Wire {
@@ -67,6 +78,8 @@ impl Wire {
             cut_first: None,
             is_cut: false,
             stall_when_settled: None,
+            overtaken: Vec::new(),
+            expiring: Vec::new(),
         }
     }
 
@@ -78,6 +91,12 @@ impl Wire {
     /// The control of the stream below, if the shell attached one.
     pub fn control(&self) -> Option<StreamControl> {
         self.faults.control(self.conn)
+    }
+
+    /// Faults on this connection that end by themselves, and when. Whoever drops the wire while a black hole hides the
+    /// end of the stream must end them with [`FaultTable::heal_on`].
+    pub fn expiring(&self) -> &[(FaultId, Duration)] {
+        &self.expiring
     }
 
     /// A message enters: from the client when it was read from the socket, from the gateway when it said it.
@@ -133,7 +152,8 @@ impl Wire {
             return Some(Duration::ZERO);
         }
         let heads = [self.to_gateway.head(), self.to_client.head()];
-        heads.into_iter().flatten().map(|(due, _)| due).min()
+        let heads = heads.into_iter().flatten().map(|(due, _)| due);
+        heads.chain(self.expiring.iter().map(|(_, at)| *at)).min()
     }
 
     /// Whether the connection was cut: nothing passes any more.
@@ -189,6 +209,15 @@ impl Wire {
                 self.stall_when_settled = Some(fault);
                 self.stall_if_settled();
             }
+            Fate::Overtaken => {
+                self.record_message(now, dir, Stage::Held, &message, payload.as_ref());
+                self.overtaken.push(Overtaken {
+                    fault,
+                    dir,
+                    message,
+                    payload,
+                });
+            }
             Fate::Replace(bytes) => {
                 let message = replaced(bytes);
                 let payload = payload.and_then(|_| message.payload());
@@ -217,9 +246,39 @@ impl Wire {
         message: WireMessage,
         payload: Option<Payload>,
     ) {
+        // Nothing may follow a close frame, so what waits to be overtaken leaves before it.
+        let is_last = matches!(message, WireMessage::Close(_));
+        if is_last {
+            self.release_overtaken(due, |waiting| waiting.dir == dir);
+        }
         let order = self.next_order();
         self.lane(dir)
             .push(due, order, What::Message { message, payload });
+        if !is_last {
+            self.release_overtaken(due, |waiting| waiting.dir == dir);
+        }
+    }
+
+    /// Lets go of messages that waited to be overtaken.
+    fn release_overtaken(&mut self, due: Duration, which: impl Fn(&Overtaken) -> bool) {
+        if self.overtaken.is_empty() {
+            return;
+        }
+        let (leaving, staying): (Vec<_>, Vec<_>) = std::mem::take(&mut self.overtaken)
+            .into_iter()
+            .partition(which);
+        self.overtaken = staying;
+        for Overtaken {
+            dir,
+            message,
+            payload,
+            ..
+        } in leaving
+        {
+            let order = self.next_order();
+            self.lane(dir)
+                .push(due, order, What::Message { message, payload });
+        }
     }
 
     fn push_cut(&mut self, dir: Direction, due: Duration, cut: Cut) {
@@ -269,7 +328,7 @@ impl Wire {
                 Cut::Reset => control.reset(),
                 Cut::FinWithoutClose => control.fin(),
                 Cut::CloseWithoutReply => control.mute(),
-                Cut::CloseThenReset(_) | Cut::ReplyWithoutClose => {}
+                Cut::CloseThenReset(_) | Cut::ReplyWithoutClose | Cut::LateFin(_) => {}
             }
         }
         Leaving {
@@ -290,12 +349,27 @@ impl Wire {
                 .map(|item| (Direction::GatewayToClient, item)),
         );
         items.sort_by_key(|(_, item)| item.order);
+        items.extend(
+            std::mem::take(&mut self.overtaken)
+                .into_iter()
+                .map(|waiting| {
+                    let (message, payload) = (waiting.message, waiting.payload);
+                    let item = Item {
+                        due: None,
+                        held_by: Some(waiting.fault),
+                        order: u64::MAX,
+                        what: What::Message { message, payload },
+                    };
+                    (waiting.dir, item)
+                }),
+        );
         items
     }
 
     /// Takes up what was installed and lets go of what was healed since the last call.
     fn refresh(&mut self, now: Now) {
         self.stall_if_settled();
+        self.expire(now);
         let generation = self.faults.generation();
         if generation == self.generation {
             return;
@@ -311,6 +385,12 @@ impl Wire {
             is_active
         });
         for (id, spec) in active {
+            if let Some(lasts_ms) = spec.lasts_ms
+                && !self.expiring.iter().any(|(known, _)| *known == id)
+            {
+                let at = now.since_start + Duration::from_millis(lasts_ms);
+                self.expiring.push((id, at));
+            }
             if self.rules.iter().any(|(known, _)| *known == id) {
                 continue;
             }
@@ -327,7 +407,23 @@ impl Wire {
         }
     }
 
+    /// Ends the faults on this connection whose time is over.
+    fn expire(&mut self, now: Now) {
+        if self.expiring.is_empty() {
+            return;
+        }
+        let (over, running): (Vec<_>, Vec<_>) = self
+            .expiring
+            .drain(..)
+            .partition(|(_, at)| *at <= now.since_start);
+        self.expiring = running;
+        for (id, _) in over {
+            self.faults.heal_on(id, self.conn);
+        }
+    }
+
     fn release(&mut self, id: FaultId, now: Now) {
+        self.release_overtaken(now.since_start, |waiting| waiting.fault == id);
         if self.stall_when_settled == Some(id) {
             self.stall_when_settled = None;
         }
@@ -403,6 +499,20 @@ fn replaced(bytes: Vec<u8>) -> WireMessage {
     match String::from_utf8(bytes) {
         Ok(text) => WireMessage::Text(text),
         Err(error) => WireMessage::Binary(error.into_bytes()),
+    }
+}
+
+/// The entry of an upgrade that was answered with an HTTP status: a connection that never became a WebSocket.
+pub fn refused_upgrade(at: Duration, conn: u32, actor: &str, status: u16) -> Draft {
+    let t_us = u64::try_from(at.as_micros()).unwrap_or(u64::MAX);
+    let draft = Draft::new(t_us, Kind::Fault)
+        .conn(conn)
+        .text("refused_upgrade")
+        .data(serde_json::json!({"status": status}));
+    if actor.is_empty() {
+        draft
+    } else {
+        draft.actor(actor)
     }
 }
 

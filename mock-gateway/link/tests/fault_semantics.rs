@@ -13,11 +13,15 @@ mod peer;
 
 use std::io::ErrorKind;
 use std::net::TcpStream;
+use std::time::Instant;
 
 use link::{ConnSelector, FAULTS, FaultName, FaultSpec};
 use peer::{Client, Peer, Saw};
 use serde_json::json;
 use transcript::{Direction, Kind, Stage};
+
+/// Late enough to be told from at once on a busy machine.
+const LATE_MS: u64 = 120;
 
 fn text(text: &str) -> Saw {
     Saw::Text(text.to_owned())
@@ -294,7 +298,7 @@ fn delay() {
             .dir(Direction::GatewayToClient)
             .delay_ms(80),
     );
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     client.say("a");
     client.say("b");
     assert_eq!([client.see(), client.see()], [text("a"), text("b")]);
@@ -348,6 +352,170 @@ fn byte_split() {
     client.close();
     assert_eq!(client.last(), Saw::Close(1000, String::new()));
     assert_eq!(client.see(), Saw::Eof);
+}
+
+#[test]
+fn late_fin() {
+    let peer = Peer::start();
+    peer.faults
+        .install(spec(FaultName::LateFin).delay_ms(LATE_MS));
+    let mut client = Client::open(peer.addr);
+    let start = Instant::now();
+    client.close();
+    assert_eq!(client.see(), Saw::Close(1000, String::new()));
+    let answered = start.elapsed();
+    assert_eq!(client.see(), Saw::Eof);
+    assert!(
+        answered.as_millis() < u128::from(LATE_MS),
+        "the close frame is answered in time: {answered:?}"
+    );
+    assert!(start.elapsed().as_millis() >= u128::from(LATE_MS));
+}
+
+#[test]
+fn coalesce() {
+    let peer = Peer::start();
+    let mut client = Client::open(peer.addr);
+    let dir = Direction::GatewayToClient;
+    let id = peer
+        .faults
+        .install(spec(FaultName::Coalesce).dir(dir).delay_ms(LATE_MS));
+    for word in ["a", "b", "c"] {
+        client.say(word);
+    }
+    assert_eq!(client.segment(), [text("a"), text("b"), text("c")]);
+    peer.faults.heal(id);
+    client.say("d");
+    assert_eq!(client.segment(), [text("d")], "and one is one");
+}
+
+#[test]
+fn reorder() {
+    let peer = Peer::start();
+    let mut client = Client::open(peer.addr);
+    peer.faults
+        .install(spec(FaultName::Reorder).dir(Direction::GatewayToClient));
+    client.say("a");
+    assert_eq!(client.listen(), Saw::Silence, "nothing overtakes it yet");
+    client.say("b");
+    client.say("c");
+    let seen = [client.see(), client.see(), client.see()];
+    assert_eq!(seen, [text("b"), text("a"), text("c")]);
+}
+
+#[test]
+fn reorder_that_heals_lets_go() {
+    let peer = Peer::start();
+    let mut client = Client::open(peer.addr);
+    peer.faults
+        .install(spec(FaultName::Reorder).dir(Direction::GatewayToClient));
+    client.say("a");
+    assert_eq!(client.listen(), Saw::Silence);
+    peer.faults.heal(FaultName::Reorder);
+    assert_eq!(client.see(), text("a"));
+}
+
+#[test]
+fn mutate() {
+    let peer = Peer::start();
+    let mut client = Client::open(peer.addr);
+    let patch =
+        json!([{"op": "replace", "path": "/ok", "value": false}, {"op": "remove", "path": "/id"}]);
+    peer.faults.install(
+        spec(FaultName::Mutate)
+            .dir(Direction::GatewayToClient)
+            .patch(patch),
+    );
+    for word in ["no frame", r#"{"type":"event"}"#] {
+        client.say(word);
+        assert_eq!(client.see(), text(word), "the patch does not fit");
+    }
+    let frame = r#"{"ok":true,"id":"1"}"#;
+    client.say(frame);
+    assert_eq!(client.see(), text(r#"{"ok":false}"#));
+    client.say(frame);
+    assert_eq!(client.see(), text(frame), "one per connection");
+}
+
+/// Bytes of a burst that takes three helpings and two pauses.
+const BURST: usize = 110;
+
+#[test]
+fn slow_read() {
+    let peer = Peer::start();
+    let mut client = Client::open(peer.addr);
+    let slow = spec(FaultName::SlowRead).chunk_bytes(50).delay_ms(LATE_MS);
+    let id = peer.faults.install(slow);
+    let start = Instant::now();
+    let word = "x".repeat(BURST);
+    client.say(&word);
+    assert_eq!(client.see(), text(&word));
+    let pauses = u128::from(2 * LATE_MS);
+    assert!(
+        start.elapsed().as_millis() >= pauses,
+        "{:?}",
+        start.elapsed()
+    );
+    peer.faults.heal(id);
+    client.say("free");
+    assert_eq!(client.see(), text("free"));
+}
+
+#[test]
+fn slow_read_by_the_client() {
+    let peer = Peer::start();
+    let mut client = Client::open(peer.addr);
+    peer.faults.install(
+        spec(FaultName::SlowRead)
+            .dir(Direction::GatewayToClient)
+            .chunk_bytes(50)
+            .delay_ms(LATE_MS),
+    );
+    let start = Instant::now();
+    let word = "x".repeat(BURST);
+    client.say(&word);
+    assert_eq!(client.see(), text(&word));
+    assert!(start.elapsed().as_millis() >= u128::from(2 * LATE_MS));
+}
+
+#[test]
+fn blackhole_that_lasts_ends_by_itself_on_each_connection() {
+    let peer = Peer::start();
+    peer.faults.install(
+        spec(FaultName::Blackhole)
+            .connections(ConnSelector::All)
+            .lasts_ms(2 * LATE_MS),
+    );
+    for _ in 0..2 {
+        let start = Instant::now();
+        let mut client = Client::ask(peer.addr).unwrap();
+        client.upgraded().unwrap();
+        assert_eq!(client.see(), text("challenge"), "heals without FIN");
+        assert!(start.elapsed().as_millis() >= u128::from(2 * LATE_MS));
+        client.say("a");
+        assert_eq!(client.see(), text("a"));
+    }
+}
+
+#[test]
+fn refuse_two_for_good_where_the_dialer_counts() {
+    let peer = Peer::start();
+    peer.faults.count_refusals();
+    peer.faults
+        .install(spec(FaultName::Refuse).connections(ConnSelector::Next(2)));
+    for number in [1, 2] {
+        let error = TcpStream::connect(peer.addr).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "not accepted");
+        assert_eq!(peer.faults.refused(), Some(number));
+    }
+    Client::open(peer.addr);
+    peer.faults
+        .install(spec(FaultName::Refuse).connections(ConnSelector::Numbers(vec![5])));
+    Client::open(peer.addr);
+    assert!(TcpStream::connect(peer.addr).is_err());
+    assert_eq!(peer.faults.refused(), Some(5));
+    Client::open(peer.addr);
+    assert_eq!(peer.faults.refused(), None, "nothing counts any more");
 }
 
 /// A fault without a self-test in this file is not a fault.

@@ -11,6 +11,7 @@ pub(super) static ROW: FaultRow = FaultRow {
     on_heal: "the upgrade goes on where it stopped, without FIN",
     params: &[],
     connections: ConnSelector::All,
+    needs_streams: true,
     admission: Admission::Hold,
     stream: |_| StreamEffect::stalling(None),
     rule: no_rule,

@@ -14,6 +14,7 @@ pub(super) static ROW: FaultRow = FaultRow {
     on_heal: "bytes flow freely",
     params: &["chunk_bytes"],
     connections: ConnSelector::All,
+    needs_streams: true,
     admission: Admission::Accept,
     stream: |spec| StreamEffect {
         chunk: Some(spec.chunk_bytes.unwrap_or(USUAL_CHUNK).max(1)),

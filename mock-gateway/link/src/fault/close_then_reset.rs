@@ -19,6 +19,7 @@ pub(super) static ROW: FaultRow = FaultRow {
     on_heal: "later connections are left alone",
     params: &["dir", "after", "matching", "code", "reason"],
     connections: ConnSelector::Current,
+    needs_streams: false,
     admission: Admission::Accept,
     stream: no_stream_effect,
     rule: |spec| {

@@ -16,6 +16,7 @@ pub(super) static ROW: FaultRow = FaultRow {
     on_heal: "later connections are left alone",
     params: &[],
     connections: ConnSelector::All,
+    needs_streams: true,
     admission: Admission::Accept,
     stream: no_stream_effect,
     rule: |_| Some(Box::new(OnClose(Cut::CloseWithoutReply))),

@@ -16,6 +16,7 @@ pub(super) static ROW: FaultRow = FaultRow {
     on_heal: "messages already delayed keep their time, later ones pass at once behind them",
     params: &["dir", "after", "count", "matching", "delay_ms"],
     connections: ConnSelector::All,
+    needs_streams: false,
     admission: Admission::Accept,
     stream: no_stream_effect,
     rule: |spec| {

@@ -17,6 +17,7 @@ pub(super) static ROW: FaultRow = FaultRow {
     on_heal: "later messages are left alone",
     params: &["dir", "after", "count", "matching"],
     connections: ConnSelector::All,
+    needs_streams: false,
     admission: Admission::Accept,
     stream: no_stream_effect,
     rule: |spec| Some(Box::new(DropMessage(Pick::new(spec, Some(USUAL_COUNT))))),

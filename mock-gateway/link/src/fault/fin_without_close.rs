@@ -13,6 +13,7 @@ pub(super) static ROW: FaultRow = FaultRow {
     on_heal: "later connections are left alone",
     params: &["dir", "after", "matching"],
     connections: ConnSelector::Current,
+    needs_streams: false,
     admission: Admission::Accept,
     stream: no_stream_effect,
     rule: |spec| Some(Box::new(CutOnce::new(spec, Cut::FinWithoutClose))),

@@ -4,15 +4,17 @@ use crate::fault::{FaultName, FaultRow, no_rule, no_stream_effect};
 use crate::spec::ConnSelector;
 use crate::table::Admission;
 
-/// Without connection numbers the listening socket is closed and its port kept, so the client's system answers.
-/// With numbers the gateway must see the connection to count it, so it is accepted and reset at once.
+/// The listening socket is closed and its port kept, so the client's system answers. A refusal by the system can only
+/// be counted by whoever connects (see [`crate::FaultTable::count_refusals`]). Where nobody does, a connection that is
+/// refused by number is accepted, so that it can be counted, and reset at once.
 pub(super) static ROW: FaultRow = FaultRow {
     name: FaultName::Refuse,
-    doc: "no one listens on the port; with connection numbers: accepted and reset at once, since a refusal by the system can't be counted",
-    client_sees: "connect fails with connection refused; with connection numbers: the first read or write fails with connection reset",
+    doc: "no one listens on the port, for all connections or for those that are named; a foreign client's refused connects can't be counted, so with a count or numbers they are accepted and reset at once",
+    client_sees: "connect fails with connection refused; a foreign client with a count or numbers: the first read or write fails with connection reset",
     on_heal: "the same port listens again",
     params: &[],
     connections: ConnSelector::All,
+    needs_streams: false,
     admission: Admission::Refuse,
     stream: no_stream_effect,
     rule: no_rule,

@@ -12,6 +12,7 @@ pub(super) static ROW: FaultRow = FaultRow {
     on_heal: "what the gateway said meanwhile arrives, without FIN",
     params: &[],
     connections: ConnSelector::All,
+    needs_streams: true,
     admission: Admission::UpgradeThenSilence,
     stream: |_| StreamEffect {
         after_upgrade: true,

@@ -11,7 +11,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use gateway_protocol::{CloseFrame, Now, UnixMillis};
 use link::{
     Admission, Carrier, Controlled as _, Cut, Departure, FaultStream, FaultTable, TcpCarrier, Wire,
-    WireMessage, hold_open,
+    WireMessage, hold_open, linger,
 };
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -171,6 +171,10 @@ async fn finish<S: Carrier>(mut socket: WebSocketStream<FaultStream<S>>, wire: &
             let _sent = socket.send(to_codec(WireMessage::Close(Some(frame)))).await;
             wire.control().unwrap().reset();
         }
+        Cut::LateFin(delay) => {
+            let _flushed = socket.flush().await;
+            linger(socket.get_mut(), delay).await;
+        }
         Cut::ReplyWithoutClose => {
             let _flushed = socket.flush().await;
             hold_open(socket.get_mut()).await;
@@ -286,6 +290,15 @@ impl Client {
     /// What comes within [`SILENCE`].
     pub(crate) fn listen(&mut self) -> Saw {
         self.read_frame(SILENCE)
+    }
+
+    /// Every frame of the next segment: what one read gives.
+    pub(crate) fn segment(&mut self) -> Vec<Saw> {
+        let mut seen = vec![self.see()];
+        while let Some(saw) = self.take_frame() {
+            seen.push(saw);
+        }
+        seen
     }
 
     /// The end of the stream, whatever stands before it.
