@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -16,9 +17,10 @@ use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
-use link::{Admission, Carrier, Controlled as _, FaultName, FaultStream, FaultTable};
+use link::{Admission, Carrier, Controlled as _, FaultId, FaultName, FaultStream, FaultTable};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use transcript::{Draft, Kind, Recorder};
 
@@ -88,8 +90,10 @@ pub(crate) async fn run<C: Carrier>(
         }
     }
     faults.attach(conn, stream.control());
+    let holds = faults.lasting_holds(conn);
     // On the heap, so that an idle WebSocket does not keep the room that HTTP needed.
-    match Box::pin(serve_http(stream, conn, ip, &shared, &cancel)).await {
+    let served = Box::pin(serve_http(stream, conn, ip, &shared, &cancel));
+    match while_held(faults, conn, holds, served).await {
         Some((stream, already_read, upgraded)) => {
             let Corked { io, held, .. } = stream;
             let socket = Socket::new(
@@ -101,10 +105,37 @@ pub(crate) async fn run<C: Carrier>(
             // The bytes keep all of HTTP's read buffer alive.
             drop(already_read);
             let mut driver = Driver::new(conn, socket, upgraded, &shared);
-            driver.run(shared.faults.watch(), cancel).await;
+            driver.run(shared.faults.watch(), cancel.clone()).await;
+            let unhealed = driver.unhealed();
+            drop(driver);
+            for (id, at) in unhealed {
+                tokio::select! {
+                    biased;
+                    () = cancel.cancelled() => return,
+                    () = tokio::time::sleep_until(at) => faults.heal_on(id, conn),
+                }
+            }
         }
         None => faults.detach(conn),
     }
+}
+
+/// Serves, and meanwhile ends the holds whose time is over.
+async fn while_held<F: Future + Unpin>(
+    faults: &FaultTable,
+    conn: u32,
+    holds: Vec<(FaultId, Duration)>,
+    mut served: F,
+) -> F::Output {
+    let start = Instant::now();
+    for (id, lasts) in holds {
+        tokio::select! {
+            biased;
+            done = &mut served => return done,
+            () = tokio::time::sleep_until(start + lasts) => faults.heal_on(id, conn),
+        }
+    }
+    served.await
 }
 
 fn refused(conn: u32, shared: &Shared) -> Draft {
@@ -287,9 +318,14 @@ async fn answer_upgrade(
                 peer: described,
             }),
         )),
-        Err(admission) => match Refusal::of(admission) {
-            Some(refusal) => Ok((refusal.response(), None)),
-            None => Err(HungUp),
-        },
+        Err(admission) => {
+            let response = Refusal::of(admission).ok_or(HungUp)?;
+            let (at, status) = (shared.clock.now().since_start, response.status().as_u16());
+            let actor = described["actor"].as_str().unwrap_or_default();
+            shared
+                .recorder
+                .record(link::refused_upgrade(at, conn, actor, status));
+            Ok((response, None))
+        }
     }
 }

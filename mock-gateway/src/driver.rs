@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use gateway_core::Input;
 use gateway_protocol::CloseFrame;
-use link::{Carrier, Controlled as _, Cut, Departure, FaultStream, Wire, WireMessage};
+use link::{Carrier, Controlled as _, Cut, Departure, FaultId, FaultStream, Wire, WireMessage};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -60,6 +60,8 @@ enum End {
     AtOnce,
     /// A fault keeps the stream open until the peer leaves.
     HeldOpen,
+    /// In order, but not before this moment.
+    Late(Instant),
 }
 
 /// One WebSocket.
@@ -191,6 +193,20 @@ impl<C: Carrier> Driver<C> {
         };
         self.tell_hub_closed().await;
         self.finish(end, cancelled).await;
+    }
+
+    /// Faults that outlive the conversation, since they hide its end from the client, and when they end.
+    pub(crate) fn unhealed(&self) -> Vec<(FaultId, Instant)> {
+        let is_hidden = self
+            .wire
+            .control()
+            .is_some_and(|control| control.is_muffled());
+        let expiring = self.wire.expiring().iter().filter(|_| is_hidden);
+        let mut unhealed: Vec<_> = expiring
+            .map(|(id, at)| (*id, self.clock.instant(*at)))
+            .collect();
+        unhealed.sort_by_key(|(_, at)| *at);
+        unhealed
     }
 
     fn takes_commands(&self) -> bool {
@@ -437,12 +453,23 @@ impl<C: Carrier> Driver<C> {
                 End::AtOnce
             }
             Cut::ReplyWithoutClose => {
-                let frame = self.peer_close.as_ref();
-                self.socket.queue(&Message::Close(
-                    frame.map(|frame| (frame.code, frame.reason.as_str())),
-                ));
+                self.reply_to_close();
                 End::HeldOpen
             }
+            Cut::LateFin(delay) => {
+                self.reply_to_close();
+                End::Late(Instant::now() + delay)
+            }
+        }
+    }
+
+    /// Answers the peer's close frame, unless it is itself an answer.
+    fn reply_to_close(&mut self) {
+        if !matches!(self.close, CloseState::Sent { .. }) {
+            let frame = self.peer_close.as_ref();
+            self.socket.queue(&Message::Close(
+                frame.map(|frame| (frame.code, frame.reason.as_str())),
+            ));
         }
     }
 
@@ -450,6 +477,7 @@ impl<C: Carrier> Driver<C> {
         let deadline = match end {
             End::AtOnce => return,
             End::InOrder => Some(Instant::now() + CLOSE_TIMEOUT),
+            End::Late(at) => Some(at + CLOSE_TIMEOUT),
             End::HeldOpen => None,
         };
         self.outbox.close();
@@ -480,7 +508,21 @@ async fn say_goodbye<S: AsyncRead + AsyncWrite + Unpin>(
     end: End,
     reads_on: bool,
 ) {
-    if poll_fn(|cx| socket.poll_flush(cx)).await.is_err() || !reads_on {
+    if poll_fn(|cx| socket.poll_flush(cx)).await.is_err() {
+        return;
+    }
+    if let End::Late(at) = end {
+        let mut alarm = Alarm::default();
+        tokio::select! {
+            biased;
+            () = alarm.at(Some(at)) => {}
+            () = async {
+                poll_fn(|cx| socket.poll_discard(cx)).await;
+                std::future::pending().await
+            } => {}
+        }
+    }
+    if !reads_on {
         return;
     }
     if end == End::InOrder && poll_fn(|cx| socket.poll_shutdown(cx)).await.is_err() {

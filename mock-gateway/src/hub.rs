@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gateway_core::{
-    Admission, Control, ControlError, Gateway, HttpVisit, Input, Lifecycle, LogLine, Output, Peer,
-    StateView, synthetic_note,
+    Admission, BehaviorView, Control, ControlError, Gateway, HttpVisit, Input, Lifecycle, LogLine,
+    Output, Peer, StateView, synthetic_note,
 };
 use gateway_protocol::{CloseFrame, Outgoing};
 use link::FaultTable;
@@ -95,6 +95,10 @@ enum Request {
         bearer: Option<String>,
         reply: oneshot::Sender<HttpVisit>,
     },
+    /// Take a behaviour away; nobody waits for the answer.
+    Forget {
+        behavior: String,
+    },
 }
 
 /// The way to the hub.
@@ -102,6 +106,7 @@ enum Request {
 pub(crate) struct HubHandle {
     requests: mpsc::Sender<Request>,
     port: watch::Receiver<Port>,
+    scores: watch::Receiver<Vec<BehaviorView>>,
 }
 
 impl std::fmt::Debug for Request {
@@ -151,6 +156,23 @@ impl HubHandle {
         .await
     }
 
+    /// Takes a behaviour away without waiting.
+    pub(crate) fn forget(&self, behavior: &str) {
+        let behavior = behavior.to_owned();
+        if self
+            .requests
+            .try_send(Request::Forget { behavior })
+            .is_err()
+        {
+            tracing::debug!("a behaviour outlives its guard: the gateway is busy or gone");
+        }
+    }
+
+    /// Counters of mounted behaviours.
+    pub(crate) fn scores(&self) -> watch::Receiver<Vec<BehaviorView>> {
+        self.scores.clone()
+    }
+
     /// Whether the port takes connections.
     pub(crate) fn is_up(&self) -> bool {
         *self.port.borrow() == Port::Open
@@ -180,6 +202,9 @@ pub(crate) struct Hub {
     clock: Clock,
     requests: mpsc::Receiver<Request>,
     port: watch::Sender<Port>,
+    scores: watch::Sender<Vec<BehaviorView>>,
+    /// Change of behaviours that `scores` shows.
+    scored: u64,
     slots: BTreeMap<u32, Slot>,
     faults: FaultTable,
     learn_secrets: Box<dyn Fn(&Gateway) + Send>,
@@ -209,6 +234,7 @@ impl Hub {
         } = parts;
         let (sender, requests) = mpsc::channel(QUEUE);
         let (port, seen_port) = watch::channel(Port::Open);
+        let (scores, seen_scores) = watch::channel(gateway.behaviors());
         learn_secrets(&gateway);
         let slots = BTreeMap::new();
         let hub = Self {
@@ -216,6 +242,8 @@ impl Hub {
             clock,
             requests,
             port,
+            scores,
+            scored: 0,
             slots,
             faults,
             learn_secrets,
@@ -226,6 +254,7 @@ impl Hub {
             HubHandle {
                 requests: sender,
                 port: seen_port,
+                scores: seen_scores,
             },
         )
     }
@@ -292,11 +321,18 @@ impl Hub {
                 let visit = self.gateway.http_visit(now, &peer, bearer.as_deref());
                 reply.send(visit).ok();
             }
+            Request::Forget { behavior } => {
+                // Gone already is as good.
+                let order = Control::Unmount { name: behavior };
+                self.gateway.control(self.clock.now(), order).ok();
+                self.carry_out();
+            }
         }
     }
 
     fn accept(&mut self, conn: u32, peer: Peer) -> Result<Accepted, Admission> {
-        let admission = self.gateway.admission(&peer);
+        let admission = self.gateway.admission(conn, &peer);
+        self.carry_out();
         if admission != Admission::Accept {
             return Err(admission);
         }
@@ -331,6 +367,11 @@ impl Hub {
     }
 
     fn carry_out(&mut self) {
+        let change = self.gateway.behavior_change();
+        if self.scored != change {
+            self.scored = change;
+            self.scores.send_replace(self.gateway.behaviors());
+        }
         while let Some(output) = self.gateway.poll() {
             match output {
                 Output::Send { conn, message } => self.tell(conn, command(message)),

@@ -11,6 +11,7 @@
 //!   gateway's second port.
 //! - `socket.rs`: the WebSocket codec on a stream. `driver.rs`: one task per WebSocket, between socket, wire and hub.
 //! - `hub.rs`: the one task that owns the brain. `clock.rs`: time.
+//! - `scoped.rs`: behaviours that a Rust test mounts, with guards.
 //! - `control_port.rs`: orders from another process. `serve.rs`: [`serve()`], the gateway for hand work.
 //!   [`settings`]: its configuration, from a file and the command line.
 //!
@@ -36,12 +37,17 @@ mod control_port;
 mod driver;
 mod http;
 mod hub;
+mod scoped;
 mod serve;
 mod server;
 pub mod settings;
 mod socket;
 mod upgrade;
 
-pub use gateway_core::{Config, Control, ControlError, StateView};
+pub use gateway_core::{
+    Behavior, Config, Control, ControlError, Reply, StateView, any_request, method, opening,
+    upgrade,
+};
+pub use scoped::BehaviorGuard;
 pub use serve::{ServeError, ServeOptions, serve, serve_until};
 pub use server::{MockGateway, Running};

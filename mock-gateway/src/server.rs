@@ -330,6 +330,10 @@ impl Running {
         self.hub.view().await
     }
 
+    pub(crate) fn hub(&self) -> &HubHandle {
+        &self.hub
+    }
+
     /// The recorder of the wire.
     pub fn recorder(&self) -> &Recorder {
         &self.recorder

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use gateway_core::{Admission, Peer};
+use gateway_core::{Admission, HttpReply, Peer};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 /// A request that may become a WebSocket.
@@ -40,12 +40,13 @@ pub(crate) enum Refusal {
 pub(crate) const UNATTRIBUTED: &str = r#"{"error":{"message":"Proxy client attribution is required. Configure gateway.trustedProxies narrowly and make the proxy overwrite or safely rebuild forwarded client headers.","type":"proxy_attribution_required"}}"#;
 
 impl Refusal {
-    /// What stands in the way of an admission, if anything.
-    pub(crate) fn of(admission: Admission) -> Option<Self> {
+    /// What an admission that is none is answered.
+    pub(crate) fn of(admission: Admission) -> Option<Response<Body>> {
         match admission {
             Admission::Accept => None,
-            Admission::TooManyUnauthenticated => Some(Self::TooManyUnauthenticated),
-            Admission::ProxyAttributionRequired => Some(Self::ProxyAttribution),
+            Admission::TooManyUnauthenticated => Some(Self::TooManyUnauthenticated.response()),
+            Admission::ProxyAttributionRequired => Some(Self::ProxyAttribution.response()),
+            Admission::Scripted(http) => Some(scripted(http)),
         }
     }
 
@@ -88,6 +89,26 @@ impl Refusal {
         }
         response
     }
+}
+
+/// What a behaviour answers; the connection ends with it.
+fn scripted(http: HttpReply) -> Response<Body> {
+    let mut response = Response::new(Body::from(http.body));
+    *response.status_mut() =
+        StatusCode::from_u16(http.status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    if let Some(seconds) = http.retry_after_s {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if let Some(Ok(location)) = http.location.map(|place| HeaderValue::from_str(&place)) {
+        headers.insert(header::LOCATION, location);
+    }
+    response
 }
 
 impl Upgrade {

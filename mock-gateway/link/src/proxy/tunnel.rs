@@ -14,7 +14,9 @@ use super::Site;
 use crate::frames::{FrameCutter, Piece, encode};
 use crate::message::WireMessage;
 use crate::rule::Cut;
-use crate::stream::{Carrier as _, Controlled as _, FaultStream, StreamControl, hold_open};
+use crate::stream::{
+    Carrier as _, Controlled as _, FaultStream, StreamControl, hold_open, linger,
+};
 use crate::wire::{Departure, Wire};
 
 /// Bytes read at once.
@@ -316,15 +318,24 @@ impl Tunnel {
                 Ok(())
             }
             Cut::ReplyWithoutClose => {
-                let reply = self.up.originals.iter().rev().find_map(|(message, _)| {
-                    matches!(message, WireMessage::Close(_)).then(|| message.clone())
-                });
-                let reply = reply.unwrap_or(WireMessage::Close(None));
-                client.write_all(&encode(&reply, false)).await?;
+                client.write_all(&self.reply_to_close()).await?;
                 hold_open(&mut client).await;
                 Ok(())
             }
+            Cut::LateFin(delay) => {
+                client.write_all(&self.reply_to_close()).await?;
+                linger(&mut client, delay).await;
+                client.shutdown().await
+            }
         }
+    }
+
+    /// The answer to the client's close frame, which is the frame itself.
+    fn reply_to_close(&self) -> Vec<u8> {
+        let reply = self.up.originals.iter().rev().find_map(|(message, _)| {
+            matches!(message, WireMessage::Close(_)).then(|| message.clone())
+        });
+        encode(&reply.unwrap_or(WireMessage::Close(None)), false)
     }
 }
 
