@@ -1,23 +1,24 @@
 //! The client's two clocks: tokio's, which a test may pause, and a wall clock that starts at a fixed epoch.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use gateway_protocol::{Now, UnixMillis};
+use gateway_protocol::skew::GoesBack;
+use gateway_protocol::{ClockFault, Hand, Now, SkewClock, UnixMillis};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// Reads [`Now`]. Clones share the wall clock's offset, so that a test can shift it under a running client.
+/// Reads [`Now`]. Clones share their faults, so that a test can set the clocks under a running client.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
 /// use gateway_client::Clock;
-/// use gateway_protocol::UnixMillis;
+/// use gateway_protocol::{ClockFault, Hand, UnixMillis};
 ///
 /// let clock = Clock::starting_at(UnixMillis(1_000));
 /// tokio::time::advance(std::time::Duration::from_secs(2)).await;
 /// assert_eq!(clock.now().wall, UnixMillis(3_000));
-/// clock.shift_wall(-500);
+/// assert!(clock.fault(Hand::Wall, ClockFault::JumpMs(-500)).is_ok());
 /// assert_eq!(clock.now().wall, UnixMillis(2_500));
 /// # });
 /// ```
@@ -25,7 +26,19 @@ use tokio::time::Instant;
 pub struct Clock {
     start: Instant,
     epoch: UnixMillis,
-    offset_ms: Arc<AtomicI64>,
+    skew: Arc<Skew>,
+}
+
+#[derive(Debug, Default)]
+struct Skew {
+    clock: Mutex<SkewClock>,
+    changed: Notify,
+}
+
+impl Skew {
+    fn lock(&self) -> MutexGuard<'_, SkewClock> {
+        self.clock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Clock {
@@ -35,7 +48,7 @@ impl Clock {
         Self {
             start: Instant::now(),
             epoch,
-            offset_ms: Arc::default(),
+            skew: Arc::default(),
         }
     }
 
@@ -49,18 +62,31 @@ impl Clock {
 
     /// Both clocks at this moment.
     pub fn now(&self) -> Now {
-        let mut now = Now::at(self.start.elapsed(), self.epoch);
-        now.wall = now.wall.shifted(self.offset_ms.load(Ordering::Relaxed));
-        now
+        self.skew.lock().read(self.base())
     }
 
-    /// Moves the wall clock by this many milliseconds, as a user who sets the time. Deadlines stay.
-    pub fn shift_wall(&self, by_ms: i64) {
-        self.offset_ms.fetch_add(by_ms, Ordering::Relaxed);
+    /// Sets a clock, as a user who sets the time, or a machine that sleeps.
+    ///
+    /// # Errors
+    /// [`GoesBack`] for a monotonic clock that was to go back.
+    pub fn fault(&self, hand: Hand, fault: ClockFault) -> Result<(), GoesBack> {
+        self.skew.lock().apply(self.base(), hand, fault)?;
+        self.skew.changed.notify_one();
+        Ok(())
     }
 
-    /// The moment that lies `since_start` after the clock's start.
-    pub(crate) fn at(&self, since_start: Duration) -> Instant {
-        self.start + since_start
+    /// The moment of a deadline, counted on the monotonic clock; none while that stands still.
+    pub(crate) fn at(&self, since_start: Duration) -> Option<Instant> {
+        let base = self.skew.lock().base_of(since_start)?;
+        Some(self.start + base)
+    }
+
+    /// Waits until a clock is set.
+    pub(crate) async fn changed(&self) {
+        self.skew.changed.notified().await;
+    }
+
+    fn base(&self) -> Now {
+        Now::at(self.start.elapsed(), self.epoch)
     }
 }

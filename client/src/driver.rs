@@ -155,7 +155,7 @@ impl<C: Connector, S: Store> Driver<C, S> {
         let deadline = self
             .core
             .wake_at()
-            .map(|since_start| self.clock.at(since_start));
+            .and_then(|since_start| self.clock.at(since_start));
         let wake = async {
             match deadline {
                 Some(deadline) => sleep_until(deadline).await,
@@ -165,6 +165,7 @@ impl<C: Connector, S: Store> Driver<C, S> {
         tokio::select! {
             biased;
             () = wake => Some(Input::Woke),
+            () = self.clock.changed() => None,
             order = self.channels.orders.recv() => self.order(order),
             Some((id, event)) = self.socket_events.recv() => self.socket_event(id, event),
             Some(done) = self.invokes.join_next() => self.invoke_done(done.ok()),
