@@ -59,6 +59,22 @@ fn with_bug(scenario: &Scenario, bug: &str) -> Arc<Scenario> {
     "new_key_on_reconnect",
     "network-recovery/credentials-survive-both-restarts"
 )]
+#[case::one_connect_per_challenge("connect_twice", "setup-connect/a-second-challenge-is-ignored")]
+#[case::nonce_per_socket("reuse_nonce", "network-recovery/closed-a-while-after-hello")]
+#[case::busy_then_limited(
+    "starting_is_fatal",
+    "revocation-recovery/the-second-refusal-differs-from-the-first"
+)]
+#[case::limited_for_good(
+    "keep_retrying_after_terminal",
+    "revocation-recovery/the-second-refusal-differs-from-the-first"
+)]
+#[case::still_clock("local_clock_signed_at", "setup-connect/gateway-clock-stands-still")]
+#[case::upgrade_storm("reconnect_storm", "network-recovery/upgrade-answered-with-429")]
+#[case::one_device(
+    "new_key_on_reconnect",
+    "setup-connect/the-device-that-asked-is-the-one-that-comes-back"
+)]
 #[case::invoke("answer_invoke_twice", "setup-connect/wire-invoke-and-answer")]
 fn a_bug_fails_its_scenario(#[case] bug: &str, #[case] id: &str) {
     let suite = common::suite();

@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
+use gateway_core::BehaviorView;
+use serde_json::Value;
 use transcript::{Direction, Entry, Kind, Stage};
 
 use super::expectations::{describe, wanted};
 use super::finding::{ConnectionTail, Difference, Finding};
 use super::invariant::{self, Evidence};
-use super::record::{EndOutcome, EndSection, Missed, Nearest, RunRecord, StepResult};
+use super::record::{EndOutcome, EndSection, Missed, Nearest, RunEnd, RunRecord, StepResult};
 use super::wire::{Wire, line, summary};
-use crate::scenario::{Lapse, Scenario, Step};
+use crate::scenario::{Lapse, Scenario, Step, lower};
 
 /// How many frames of each connection a finding shows.
 const TAIL: usize = 6;
@@ -97,6 +99,66 @@ impl<'a> Explainer<'a> {
             .filter(|outcome| !outcome.held)
             .map(|outcome| self.end(outcome))
             .collect()
+    }
+
+    /// Findings of behaviours: used too rarely or too often, or unable to do what they should. A run that was stopped
+    /// says nothing of what would have been used.
+    pub(super) fn behaviors(&self) -> Vec<Finding> {
+        let completed = self.record.end == RunEnd::Completed;
+        let views = self.record.views.gateway.get("behaviors");
+        let views = views.and_then(Value::as_array).into_iter().flatten();
+        let views = views.filter_map(|view| serde_json::from_value(view.clone()).ok());
+        views
+            .flat_map(|view: BehaviorView| self.behavior(&view, completed))
+            .collect()
+    }
+
+    fn behavior(&self, view: &BehaviorView, completed: bool) -> Vec<Finding> {
+        let name = view.name.as_str();
+        let at = self.place_of_behavior(name);
+        let mut findings = Vec::new();
+        if let Some(demanded) = view.demanded.as_ref().filter(|_| completed) {
+            let mut finding = self.finding("behaviour", at.as_ref());
+            let used = times(usize::try_from(view.applied).unwrap_or(usize::MAX));
+            finding.summary = format!("behaviour {name:?} was used {used}; demanded: {demanded}");
+            if let Some(near) = &view.near {
+                finding.evidence.push(format!("came closest: {near}"));
+            }
+            if view.applied == 0 {
+                let hint = "hint: `optional = true` lets it stay unused";
+                finding.evidence.push(hint.to_owned());
+            }
+            findings.push(finding);
+        }
+        for problem in &view.problems {
+            let mut finding = self.finding("behaviour", at.as_ref());
+            finding.summary = format!("behaviour {name:?} could not do its part: {problem}");
+            findings.push(finding);
+        }
+        findings
+    }
+
+    fn place_of_behavior(&self, name: &str) -> Option<Range<usize>> {
+        let is_named = |own: &Option<String>, fallback: String| {
+            own.as_deref().map_or(fallback == name, |own| own == name)
+        };
+        let gateway = &self.scenario.gateway;
+        let on = (gateway.on.iter().enumerate())
+            .find(|(index, on)| is_named(&on.name, lower::on_name(*index)))
+            .and_then(|(_, on)| on.at.clone());
+        let plan = || {
+            (gateway.connection.iter().enumerate())
+                .find(|(index, plan)| is_named(&plan.name, lower::plan_name(*index)))
+                .and_then(|(_, plan)| plan.at.clone())
+        };
+        let step = || {
+            let steps = self.scenario.steps.iter().find(|step| {
+                matches!(&step.value, Step::Control(control)
+                    if control.on.as_ref().is_some_and(|on| is_named(&on.name, "mounted".to_owned())))
+            });
+            steps.and_then(|step| step.at.clone())
+        };
+        on.or_else(plan).or_else(step)
     }
 
     fn end(&self, outcome: &EndOutcome) -> Finding {
@@ -293,14 +355,14 @@ impl<'a> Explainer<'a> {
         let view = &self.record.views.gateway;
         let list = |name: &str| {
             view.get(name)
-                .and_then(serde_json::Value::as_array)
+                .and_then(Value::as_array)
                 .cloned()
                 .unwrap_or_default()
         };
-        let text = |value: &serde_json::Value, name: &str| {
+        let text = |value: &Value, name: &str| {
             value
                 .get(name)
-                .and_then(serde_json::Value::as_str)
+                .and_then(Value::as_str)
                 .unwrap_or("?")
                 .chars()
                 .take(12)

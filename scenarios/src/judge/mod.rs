@@ -47,6 +47,7 @@ pub fn judge(scenario: &Scenario, record: &RunRecord) -> Verdict {
     let explainer = Explainer::new(scenario, record);
     let mut findings = explainer.steps();
     findings.extend(explainer.ends());
+    findings.extend(explainer.behaviors());
     findings.extend(explainer.invariants());
     if !findings.is_empty() {
         return Verdict::Failed(findings);

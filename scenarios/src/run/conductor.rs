@@ -4,6 +4,7 @@
 //! the recorder's raw feed, in order; what it leaves behind is a [`RunRecord`].
 
 mod actions;
+mod shared;
 mod waits;
 
 use std::cell::RefCell;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use gateway_protocol::SkewClock;
 use transcript::{Draft, Kind};
 
 use crate::judge::durable;
@@ -20,6 +22,8 @@ use crate::judge::record::{FinalViews, RunEnd, RunRecord, StepOutcome, StepResul
 use crate::scenario::captures::Captured;
 use crate::scenario::{Actor, Scenario, Step};
 use crate::world::{Draw, World};
+
+use shared::Shared;
 
 /// A run that records more than this talks to itself. A quiet day of one companion takes 40,000.
 const MAX_ENTRIES: u64 = 60_000;
@@ -74,10 +78,10 @@ pub(super) struct Conductor<'a, W> {
     reports_taken: BTreeMap<String, Vec<usize>>,
     /// Requests that raw actors have numbered.
     requests: u64,
-    /// How far the gateway's clock is ahead, for jumps.
-    gateway_offset_ms: i64,
-    actor_offset_ms: BTreeMap<String, i64>,
+    /// Clocks of raw actors: `signedAt` is taken from them.
+    raw_clocks: BTreeMap<String, SkewClock>,
     rotations: u64,
+    shared: Shared,
     began: Instant,
 }
 
@@ -97,15 +101,15 @@ impl<'a, W: World> Conductor<'a, W> {
             world: world_name,
             captured,
         } = brief;
-        let actor_offset_ms = scenario
+        let raw_clocks = scenario
             .actor
             .iter()
-            .map(|(name, actor)| {
-                let clock = match actor {
-                    Actor::Client(client) => client.clock,
-                    Actor::Raw(raw) => raw.clock,
-                };
-                (name.clone(), clock.unwrap_or_default().millis)
+            .filter_map(|(name, actor)| match actor {
+                Actor::Client(_) => None,
+                Actor::Raw(raw) => {
+                    let ahead = raw.clock.unwrap_or_default().millis;
+                    Some((name.clone(), SkewClock::ahead_by(ahead)))
+                }
             })
             .collect();
         Self {
@@ -120,9 +124,9 @@ impl<'a, W: World> Conductor<'a, W> {
             reports_marked: BTreeMap::new(),
             reports_taken: BTreeMap::new(),
             requests: 0,
-            gateway_offset_ms: scenario.gateway.clock.unwrap_or_default().millis,
-            actor_offset_ms,
+            raw_clocks,
             rotations: 0,
+            shared: Shared::of(scenario),
             began: Instant::now(),
         }
     }
@@ -157,6 +161,7 @@ impl<'a, W: World> Conductor<'a, W> {
         }
         self.observe()?;
         self.bind();
+        self.share().await;
         if step.acts() || matches!(step, Step::Note(_)) {
             let text = format!("{} {}", index + 1, headline(step));
             self.world
@@ -204,6 +209,7 @@ impl<'a, W: World> Conductor<'a, W> {
             Step::Elapse(lapse) => self.elapse(lapse.0).await,
             Step::Note(text) => {
                 self.watch.note(text);
+                self.pass_on_note(text).await;
                 Ok(StepResult::Done)
             }
             Step::Start(_)
@@ -280,6 +286,7 @@ impl<'a, W: World> Conductor<'a, W> {
             (end, _) => end,
         };
         self.bind();
+        self.share().await;
         let reached = self.outcomes.len();
         for index in reached..self.scenario.steps.len() {
             let now = self.now_us();
@@ -328,6 +335,7 @@ impl<'a, W: World> Conductor<'a, W> {
                 views.durable.insert(name.clone(), durable::view(&state));
             }
         }
+        self.shared.add_retired(&mut views.gateway);
         views
     }
 }
@@ -368,7 +376,7 @@ fn headline(step: &Step) -> String {
             };
             format!("{verb} {} {what}", send.from)
         }
-        Step::Fault(fault) => format!("{verb} {}", fault.name.name()),
+        Step::Fault(fault) => format!("{verb} {}", fault.name),
         Step::Heal(name) | Step::Note(name) => format!("{verb} {name}"),
         Step::Elapse(lapse) => format!("{verb} {lapse}"),
         Step::Quiet(quiet) => format!("{verb} {}", quiet.lasting),

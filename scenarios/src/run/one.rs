@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
-use link::{ConnSelector, FaultSpec, FaultTable};
+use gateway_core::ConnPick;
+use link::{ConnSelector, FaultTable, SpecError};
 use sha2::{Digest as _, Sha256};
 use tracing_subscriber::layer::SubscriberExt as _;
 use transcript::{Header, Recorder, Redactor, Transcript, digest};
@@ -262,13 +263,18 @@ fn captures(arrangement: &Arrangement) -> Captured {
 }
 
 /// What single connections meet instead of the gateway.
-fn planned_faults(scenario: &Scenario) -> Result<FaultTable, serde_json::Error> {
+fn planned_faults(scenario: &Scenario) -> Result<FaultTable, SpecError> {
     let faults = FaultTable::new();
     for plan in &scenario.gateway.connection {
-        let name = serde_json::from_value(plan.fault.name().into())?;
-        let selected = ConnSelector::Numbers(plan.numbers.clone());
+        let Some(fault) = &plan.fault else { continue };
+        let selected = match plan.pick() {
+            ConnPick::Numbers(numbers) => ConnSelector::Numbers(numbers),
+            ConnPick::Range { from, to } => ConnSelector::Range { from, to },
+        };
+        let spec = fault.spec().connections(selected);
+        spec.check()?;
         // The id is not needed: nobody heals a planned fault by id.
-        let _id = faults.install(FaultSpec::new(name).connections(selected));
+        let _id = faults.install(spec);
     }
     Ok(faults)
 }

@@ -1,13 +1,15 @@
-//! From the scenario's words to the gateway's: configuration, behaviours, control.
+//! From the scenario's words to the gateway's: configuration, control; behaviours are in `behavior.rs`.
 
 use gateway_core::config::{ConfigError, Ignored, from_openclaw_json};
-use gateway_core::{AgentScript, Behavior, Config, Ending, Profile, RateLimitConfig, Reply, Turn};
+use gateway_core::{AgentScript, Config, Ending, Profile, RateLimitConfig, Turn};
 use gateway_protocol::Role;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::agent::{AgentPlan, TurnEnd, TurnPlan};
 use super::control::Control;
-use super::gateway::{AuthMode, GatewayPlan, On};
+use super::gateway::{AuthMode, GatewayPlan};
+
+pub use super::behavior::{behavior, on_name, plan_name, planned};
 use super::pattern::RoleName;
 
 /// A part of a scenario that the gateway does not understand.
@@ -20,7 +22,10 @@ pub struct LowerError {
     pub why: String,
 }
 
-fn read<T: serde::de::DeserializeOwned>(what: &str, value: Value) -> Result<T, LowerError> {
+pub(super) fn read<T: serde::de::DeserializeOwned>(
+    what: &str,
+    value: Value,
+) -> Result<T, LowerError> {
     serde_path_to_error::deserialize(value).map_err(|error| LowerError {
         what: what.to_owned(),
         why: error.to_string(),
@@ -35,7 +40,7 @@ pub const fn role(name: RoleName) -> Role {
     }
 }
 
-fn millis(lapse: super::Lapse) -> u64 {
+pub(super) fn millis(lapse: super::Lapse) -> u64 {
     u64::try_from(lapse.0.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -105,107 +110,6 @@ fn turn(plan: &TurnPlan) -> Turn {
             TurnEnd::Never => Ending::Never,
         },
         error: plan.error.clone(),
-    }
-}
-
-/// A behaviour; `fallback` names one that has no name.
-pub fn behavior(on: &On, fallback: &str) -> Result<Behavior, LowerError> {
-    let name = on.name.clone().unwrap_or_else(|| fallback.to_owned());
-    let mut when = Map::new();
-    if on.open {
-        when.insert("on".to_owned(), json!("open"));
-    }
-    if let Some(method) = &on.method {
-        when.insert("method".to_owned(), json!(method));
-    }
-    if let Some(role) = on.role {
-        when.insert("role".to_owned(), json!(role.name()));
-    }
-    if let Some(connection) = on.connection {
-        when.insert("conn".to_owned(), json!(connection));
-    }
-    if let Some(nth) = on.nth {
-        when.insert("nth".to_owned(), json!(nth));
-    }
-    if let Some(params) = &on.params {
-        when.insert("params".to_owned(), params.clone());
-    }
-    if reply_is_empty(on) {
-        let why = "it says when, but not what to do".to_owned();
-        return Err(LowerError {
-            what: format!("behaviour {name:?}"),
-            why,
-        });
-    }
-    let reply: Reply = read(&format!("what behaviour {name:?} does"), reply(on))?;
-    let when = read(
-        &format!("when behaviour {name:?} applies"),
-        Value::Object(when),
-    )?;
-    Ok(Behavior {
-        name,
-        when,
-        reply,
-        times: on.times,
-    })
-}
-
-fn reply_is_empty(on: &On) -> bool {
-    let values = [&on.respond, &on.error, &on.patch];
-    let flags = [on.ignore, on.pass, on.abort];
-    values.iter().all(|value| value.is_none())
-        && flags.iter().all(|flag| !flag)
-        && on.events.is_empty()
-        && on.raw.is_none()
-        && on.challenge.is_none()
-        && on.close.is_none()
-}
-
-fn reply(on: &On) -> Value {
-    let mut parts = Vec::new();
-    if let Some(challenge) = &on.challenge {
-        parts.push(json!({ "challenge": {
-            "skip": challenge.skip,
-            "delay_ms": challenge.delay.map(millis),
-            "ts_offset_ms": challenge.ts_offset.map(|offset| offset.millis),
-            "nonce": challenge.nonce,
-            "payload": challenge.payload,
-        }}));
-    }
-    if !on.events.is_empty() {
-        parts.push(json!({ "events": on.events }));
-    }
-    if let Some(raw) = &on.raw {
-        parts.push(json!({ "raw": raw }));
-    }
-    if let Some(payload) = &on.respond {
-        parts.push(json!({ "respond": payload }));
-    }
-    if let Some(error) = &on.error {
-        parts.push(json!({ "error": error }));
-    }
-    if let Some(patch) = &on.patch {
-        parts.push(json!({ "patch": patch }));
-    }
-    if on.ignore {
-        parts.push(json!("ignore"));
-    }
-    if on.pass {
-        parts.push(json!("pass"));
-    }
-    if let Some(close) = &on.close {
-        parts.push(json!({ "close": { "code": close.code, "reason": close.reason } }));
-    }
-    if on.abort {
-        parts.push(json!("abort"));
-    }
-    let whole = match <[Value; 1]>::try_from(parts) {
-        Ok([only]) => only,
-        Err(parts) => json!({ "sequence": parts }),
-    };
-    match on.delay {
-        Some(delay) => json!({ "delay": { "ms": millis(delay), "then": whole } }),
-        None => whole,
     }
 }
 

@@ -34,6 +34,7 @@ use serde::{Deserialize, Serialize};
 
 mod actor;
 mod agent;
+mod behavior;
 mod builder;
 pub mod captures;
 pub mod check;
@@ -62,7 +63,10 @@ pub use control::{Broadcast, Control, Invoke, MintSetupCode, Restart, TokenOf};
 pub use diagnostic::{Problem, Problems, Severity};
 pub use fault::{Fault, FaultName, Way};
 pub use finally::Finally;
-pub use gateway::{AuthMode, ChallengePlan, ClosePlan, ConnectionPlan, GatewayPlan, On, RateLimit};
+pub use gateway::{
+    AuthMode, ChallengePlan, ClosePlan, ConnectionPlan, GatewayPlan, HttpPlan, On, RateLimit,
+    ScriptLine,
+};
 pub use intent::{Do, IntentName, PairingKind};
 pub use lapse::{Lapse, LapseError, Offset};
 pub use located::Located;
@@ -72,7 +76,7 @@ pub use pattern::{
 };
 pub use schema::schema_json;
 pub use shard::Shard;
-pub use step::{Clock, Close, End, How, Send, Step};
+pub use step::{Clock, Close, End, How, Send, Step, WhichClock};
 
 /// A scenario.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -173,19 +173,43 @@ pub struct Close {
     pub reason: Option<String>,
 }
 
+/// Which clock of a machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WhichClock {
+    /// The time of day.
+    #[default]
+    Wall,
+    /// The one that deadlines are counted on: it stops while a machine sleeps, and never goes back.
+    Monotonic,
+}
+
+impl WhichClock {
+    /// The clock in the protocol's type.
+    pub const fn hand(self) -> gateway_protocol::Hand {
+        match self {
+            Self::Wall => gateway_protocol::Hand::Wall,
+            Self::Monotonic => gateway_protocol::Hand::Monotonic,
+        }
+    }
+}
+
 /// Sets a clock (`clock = { ... }`): an offset to true time, a jump, or a stop.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Clock {
     /// An actor, or `gateway`.
     pub of: String,
+    /// Which of its clocks; `wall` when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub which: Option<WhichClock>,
     /// Set it this far ahead of true time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offset: Option<Offset>,
     /// Move it by this much.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jump: Option<Offset>,
-    /// Stop it, or let it run again.
+    /// Stop it (`true`), or let it run again from where it stopped (`false`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub freeze: Option<bool>,
 }

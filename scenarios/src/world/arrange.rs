@@ -17,7 +17,7 @@ use thiserror::Error;
 
 use super::draw::Draw;
 use super::pairing::{Applicant, PairingError, pair};
-use crate::scenario::lower::{LowerError, behavior, config};
+use crate::scenario::lower::{LowerError, behavior, config, on_name, plan_name, planned};
 use crate::scenario::{Actor, ClientActor, Held, Peer, Policy, RawActor, Scenario, UrlForm};
 
 /// Id of the one gateway that clients know at first.
@@ -68,8 +68,6 @@ pub(crate) struct RawPlan {
     pub(crate) key: Keypair,
     /// `Origin` of its upgrade requests.
     pub(crate) origin: Option<String>,
-    /// How far its wall clock is ahead.
-    pub(crate) offset_ms: i64,
     /// Extra lines of its upgrade requests.
     pub(crate) headers: Vec<String>,
 }
@@ -210,10 +208,18 @@ fn gateway_config(
 
 fn mount(gateway: &mut Gateway, scenario: &Scenario) -> Result<(), ArrangeError> {
     for (index, on) in scenario.gateway.on.iter().enumerate() {
-        let behavior = Box::new(behavior(on, &format!("on-{}", index + 1))?);
+        let behavior = Box::new(behavior(on, &on_name(index))?);
         gateway
             .control(beginning(), Control::Mount { behavior })
             .map_err(ArrangeError::Mount)?;
+    }
+    for (index, plan) in scenario.gateway.connection.iter().enumerate() {
+        if let Some(behavior) = planned(plan, &plan_name(index))? {
+            let behavior = Box::new(behavior);
+            gateway
+                .control(beginning(), Control::Mount { behavior })
+                .map_err(ArrangeError::Mount)?;
+        }
     }
     if let Some(offset) = scenario.gateway.clock {
         let shift = Control::ShiftClock {
@@ -232,7 +238,6 @@ fn raw_plan(draw: Draw, name: &str, raw: &RawActor) -> RawPlan {
     RawPlan {
         key: draw.key(&format!("device-key {owner}")),
         origin: raw.origin.clone(),
-        offset_ms: raw.clock.unwrap_or_default().millis,
         headers: headers(name, raw.peer),
     }
 }

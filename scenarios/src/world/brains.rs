@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use client_core::Input as ClientInput;
-use gateway_core::{Gateway, Input, Lifecycle, Output};
+use gateway_core::{Admission, Gateway, Input, Lifecycle, Output};
 use gateway_protocol::time::VIRTUAL_EPOCH;
 use gateway_protocol::{Now, Outgoing};
 use link::{Departure, FaultTable, WireMessage};
@@ -230,10 +230,17 @@ impl Brains {
             self.last_conn = conn;
             return Err(refused());
         }
-        if self.gateway.admission(&peer) != gateway_core::Admission::Accept {
-            return Err("upgrade at localhost:18789: expected status 101, got another".to_owned());
-        }
+        // Refused or not, it has taken a number: the gateway had to accept it to answer.
         self.last_conn = conn;
+        let admission = self.gateway.admission(conn, &peer);
+        if let Some(status) = refusing_status(&admission) {
+            self.faults.detach(conn);
+            self.recorder
+                .record(link::refused_upgrade(self.now, conn, actor, status));
+            return Err(format!(
+                "upgrade at localhost:18789: expected status 101, got {status}"
+            ));
+        }
         let line = Line::open(
             self.clock(),
             conn,
@@ -376,7 +383,8 @@ impl Brains {
             }
             link::Cut::FinWithoutClose
             | link::Cut::CloseWithoutReply
-            | link::Cut::ReplyWithoutClose => {
+            | link::Cut::ReplyWithoutClose
+            | link::Cut::LateFin(_) => {
                 self.end_from_gateway(conn, "connection closed without a close frame");
             }
         }
@@ -482,6 +490,16 @@ impl Brains {
             None => raws.last(),
             Some(nth) => raws.get(usize::try_from(nth.checked_sub(1)?).ok()?),
         }
+    }
+}
+
+/// The HTTP status of an upgrade that is refused.
+fn refusing_status(admission: &Admission) -> Option<u16> {
+    match admission {
+        Admission::Accept => None,
+        Admission::TooManyUnauthenticated => Some(503),
+        Admission::ProxyAttributionRequired => Some(403),
+        Admission::Scripted(http) => Some(http.status),
     }
 }
 

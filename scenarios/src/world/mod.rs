@@ -32,8 +32,8 @@ use std::time::Duration;
 
 use client_core::{ClientEvent, Intent};
 use gateway_core::Control;
-use gateway_protocol::UnixMillis;
 use gateway_protocol::time::VIRTUAL_EPOCH;
+use gateway_protocol::{ClockFault, Hand, UnixMillis};
 use link::{FaultName, FaultSpec};
 use serde_json::Value;
 use thiserror::Error;
@@ -147,8 +147,8 @@ pub(crate) trait World {
     /// Stops the gateway's service.
     async fn stop_gateway(&mut self) -> Result<(), Refusal>;
 
-    /// Moves the wall clock of an actor.
-    fn shift_clock(&mut self, actor: &str, by_ms: i64) -> Result<(), Refusal>;
+    /// Sets a clock of a client.
+    fn set_clock(&mut self, actor: &str, hand: Hand, fault: ClockFault) -> Result<(), Refusal>;
 
     /// The gateway's view, as JSON.
     async fn view(&mut self) -> Value;
@@ -184,11 +184,5 @@ impl RawBook {
 
     pub(crate) fn plan(&self, actor: &str) -> Option<&arrange::RawPlan> {
         self.plans.get(actor)
-    }
-
-    pub(crate) fn shift(&mut self, actor: &str, by_ms: i64) {
-        if let Some(plan) = self.plans.get_mut(actor) {
-            plan.offset_ms = plan.offset_ms.saturating_add(by_ms);
-        }
     }
 }

@@ -8,13 +8,13 @@ use std::time::Duration;
 use client_core::{ClientEvent, Intent};
 use gateway_client::{ClientHandle, Clock, Connector, MemoryState, Setup};
 use gateway_core::Control;
-use gateway_protocol::UnixMillis;
+use gateway_protocol::{ClockFault, Hand, UnixMillis};
 use link::{Carrier, FaultName, FaultSpec, FaultTable};
 use mock_gateway::Running;
 use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
-use transcript::Recorder;
+use transcript::{Draft, Kind, Recorder};
 
 use super::arrange::{Arrangement, ClientPlan};
 use super::bell::Bell;
@@ -167,6 +167,8 @@ impl<C: Road, P> Sockets<C, P> {
             faults,
             arrangement,
         } = parts;
+        // Every connect of this world goes through a toll.
+        faults.count_refusals();
         let bell = Bell::default();
         let ring = bell.clone();
         recorder.on_raw(Box::new(move |_entry| ring.ring()));
@@ -214,6 +216,15 @@ impl<C: Road, P> Sockets<C, P> {
         }
     }
 
+    fn toll(&self, actor: &str) -> Toll {
+        Toll {
+            faults: self.faults.clone(),
+            recorder: self.recorder.clone(),
+            begin: self.begin,
+            actor: actor.to_owned(),
+        }
+    }
+
     fn start_client(&mut self, name: &str) -> Result<(), Refusal> {
         let begin = self.begin;
         let time: Watchglass = Arc::new(move || begin.elapsed());
@@ -223,6 +234,7 @@ impl<C: Road, P> Sockets<C, P> {
             self.road.clone(),
             self.port,
         );
+        let toll = self.toll(name);
         let Some(actor) = self.clients.get_mut(name) else {
             return Err(Refusal::new(format!("there is no client called {name}")));
         };
@@ -241,6 +253,7 @@ impl<C: Road, P> Sockets<C, P> {
             port,
             headers: actor.plan.headers.clone(),
             knives: Arc::clone(&actor.knives),
+            toll,
         };
         let setup = Setup::new(
             actor.plan.options.clone(),
@@ -268,8 +281,9 @@ impl<C: Road, P> Sockets<C, P> {
             .ok_or_else(|| Refusal::new(format!("there is no actor called {name}")))?;
         let knife = Knife::default();
         let (road, headers, cut) = (self.road.clone(), plan.headers.clone(), knife.clone());
+        let toll = self.toll(name);
         let connect = async move {
-            let stream = road.open().await?;
+            let stream = toll.through(road.open().await)?;
             Ok(Tether::new(stream, &headers, cut))
         };
         let origin = plan.origin.clone();
@@ -294,7 +308,10 @@ impl ClientActor {
             record.url = record.url.replace("18789", &port.to_string());
         }
         let clock = Clock::starting_at(epoch);
-        clock.shift_wall(plan.offset_ms);
+        // Only the monotonic clock can refuse.
+        clock
+            .fault(Hand::Wall, ClockFault::OffsetMs(plan.offset_ms))
+            .ok();
         Self {
             state: MemoryState::new(plan.state.clone()),
             notes: Arc::new(Mutex::new(StoreNotes::new(name, &plan.state))),
@@ -330,6 +347,29 @@ struct Dialer<C> {
     port: u16,
     headers: Vec<String>,
     knives: Knives,
+    toll: Toll,
+}
+
+/// Counts connects that were refused, where the gateway can't: by the system.
+#[derive(Clone)]
+struct Toll {
+    faults: FaultTable,
+    recorder: Recorder,
+    begin: Instant,
+    actor: String,
+}
+
+impl Toll {
+    fn through<S>(&self, opened: io::Result<S>) -> io::Result<S> {
+        let refused =
+            matches!(&opened, Err(error) if error.kind() == io::ErrorKind::ConnectionRefused);
+        if refused && let Some(conn) = self.faults.refused() {
+            let t_us = u64::try_from(self.begin.elapsed().as_micros()).unwrap_or(u64::MAX);
+            let draft = Draft::new(t_us, Kind::Fault).conn(conn).actor(&self.actor);
+            self.recorder.record(draft.text(FaultName::Refuse.as_str()));
+        }
+        opened
+    }
 }
 
 impl<C: Road> Connector for Dialer<C> {
@@ -340,7 +380,7 @@ impl<C: Road> Connector for Dialer<C> {
         if !url.contains(&format!(":{}", self.port)) {
             return Err(io::ErrorKind::ConnectionRefused.into());
         }
-        let stream = self.road.open().await?;
+        let stream = self.toll.through(self.road.open().await)?;
         let knife = Knife::default();
         self.knives
             .lock()
@@ -503,12 +543,11 @@ impl<C: Road, P: Peer> World for Sockets<C, P> {
         self.control(Control::Halt).await.map(drop)
     }
 
-    fn shift_clock(&mut self, actor: &str, by_ms: i64) -> Result<(), Refusal> {
-        match self.clients.get(actor) {
-            Some(client) => client.clock.shift_wall(by_ms),
-            None => self.book.shift(actor, by_ms),
-        }
-        Ok(())
+    fn set_clock(&mut self, actor: &str, hand: Hand, fault: ClockFault) -> Result<(), Refusal> {
+        self.client(actor)?
+            .clock
+            .fault(hand, fault)
+            .map_err(|error| Refusal::new(error.to_string()))
     }
 
     async fn view(&mut self) -> Value {

@@ -7,7 +7,7 @@ use crate::scenario::Step;
 
 pub(super) const ROW: Row = Row {
     name: "every_request_is_claimed",
-    doc: "Every request is answered by a built-in method or a mounted behaviour: surprises fail the run.",
+    doc: "Every request is answered by a built-in method or a mounted behaviour, and in a strict scenario spoken of: surprises fail the run.",
     source: "tester-needs 7; gateway-behaviour §1.6",
     subject: Subject::Both,
     mutant: "gateway:unknown_method",
@@ -17,7 +17,11 @@ pub(super) const ROW: Row = Row {
 fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
     let expected = expected_methods(evidence);
     let mut told = BTreeSet::new();
-    let mut breaches = Vec::new();
+    let mut breaches = if evidence.scenario.gateway.strict {
+        unspoken(evidence, &expected)
+    } else {
+        Vec::new()
+    };
     for (said, frame) in evidence.gateway_frames() {
         if evidence.is_scripted(said.conn) {
             continue;
@@ -51,6 +55,31 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
     breaches
 }
 
+/// With `strict`: requests that no behaviour and no line of the script speaks of.
+fn unspoken(evidence: &Evidence<'_>, expected: &BTreeSet<&str>) -> Vec<Breach> {
+    let mut told = BTreeSet::new();
+    let mut breaches = Vec::new();
+    for (said, frame) in evidence.client_frames() {
+        let (Some("req"), Some(method)) = (text(frame, "/type"), text(frame, "/method")) else {
+            continue;
+        };
+        let claimed = method == "connect"
+            || expected
+                .iter()
+                .any(|wanted| gateway_core::glob(wanted, method));
+        if !claimed && told.insert(method.to_owned()) {
+            let who = evidence.wire.describe(said.conn);
+            breaches.push(breach(
+                format!(
+                    "{who} called {method}, and the scenario, which is strict, does not speak of it"
+                ),
+                &[said.n()],
+            ));
+        }
+    }
+    breaches
+}
+
 /// Methods that the scenario speaks of itself: their answers are its business.
 fn expected_methods<'a>(evidence: &Evidence<'a>) -> BTreeSet<&'a str> {
     let scenario = evidence.scenario;
@@ -59,9 +88,10 @@ fn expected_methods<'a>(evidence: &Evidence<'a>) -> BTreeSet<&'a str> {
         .on
         .iter()
         .filter_map(|on| on.method.as_deref());
-    let waited_for = scenario.steps.iter().filter_map(|step| match &step.value {
-        Step::Expect(expect) => expect.response.as_deref(),
-        Step::Do(intent) => intent.method.as_deref(),
+    let spoken = scenario.steps.iter().flat_map(|step| match &step.value {
+        Step::Expect(expect) => vec![expect.response.as_deref(), expect.method.as_deref()],
+        Step::Do(intent) => vec![intent.method.as_deref()],
+        Step::Control(control) => vec![control.on.as_ref().and_then(|on| on.method.as_deref())],
         Step::Start(_)
         | Step::Stop(_)
         | Step::Send(_)
@@ -70,9 +100,15 @@ fn expected_methods<'a>(evidence: &Evidence<'a>) -> BTreeSet<&'a str> {
         | Step::Heal(_)
         | Step::Elapse(_)
         | Step::Close(_)
-        | Step::Control(_)
         | Step::Clock(_)
-        | Step::Note(_) => None,
+        | Step::Note(_) => Vec::new(),
     });
-    mounted.chain(waited_for).collect()
+    let counted = scenario
+        .count
+        .iter()
+        .flat_map(|count| [count.method.as_deref(), count.response.as_deref()]);
+    mounted
+        .chain(spoken.flatten())
+        .chain(counted.flatten())
+        .collect()
 }

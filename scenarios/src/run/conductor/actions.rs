@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use client_core::{ApprovalKind, ClientEvent, Intent};
 use gateway_core::Control as Order;
-use gateway_protocol::{CloseFrame, Frame, Keypair, Request, Role, SharedToken};
-use link::{ConnSelector, FaultSpec};
+use gateway_protocol::{ClockFault, CloseFrame, Frame, Keypair, Now, Request, Role, SharedToken};
+use link::{ConnSelector, FaultName, FaultSpec};
 use serde_json::Value;
-use transcript::Direction;
 
 use super::waits::refused;
 use super::{Broken, Conductor};
@@ -15,7 +14,7 @@ use crate::judge::record::StepResult;
 use crate::scenario::captures::resolve;
 use crate::scenario::{
     Actor, Clock, Close, Control, DevicePlan, Do, End, Fault, How, IntentName, PairingKind,
-    RoleName, Send, Step, Way, lower,
+    RoleName, Send, Step, lower,
 };
 use crate::world::{Ink, RawMessage, RawPhase, Severing, World, connect_params};
 
@@ -37,7 +36,8 @@ impl<W: World> Conductor<'_, W> {
             Step::Send(send) => self.send(send).await?,
             Step::Fault(fault) => self.fault(fault).await?,
             Step::Heal(name) => {
-                let fault = serde_json::from_value(Value::from(name.as_str())).map_err(refused)?;
+                let fault = FaultName::named(name)
+                    .ok_or_else(|| refused(format!("no fault is called {name}")))?;
                 if !self.world.heal(fault).await {
                     return Err(refused(format!("no fault called {name} is active")));
                 }
@@ -192,12 +192,9 @@ impl<W: World> Conductor<'_, W> {
                     .1
             };
             let key = self.raw_key(&send.from);
-            let offset = self
-                .actor_offset_ms
-                .get(&send.from)
-                .copied()
-                .unwrap_or_default();
-            let now = self.world.epoch().plus(self.world.now()).shifted(offset);
+            let base = Now::at(self.world.now(), self.world.epoch());
+            let clock = self.raw_clocks.get(&send.from).copied().unwrap_or_default();
+            let now = clock.read(base).wall;
             let params = connect_params(
                 plan,
                 Ink {
@@ -240,19 +237,7 @@ impl<W: World> Conductor<'_, W> {
     }
 
     async fn fault(&mut self, fault: &Fault) -> Result<(), Broken> {
-        let name = serde_json::from_value(Value::from(fault.name.name())).map_err(refused)?;
-        let mut spec = FaultSpec::new(name);
-        spec.dir = fault.way.map(|way| match way {
-            Way::ToGateway => Direction::ClientToGateway,
-            Way::ToClient => Direction::GatewayToClient,
-        });
-        spec.after = fault.after_messages.map_or(0, u64::from);
-        spec.count = fault.times.map(u64::from);
-        spec.delay_ms = fault
-            .delay
-            .map(|delay| u64::try_from(delay.0.as_millis()).unwrap_or(u64::MAX));
-        spec.code = fault.code;
-        spec.reason.clone_from(&fault.reason);
+        let mut spec = fault.spec();
         if let Some(next) = fault.next {
             spec.connections = ConnSelector::Next(next);
         } else if !fault.connections.is_empty() {
@@ -264,7 +249,7 @@ impl<W: World> Conductor<'_, W> {
             if open.is_empty() {
                 return Err(refused(format!(
                     "no connection is open that {} could disturb",
-                    fault.name.name()
+                    fault.name
                 )));
             }
             spec.connections = ConnSelector::Numbers(open);
@@ -333,9 +318,9 @@ impl<W: World> Conductor<'_, W> {
             }
             (End::Gateway, How::Fin | How::Reset) => {
                 let name = if close.how == How::Fin {
-                    link::FaultName::FinWithoutClose
+                    FaultName::FinWithoutClose
                 } else {
-                    link::FaultName::Reset
+                    FaultName::Reset
                 };
                 let numbers = self.open_of(close).await?;
                 self.world
@@ -355,7 +340,14 @@ impl<W: World> Conductor<'_, W> {
     }
 
     async fn control(&mut self, control: &Control) -> Result<(), Broken> {
-        let control = resolve(control, &self.captured).map_err(refused)?;
+        // A behaviour fills in captures when it applies, and may have captured them itself.
+        let plain = Control {
+            on: None,
+            ..control.clone()
+        };
+        let mut filled = resolve(&plain, &self.captured).map_err(refused)?;
+        filled.on.clone_from(&control.on);
+        let control = filled;
         let answer = match self.order(&control)? {
             Some(order) => self.world.control(order).await,
             None if control.stop => self.world.stop_gateway().await.map(|()| Value::Null),
@@ -364,6 +356,9 @@ impl<W: World> Conductor<'_, W> {
         match (answer, &control.fails) {
             (Ok(answer), None) => {
                 self.capture(&control.capture, &answer);
+                if control.off.is_some() {
+                    self.shared.retire(answer);
+                }
                 Ok(())
             }
             (Err(refusal), Some(part)) if refusal.to_string().contains(part) => Ok(()),
@@ -408,34 +403,23 @@ impl<W: World> Conductor<'_, W> {
     }
 
     async fn clock(&mut self, clock: &Clock) -> Result<(), Broken> {
-        if clock.freeze.is_some() {
-            return Err(refused("no clock of this world can be stopped"));
-        }
-        let before = if clock.of == "gateway" {
-            self.gateway_offset_ms
-        } else {
-            self.actor_offset_ms
-                .get(&clock.of)
-                .copied()
-                .unwrap_or_default()
-        };
-        let after = match (clock.offset, clock.jump) {
-            (Some(offset), _) => offset.millis,
-            (None, Some(jump)) => before.saturating_add(jump.millis),
-            (None, None) => before,
+        let hand = clock.which.unwrap_or_default().hand();
+        let fault = match (clock.offset, clock.jump, clock.freeze) {
+            (Some(offset), _, _) => ClockFault::OffsetMs(offset.millis),
+            (None, Some(jump), _) => ClockFault::JumpMs(jump.millis),
+            (None, None, Some(false)) => ClockFault::Thaw,
+            (None, None, Some(true) | None) => ClockFault::Freeze,
         };
         if clock.of == "gateway" {
-            self.gateway_offset_ms = after;
-            return self
-                .world
-                .control(Order::ShiftClock { offset_ms: after })
-                .await
-                .map(drop)
-                .map_err(refused);
+            let order = Order::Clock { hand, fault };
+            return self.world.control(order).await.map(drop).map_err(refused);
         }
-        self.actor_offset_ms.insert(clock.of.clone(), after);
+        let base = Now::at(self.world.now(), self.world.epoch());
+        if let Some(raw) = self.raw_clocks.get_mut(&clock.of) {
+            return raw.apply(base, hand, fault).map_err(refused);
+        }
         self.world
-            .shift_clock(&clock.of, after.saturating_sub(before))
+            .set_clock(&clock.of, hand, fault)
             .map_err(refused)
     }
 }

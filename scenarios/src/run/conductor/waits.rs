@@ -14,7 +14,7 @@ use crate::world::World;
 
 impl<W: World> Conductor<'_, W> {
     pub(super) async fn expect(&mut self, expect: &Expect) -> Result<StepResult, Broken> {
-        let expect = resolve(expect, &self.captured).map_err(refused)?;
+        let expect = self.filled(expect).await?;
         if expect.actor.is_some() || expect.gateway.is_some() {
             return self.expect_state(&expect).await;
         }

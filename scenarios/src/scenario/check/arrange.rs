@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use gateway_core::ConnPick;
+
 use crate::scenario::actor::Actor;
 use crate::scenario::diagnostic::Problem;
-use crate::scenario::fault::FaultName;
-use crate::scenario::gateway::On;
+use crate::scenario::fault::Fault;
+use crate::scenario::gateway::{ConnectionPlan, On};
 use crate::scenario::step::Step;
 use crate::scenario::{Scenario, WorldName, lower};
 
@@ -103,9 +105,18 @@ fn actors(checker: &mut Checker<'_>) {
 fn behaviors(checker: &mut Checker<'_>) {
     let scenario = checker.scenario;
     let mut seen = BTreeSet::new();
+    for on in &scenario.gateway.on {
+        checker.bound.extend(on.capture.keys().cloned());
+    }
+    let known = names::everything_bound(checker);
     for (index, on) in scenario.gateway.on.iter().enumerate() {
-        behavior(checker, on, index, on.at.clone());
-        if let Some(name) = &on.name
+        behavior(checker, on, &lower::on_name(index), on.at.clone());
+        names::captures_among(checker, &on.value, &known, &on.at);
+    }
+    let named = scenario.gateway.on.iter().map(|on| (&on.name, &on.at));
+    let plans = scenario.gateway.connection.iter();
+    for (name, at) in named.chain(plans.map(|plan| (&plan.name, &plan.at))) {
+        if let Some(name) = name
             && !seen.insert(name.clone())
         {
             checker.report(
@@ -113,45 +124,55 @@ fn behaviors(checker: &mut Checker<'_>) {
                     "scenario::duplicate_name",
                     format!("two behaviours are called {name}"),
                 )
-                .at(on.at.clone())
+                .at(at.clone())
                 .help("give each its own name"),
             );
         }
     }
 }
 
-pub(super) fn behavior(checker: &mut Checker<'_>, on: &On, index: usize, at: Option<Range<usize>>) {
-    if on.open == on.method.is_some() {
+pub(super) fn behavior(
+    checker: &mut Checker<'_>,
+    on: &On,
+    fallback: &str,
+    at: Option<Range<usize>>,
+) {
+    let triggers = [on.method.is_some(), on.open, on.upgrade];
+    if triggers.into_iter().filter(|given| *given).count() != 1 {
         checker.report(
             Problem::error(
                 "scenario::behaviour_without_trigger",
-                "a behaviour needs `method` or `open`".to_owned(),
+                "a behaviour needs one of `method`, `open` and `upgrade`".to_owned(),
             )
             .at(at.clone())
-            .help("give `method = \"connect\"`, or `open = true`, and not both"),
+            .help("give `method = \"connect\"`, `open = true` or `upgrade = true`, and only one of them"),
         );
+        return;
     }
     if let (Some(method), false) = (&on.method, on.unlisted) {
         names::method(checker, method, at.clone());
     }
-    if let Err(error) = lower::behavior(on, &format!("on {index}")) {
+    for name in [&on.after, &on.before].into_iter().flatten() {
+        names::note_or_capture(checker, name, at.clone());
+    }
+    if let Err(error) = lower::behavior(on, fallback) {
         checker.report(
             Problem::error("scenario::bad_behaviour", error.to_string())
                 .at(at)
-                .help("say what it does: respond, error, events, raw, patch, ignore, pass, challenge, close or abort"),
+                .help("say what it does: respond, error, events, raw, bytes, patch, json_patch, ignore, pass, challenge, http, close or abort"),
         );
     }
 }
 
 /// Every fault of a scenario with the place where it stands.
-pub(super) fn faults(scenario: &Scenario) -> Vec<(&'static str, FaultName, Option<Range<usize>>)> {
+pub(super) fn faults(scenario: &Scenario) -> Vec<(&Fault, Option<Range<usize>>)> {
     let planned = scenario
         .gateway
         .connection
         .iter()
-        .map(|plan| ("connection", plan.fault, plan.at.clone()));
+        .filter_map(|plan| Some((plan.fault.as_ref()?, plan.at.clone())));
     let steps = scenario.steps.iter().filter_map(|step| match &step.value {
-        Step::Fault(fault) => Some(("fault", fault.name, step.at.clone())),
+        Step::Fault(fault) => Some((fault, step.at.clone())),
         Step::Start(_)
         | Step::Stop(_)
         | Step::Do(_)
@@ -171,31 +192,130 @@ pub(super) fn faults(scenario: &Scenario) -> Vec<(&'static str, FaultName, Optio
 fn faults_and_worlds(checker: &mut Checker<'_>) {
     let scenario = checker.scenario;
     let core = scenario.worlds().contains(&WorldName::Core);
-    for (_, fault, at) in faults(scenario) {
-        if core && fault.needs_streams() {
+    for (fault, at) in faults(scenario) {
+        if core && fault.name.row().needs_streams {
             checker.report(
                 Problem::error(
                     "scenario::world_without_streams",
                     format!(
                         "the world core has no streams, and the fault {} needs one",
-                        fault.name()
+                        fault.name
                     ),
                 )
-                .at(at)
+                .at(at.clone())
                 .help("leave core out of `worlds`"),
             );
         }
-    }
-    for plan in &scenario.gateway.connection {
-        if plan.numbers.is_empty() || plan.numbers.contains(&0) {
+        if let Err(error) = fault.spec().check() {
             checker.report(
-                Problem::error(
-                    "scenario::bad_connection_number",
-                    "connections are numbered from 1".to_owned(),
-                )
-                .at(plan.at.clone())
-                .help("for example `numbers = [1, 2]`"),
+                Problem::error("scenario::bad_fault", words_of(&error.to_string()))
+                    .at(at)
+                    .help(format!(
+                        "`clawproof explain {}` says what it takes",
+                        fault.name
+                    )),
             );
         }
+    }
+    for (index, plan) in scenario.gateway.connection.iter().enumerate() {
+        connection(checker, index, plan, &plan.at);
+    }
+}
+
+/// The fields of the link in the words of a scenario.
+fn words_of(error: &str) -> String {
+    let words = [
+        ("`dir`", "`way`"),
+        ("`after`", "`after_messages`"),
+        ("`count`", "`times`"),
+        ("`delay_ms`", "`delay`"),
+        ("`lasts_ms`", "`lasts`"),
+        ("`chunk_bytes`", "`bytes`"),
+    ];
+    words
+        .into_iter()
+        .fold(error.to_owned(), |error, (link, scenario)| {
+            error.replace(link, scenario)
+        })
+}
+
+fn connection(
+    checker: &mut Checker<'_>,
+    index: usize,
+    plan: &ConnectionPlan,
+    at: &Option<Range<usize>>,
+) {
+    let mut report = |code, message: String, help: &str| {
+        checker.report(Problem::error(code, message).at(at.clone()).help(help));
+    };
+    let ranged = plan.from.is_some() || plan.to.is_some();
+    let backwards = matches!(plan.pick(), ConnPick::Range { from, to } if from == 0 || to.is_some_and(|to| to < from));
+    if ranged != plan.numbers.is_empty() || plan.numbers.contains(&0) || backwards {
+        report(
+            "scenario::bad_connection_number",
+            "connections are numbered from 1, by `numbers` or by `from` and `to`".to_owned(),
+            "for example `numbers = [1, 2]`, or `from = 3`",
+        );
+        return;
+    }
+    let verbs = plan.verbs();
+    if verbs.len() != 1 {
+        report(
+            "scenario::exactly_one",
+            format!(
+                "a connection plan does {} things: {}",
+                verbs.len(),
+                verbs.join(", ")
+            ),
+            "give exactly one of fault, refuse, hold, frames, close and abort",
+        );
+        return;
+    }
+    let early = plan.fault.is_some() || plan.refuse.is_some();
+    if early && (plan.role.is_some() || plan.client.is_some()) {
+        report(
+            "scenario::bad_connection_plan",
+            format!(
+                "`{}` happens before role and client are known",
+                verbs.join("")
+            ),
+            "leave `role` and `client` out, or use hold, frames, close or abort",
+        );
+    }
+    if plan.after.is_some() && plan.close.is_none() && !plan.abort {
+        report(
+            "scenario::bad_connection_plan",
+            format!("`after` means nothing to `{}`", verbs.join("")),
+            "it delays `close` and `abort`; a line of `frames` has its own `after`, a fault `after_messages`",
+        );
+    }
+    if plan.fault.as_ref().is_some_and(Fault::selects) {
+        report(
+            "scenario::bad_connection_plan",
+            "the fault of a connection plan takes the plan's connections".to_owned(),
+            "leave actor, role, next and connections out of `fault`",
+        );
+    }
+    for line in &plan.frames {
+        let given = [
+            line.frame.is_some(),
+            line.event.is_some(),
+            line.text.is_some(),
+            line.bytes.is_some(),
+        ];
+        if given.into_iter().filter(|given| *given).count() != 1 {
+            report(
+                "scenario::exactly_one",
+                "a line of `frames` says exactly one thing".to_owned(),
+                "give one of frame, event, text and bytes",
+            );
+        }
+    }
+    if let Err(error) = lower::planned(plan, &lower::plan_name(index)) {
+        report(
+            "scenario::bad_behaviour",
+            error.to_string(),
+            "see docs/reference/language.md, `[[gateway.connection]]`",
+        );
     }
 }

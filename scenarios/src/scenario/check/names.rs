@@ -1,5 +1,6 @@
 //! Names against the registries, and captures against what is bound.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use gateway_protocol::event::{event_row, events};
@@ -10,6 +11,7 @@ use crate::scenario::actor::Actor;
 use crate::scenario::captures;
 use crate::scenario::diagnostic::Problem;
 use crate::scenario::parsing::nearest;
+use crate::scenario::step::Step;
 
 use super::Checker;
 
@@ -106,16 +108,83 @@ pub(super) fn raw(checker: &mut Checker<'_>, name: &str, at: At) {
     actor(checker, name, at);
 }
 
-/// Every capture that a part asks for must be bound.
+/// Every name that anything in the scenario binds, sooner or later.
+pub(super) fn everything_bound(checker: &Checker<'_>) -> BTreeSet<String> {
+    let mut bound = checker.bound.clone();
+    for step in &checker.scenario.steps {
+        match &step.value {
+            Step::Expect(expect) => bound.extend(expect.capture.keys().cloned()),
+            Step::Do(intent) => bound.extend(intent.capture.keys().cloned()),
+            Step::Control(control) => {
+                bound.extend(control.capture.keys().cloned());
+                let on = control.on.iter();
+                bound.extend(on.flat_map(|on| on.capture.keys().cloned()));
+            }
+            Step::Start(_)
+            | Step::Stop(_)
+            | Step::Send(_)
+            | Step::Quiet(_)
+            | Step::Fault(_)
+            | Step::Heal(_)
+            | Step::Elapse(_)
+            | Step::Close(_)
+            | Step::Clock(_)
+            | Step::Note(_) => {}
+        }
+    }
+    bound
+}
+
+/// A note of the script, or a name that something captures.
+pub(super) fn note_or_capture(checker: &mut Checker<'_>, name: &str, at: At) {
+    let notes: Vec<String> = (checker.scenario.steps.iter())
+        .filter_map(|step| {
+            if let Step::Note(text) = &step.value {
+                Some(text.clone())
+            } else {
+                None
+            }
+        })
+        .collect();
+    if notes.iter().any(|note| note == name) || everything_bound(checker).contains(name) {
+        return;
+    }
+    let near = nearest(name, notes.iter().map(String::as_str));
+    let help = match near {
+        Some(near) => format!("did you mean the note {near:?}?"),
+        None => format!("add a step `note = \"{name}\"`, or capture something as {name}"),
+    };
+    checker.report(
+        Problem::error(
+            "scenario::unknown_note",
+            format!("no note and no capture is called {name:?}"),
+        )
+        .at(at)
+        .help(help),
+    );
+}
+
+/// Every capture that a part asks for must be bound by now.
 pub(super) fn captures_in<T: Serialize>(checker: &mut Checker<'_>, part: &T, at: &At) {
+    let bound = checker.bound.clone();
+    captures_among(checker, part, &bound, at);
+}
+
+/// Every capture that a part asks for must be among these.
+pub(super) fn captures_among<T: Serialize>(
+    checker: &mut Checker<'_>,
+    part: &T,
+    bound: &BTreeSet<String>,
+    at: &At,
+) {
     let Ok(value) = serde_json::to_value(part) else {
         return;
     };
     for name in captures::names_in(&value) {
-        if checker.bound.contains(&name) {
+        if bound.contains(&name) || name == "id" {
             continue;
         }
-        let near = nearest(&name, checker.bound.iter().map(String::as_str)).map(str::to_owned);
+        let near = nearest(&name, bound.iter().map(String::as_str)).map(str::to_owned);
         let help = match near {
             Some(near) => format!("did you mean `${near}`?"),
             None => "capture it in an earlier step: `capture = { name = \"/pointer\" }`".to_owned(),

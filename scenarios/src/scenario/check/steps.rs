@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 
+use crate::scenario::actor::Actor;
+use crate::scenario::control::Control;
 use crate::scenario::diagnostic::Problem;
 use crate::scenario::intent::Do;
 use crate::scenario::pattern::{Expect, Pattern};
-use crate::scenario::step::{Clock, Send, Step};
+use crate::scenario::step::{Clock, Send, Step, WhichClock};
 
 use super::{Checker, arrange, names};
 
@@ -17,7 +19,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
         .gateway
         .connection
         .iter()
-        .map(|p| p.fault.name().to_owned())
+        .filter_map(|plan| Some(plan.fault.as_ref()?.name.to_string()))
         .collect();
     for step in &scenario.steps {
         let at = step.at.clone();
@@ -35,7 +37,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
                 pattern(checker, &quiet.pattern(), &at);
             }
             Step::Fault(fault) => {
-                faults.push(fault.name.name().to_owned());
+                faults.push(fault.name.to_string());
                 if let Some(actor) = &fault.actor {
                     names::actor(checker, actor, at);
                 }
@@ -44,10 +46,17 @@ pub(super) fn check(checker: &mut Checker<'_>) {
             Step::Elapse(_) | Step::Note(_) => {}
             Step::Close(close) => names::actor(checker, &close.actor, at),
             Step::Control(control) => {
-                names::captures_in(checker, control, &at);
+                let plain = Control {
+                    on: None,
+                    ..Control::clone(control)
+                };
+                names::captures_in(checker, &plain, &at);
                 one_of(checker, "a control", &control.verbs(), &at);
                 if let Some(on) = &control.on {
-                    arrange::behavior(checker, on, 0, at.clone());
+                    arrange::behavior(checker, on, "mounted", at.clone());
+                    checker.bound.extend(on.capture.keys().cloned());
+                    let known = names::everything_bound(checker);
+                    names::captures_among(checker, on, &known, &at);
                 }
                 checker.bound.extend(control.capture.keys().cloned());
             }
@@ -204,6 +213,27 @@ fn clock_step(checker: &mut Checker<'_>, clock: &Clock, at: &At) {
         ("jump", clock.jump.is_some()),
         ("freeze", clock.freeze.is_some()),
     ];
+    let monotonic = clock.which == Some(WhichClock::Monotonic);
+    if monotonic && matches!(checker.scenario.actor.get(&clock.of), Some(Actor::Raw(_))) {
+        checker.report(
+            Problem::error(
+                "scenario::wrong_kind_of_actor",
+                format!("{} is a raw actor, which has no deadlines", clock.of),
+            )
+            .at(at.clone())
+            .help("a monotonic clock can be set of a client, or of the gateway"),
+        );
+    }
+    if monotonic && clock.jump.is_some_and(|jump| jump.millis < 0) {
+        checker.report(
+            Problem::error(
+                "scenario::bad_clock",
+                "a monotonic clock never goes back".to_owned(),
+            )
+            .at(at.clone())
+            .help("a jump of it is 0 or more; the wall clock may go back"),
+        );
+    }
     let given: Vec<&'static str> = kinds
         .into_iter()
         .filter_map(|(name, given)| given.then_some(name))

@@ -8,7 +8,7 @@ use client_core::{Client, Inbound, Input, Intent, InvokeKey, Output, SocketId};
 use gateway_client::Store as _;
 use gateway_client::store::MemoryState;
 use gateway_protocol::time::VIRTUAL_EPOCH;
-use gateway_protocol::{CloseFrame, Now};
+use gateway_protocol::{CloseFrame, Now, SkewClock};
 use link::WireMessage;
 use serde_json::Value;
 
@@ -46,7 +46,7 @@ pub(super) enum Wish {
 pub(super) struct CoreClient {
     plan: ClientPlan,
     pub(super) headers: Vec<String>,
-    pub(super) offset_ms: i64,
+    pub(super) skew: SkewClock,
     pub(super) state: MemoryState,
     notes: Arc<Mutex<StoreNotes>>,
     pub(super) reports: Reports,
@@ -69,7 +69,7 @@ impl CoreClient {
         ledger.begin(&notes);
         Self {
             headers: plan.headers.clone(),
-            offset_ms: plan.offset_ms,
+            skew: SkewClock::ahead_by(plan.offset_ms),
             state: MemoryState::new(plan.state.clone()),
             notes: Arc::new(Mutex::new(notes)),
             reports: Reports::default(),
@@ -134,9 +134,7 @@ impl CoreClient {
     }
 
     fn clock(&self, now: Duration) -> Now {
-        let mut clock = Now::at(now, VIRTUAL_EPOCH);
-        clock.wall = clock.wall.shifted(self.offset_ms);
-        clock
+        self.skew.read(Now::at(now, VIRTUAL_EPOCH))
     }
 
     /// The next thing it wants done, after feeding it what waits; none when it is idle.
@@ -163,7 +161,11 @@ impl CoreClient {
             running.core.handle(clock, input);
             return true;
         }
-        if running.core.wake_at().is_some_and(|at| at <= now) {
+        if running
+            .core
+            .wake_at()
+            .is_some_and(|at| at <= clock.since_start)
+        {
             running.core.handle(clock, Input::Woke);
             return true;
         }
@@ -173,7 +175,8 @@ impl CoreClient {
     pub(super) fn next_deadline(&self) -> Option<Duration> {
         let running = self.running.as_ref()?;
         let busy = running.busy.iter().map(|(at, _, _)| *at);
-        busy.chain(running.core.wake_at()).min()
+        let wakes = running.core.wake_at().and_then(|at| self.skew.base_of(at));
+        busy.chain(wakes).min()
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use client_core::{ClientEvent, Input as ClientInput, Intent};
 use gateway_core::Control;
+use gateway_protocol::{ClockFault, Hand};
 use link::{FaultName, FaultSpec, WireMessage};
 use serde_json::Value;
 use transcript::Recorder;
@@ -202,12 +203,16 @@ impl World for Brains {
         self.control(Control::Halt).await.map(drop)
     }
 
-    fn shift_clock(&mut self, actor: &str, by_ms: i64) -> Result<(), Refusal> {
-        match self.clients.get_mut(actor) {
-            Some(client) => client.offset_ms = client.offset_ms.saturating_add(by_ms),
-            None => self.book.shift(actor, by_ms),
-        }
-        Ok(())
+    fn set_clock(&mut self, actor: &str, hand: Hand, fault: ClockFault) -> Result<(), Refusal> {
+        let base = self.clock();
+        let client = self.clients.get_mut(actor);
+        let client =
+            client.ok_or_else(|| Refusal::new(format!("there is no client called {actor}")))?;
+        self.pulse += 1;
+        client
+            .skew
+            .apply(base, hand, fault)
+            .map_err(|error| Refusal::new(error.to_string()))
     }
 
     async fn view(&mut self) -> Value {
