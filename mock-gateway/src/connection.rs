@@ -321,7 +321,8 @@ async fn answer_upgrade(
         Err(admission) => {
             let response = Refusal::of(admission).ok_or(HungUp)?;
             let (at, status) = (shared.clock.now().since_start, response.status().as_u16());
-            let actor = described["actor"].as_str().unwrap_or_default();
+            let actor = described.get("actor").and_then(Value::as_str);
+            let actor = actor.unwrap_or_default();
             shared
                 .recorder
                 .record(link::refused_upgrade(at, conn, actor, status));

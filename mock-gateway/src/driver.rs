@@ -518,7 +518,7 @@ async fn say_goodbye<S: AsyncRead + AsyncWrite + Unpin>(
             () = alarm.at(Some(at)) => {}
             () = async {
                 poll_fn(|cx| socket.poll_discard(cx)).await;
-                std::future::pending().await
+                std::future::pending::<()>().await;
             } => {}
         }
     }

@@ -16,7 +16,7 @@ use link::{FaultName, FaultSpec};
 use mock_gateway::{Behavior, Config, MockGateway, Reply, Running, any_request, method, upgrade};
 use rstest::{fixture, rstest};
 use serde_json::json;
-use support::{Client, TOKEN, tcp};
+use support::{Client, TOKEN, connect_frame, tcp};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use wiremock::matchers::{method as http_method, path};
@@ -105,6 +105,24 @@ async fn a_feed_that_fails_is_no_word_to_the_gateway(#[future(awt)] gateway: Run
     let got = report_release(&feed.uri(), &mut client).await;
     assert_eq!(got, Err("HTTP/1.1 404 Not Found".to_owned()));
     drop(guard);
+    gateway.stop().await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_close_reaches_the_client_once(#[future(awt)] gateway: Running) {
+    let busy = Behavior::when(method("connect").mode("cli"))
+        .reply(Reply::close(1013, "gateway starting"))
+        .times(1);
+    let guard = gateway.mount_scoped(busy).await.unwrap();
+    let key = Keypair::from_seed([7; 32]);
+    let mut client = tcp(gateway.addr()).await;
+    let challenge = client.event("connect.challenge").await;
+    client.send(connect_frame(&key, &challenge.payload)).await;
+    let close = client.closed().await;
+    assert_eq!(close, Some((1013, "gateway starting".to_owned())));
+    connected(&gateway).await;
+    guard.verify().await.unwrap();
     gateway.stop().await;
 }
 

@@ -252,7 +252,7 @@ fn selectors_are_read(
 enum Act {
     Enter(Direction, u64),
     Poll(u64),
-    Install(FaultSpec),
+    Install(Box<FaultSpec>),
     HealAll,
 }
 
@@ -279,7 +279,7 @@ fn any_act() -> impl Strategy<Value = Act> {
     prop_oneof![
         8 => (dir, 0_u64..5).prop_map(|(dir, later)| Act::Enter(dir, later)),
         3 => (0_u64..20).prop_map(Act::Poll),
-        1 => spec.prop_map(Act::Install),
+        1 => spec.prop_map(|spec| Act::Install(Box::new(spec))),
         1 => Just(Act::HealAll),
     ]
 }
@@ -301,7 +301,7 @@ fn play(acts: &[Act]) -> (Vec<(u64, String)>, String) {
                 ms += later;
                 left.extend(bench.drain(ms).into_iter().map(|what| (ms, what)));
             }
-            Act::Install(spec) => drop(bench.faults.install(spec.clone())),
+            Act::Install(spec) => drop(bench.faults.install(FaultSpec::clone(spec))),
             Act::HealAll => drop(bench.faults.heal_all()),
         }
     }

@@ -54,21 +54,7 @@ pub fn planned(plan: &ConnectionPlan, fallback: &str) -> Result<Option<Behavior>
     }
     let name = plan.name.clone().unwrap_or_else(|| fallback.to_owned());
     let knows_client = plan.role.is_some() || plan.client.is_some();
-    let trigger = if plan.refuse.is_some() {
-        json!({ "on": "upgrade" })
-    } else if knows_client {
-        json!({ "method": "connect" })
-    } else {
-        json!({ "on": "open" })
-    };
-    let mut when = trigger;
-    when["conn"] = json!(plan.pick());
-    if let Some(role) = plan.role {
-        when["role"] = json!(role.name());
-    }
-    if let Some(client) = &plan.client {
-        when["client"] = json!(client);
-    }
+    let when = when_planned(plan, knows_client);
     let after = plan.after.map(millis);
     let reply = if let Some(http) = &plan.refuse {
         http_reply(http)
@@ -96,6 +82,27 @@ pub fn planned(plan: &ConnectionPlan, fallback: &str) -> Result<Option<Behavior>
         name,
     };
     checked(behavior).map(Some)
+}
+
+/// When a plan applies: as early as what it says of the client is known.
+fn when_planned(plan: &ConnectionPlan, knows_client: bool) -> Value {
+    let mut when = Map::new();
+    let (name, trigger) = if plan.refuse.is_some() {
+        ("on", "upgrade")
+    } else if knows_client {
+        ("method", "connect")
+    } else {
+        ("on", "open")
+    };
+    when.insert(name.to_owned(), json!(trigger));
+    when.insert("conn".to_owned(), json!(plan.pick()));
+    if let Some(role) = plan.role {
+        when.insert("role".to_owned(), json!(role.name()));
+    }
+    if let Some(client) = &plan.client {
+        when.insert("client".to_owned(), json!(client));
+    }
+    Value::Object(when)
 }
 
 fn checked(behavior: Behavior) -> Result<Behavior, LowerError> {

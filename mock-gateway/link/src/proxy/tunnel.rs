@@ -14,9 +14,7 @@ use super::Site;
 use crate::frames::{FrameCutter, Piece, encode};
 use crate::message::WireMessage;
 use crate::rule::Cut;
-use crate::stream::{
-    Carrier as _, Controlled as _, FaultStream, StreamControl, hold_open, linger,
-};
+use crate::stream::{Carrier as _, Controlled as _, FaultStream, StreamControl, hold_open, linger};
 use crate::wire::{Departure, Wire};
 
 /// Bytes read at once.

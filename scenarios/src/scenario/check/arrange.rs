@@ -8,11 +8,13 @@ use gateway_core::ConnPick;
 use crate::scenario::actor::Actor;
 use crate::scenario::diagnostic::Problem;
 use crate::scenario::fault::Fault;
-use crate::scenario::gateway::{ConnectionPlan, On};
+use crate::scenario::gateway::{ConnectionPlan, On, ScriptLine};
 use crate::scenario::step::Step;
 use crate::scenario::{Scenario, WorldName, lower};
 
 use super::{Checker, names};
+
+type At = Option<Range<usize>>;
 
 /// Names that the runner binds or the language uses.
 const RESERVED: [&str; 3] = ["gateway", "latest", "next"];
@@ -144,7 +146,7 @@ pub(super) fn behavior(
                 "scenario::behaviour_without_trigger",
                 "a behaviour needs one of `method`, `open` and `upgrade`".to_owned(),
             )
-            .at(at.clone())
+            .at(at)
             .help("give `method = \"connect\"`, `open = true` or `upgrade = true`, and only one of them"),
         );
         return;
@@ -239,12 +241,7 @@ fn words_of(error: &str) -> String {
         })
 }
 
-fn connection(
-    checker: &mut Checker<'_>,
-    index: usize,
-    plan: &ConnectionPlan,
-    at: &Option<Range<usize>>,
-) {
+fn connection(checker: &mut Checker<'_>, index: usize, plan: &ConnectionPlan, at: &At) {
     let mut report = |code, message: String, help: &str| {
         checker.report(Problem::error(code, message).at(at.clone()).help(help));
     };
@@ -296,20 +293,12 @@ fn connection(
             "leave actor, role, next and connections out of `fault`",
         );
     }
-    for line in &plan.frames {
-        let given = [
-            line.frame.is_some(),
-            line.event.is_some(),
-            line.text.is_some(),
-            line.bytes.is_some(),
-        ];
-        if given.into_iter().filter(|given| *given).count() != 1 {
-            report(
-                "scenario::exactly_one",
-                "a line of `frames` says exactly one thing".to_owned(),
-                "give one of frame, event, text and bytes",
-            );
-        }
+    if !plan.frames.iter().all(says_one_thing) {
+        report(
+            "scenario::exactly_one",
+            "a line of `frames` says exactly one thing".to_owned(),
+            "give one of frame, event, text and bytes",
+        );
     }
     if let Err(error) = lower::planned(plan, &lower::plan_name(index)) {
         report(
@@ -318,4 +307,14 @@ fn connection(
             "see docs/reference/language.md, `[[gateway.connection]]`",
         );
     }
+}
+
+fn says_one_thing(line: &ScriptLine) -> bool {
+    let given = [
+        line.frame.is_some(),
+        line.event.is_some(),
+        line.text.is_some(),
+        line.bytes.is_some(),
+    ];
+    given.into_iter().filter(|given| *given).count() == 1
 }
