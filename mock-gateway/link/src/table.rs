@@ -258,10 +258,11 @@ impl FaultTable {
     /// admitted it ends them with [`FaultTable::heal_on`], since there are no messages yet that could.
     pub fn lasting_holds(&self, conn: u32) -> Vec<(FaultId, Duration)> {
         let state = self.lock();
-        let holds = state
-            .faults
-            .iter()
-            .filter(|fault| fault.is_on(conn) && fault.spec.name == FaultName::AcceptAndHold);
+        let holds = state.faults.iter().filter(|fault| {
+            let effect = fault.stream_effect(conn);
+            let stalls = effect.stall_read || effect.stall_write;
+            fault.is_on(conn) && stalls && !effect.after_upgrade
+        });
         let mut lasting: Vec<(FaultId, Duration)> = holds
             .filter_map(|fault| Some((fault.id, Duration::from_millis(fault.spec.lasts_ms?))))
             .collect();

@@ -229,9 +229,11 @@ fn specifications_are_checked(#[case] spec: serde_json::Value, #[case] error: Op
 #[case(json!(3), Ok(ConnSelector::Numbers(vec![3])))]
 #[case(json!([1, 2]), Ok(ConnSelector::Numbers(vec![1, 2])))]
 #[case(json!({"next": 2}), Ok(ConnSelector::Next(2)))]
+#[case(json!({"from": 2, "to": 3}), Ok(ConnSelector::Range { from: 2, to: Some(3) }))]
+#[case(json!({"from": 2}), Ok(ConnSelector::Range { from: 2, to: None }))]
 #[case(json!(0), Err("invalid value: integer `0`, expected \"all\""))]
 #[case(json!("some"), Err("invalid value: string \"some\", expected \"all\""))]
-#[case(json!({"last": 2}), Err("unknown field `last`, expected `next`"))]
+#[case(json!({"last": 2}), Err("unknown field `last`, expected one of `next`, `from`, `to`"))]
 fn selectors_are_read(
     #[case] value: serde_json::Value,
     #[case] expected: Result<ConnSelector, &str>,

@@ -18,7 +18,7 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
     let expected = expected_methods(evidence);
     let mut told = BTreeSet::new();
     let mut breaches = if evidence.scenario.gateway.strict {
-        unspoken(evidence, &expected)
+        unspoken(evidence)
     } else {
         Vec::new()
     };
@@ -56,7 +56,8 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
 }
 
 /// With `strict`: requests that no behaviour and no line of the script speaks of.
-fn unspoken(evidence: &Evidence<'_>, expected: &BTreeSet<&str>) -> Vec<Breach> {
+fn unspoken(evidence: &Evidence<'_>) -> Vec<Breach> {
+    let spoken = spoken_methods(evidence);
     let mut told = BTreeSet::new();
     let mut breaches = Vec::new();
     for (said, frame) in evidence.client_frames() {
@@ -64,7 +65,7 @@ fn unspoken(evidence: &Evidence<'_>, expected: &BTreeSet<&str>) -> Vec<Breach> {
             continue;
         };
         let claimed = method == "connect"
-            || expected
+            || spoken
                 .iter()
                 .any(|wanted| gateway_core::glob(wanted, method));
         if !claimed && told.insert(method.to_owned()) {
@@ -88,10 +89,9 @@ fn expected_methods<'a>(evidence: &Evidence<'a>) -> BTreeSet<&'a str> {
         .on
         .iter()
         .filter_map(|on| on.method.as_deref());
-    let spoken = scenario.steps.iter().flat_map(|step| match &step.value {
-        Step::Expect(expect) => vec![expect.response.as_deref(), expect.method.as_deref()],
-        Step::Do(intent) => vec![intent.method.as_deref()],
-        Step::Control(control) => vec![control.on.as_ref().and_then(|on| on.method.as_deref())],
+    let waited_for = scenario.steps.iter().filter_map(|step| match &step.value {
+        Step::Expect(expect) => expect.response.as_deref(),
+        Step::Do(intent) => intent.method.as_deref(),
         Step::Start(_)
         | Step::Stop(_)
         | Step::Send(_)
@@ -100,15 +100,27 @@ fn expected_methods<'a>(evidence: &Evidence<'a>) -> BTreeSet<&'a str> {
         | Step::Heal(_)
         | Step::Elapse(_)
         | Step::Close(_)
+        | Step::Control(_)
         | Step::Clock(_)
-        | Step::Note(_) => Vec::new(),
+        | Step::Note(_) => None,
     });
-    let counted = scenario
-        .count
-        .iter()
-        .flat_map(|count| [count.method.as_deref(), count.response.as_deref()]);
-    mounted
-        .chain(spoken.flatten())
-        .chain(counted.flatten())
-        .collect()
+    mounted.chain(waited_for).collect()
+}
+
+/// Those, and the ones that it expects or counts as requests, or mounts behaviours for on the way.
+fn spoken_methods<'a>(evidence: &Evidence<'a>) -> BTreeSet<&'a str> {
+    let scenario = evidence.scenario;
+    let mut spoken = expected_methods(evidence);
+    for step in &scenario.steps {
+        if let Step::Expect(expect) = &step.value {
+            spoken.extend(expect.method.as_deref());
+        } else if let Step::Control(control) = &step.value {
+            spoken.extend(control.on.as_ref().and_then(|on| on.method.as_deref()));
+        }
+    }
+    for count in &scenario.count {
+        spoken.extend(count.method.as_deref());
+        spoken.extend(count.response.as_deref());
+    }
+    spoken
 }

@@ -110,7 +110,9 @@ fn behaviors(checker: &mut Checker<'_>) {
     for on in &scenario.gateway.on {
         checker.bound.extend(on.capture.keys().cloned());
     }
-    let known = names::everything_bound(checker);
+    let mut known = names::everything_bound(checker);
+    // In a raw text it stands for the request's id.
+    known.insert("id".to_owned());
     for (index, on) in scenario.gateway.on.iter().enumerate() {
         behavior(checker, on, &lower::on_name(index), on.at.clone());
         names::captures_among(checker, &on.value, &known, &on.at);

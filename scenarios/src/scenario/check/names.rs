@@ -181,7 +181,7 @@ pub(super) fn captures_among<T: Serialize>(
         return;
     };
     for name in captures::names_in(&value) {
-        if bound.contains(&name) || name == "id" {
+        if bound.contains(&name) {
             continue;
         }
         let near = nearest(&name, bound.iter().map(String::as_str)).map(str::to_owned);

@@ -55,7 +55,8 @@ pub(super) fn check(checker: &mut Checker<'_>) {
                 if let Some(on) = &control.on {
                     arrange::behavior(checker, on, "mounted", at.clone());
                     checker.bound.extend(on.capture.keys().cloned());
-                    let known = names::everything_bound(checker);
+                    let mut known = names::everything_bound(checker);
+                    known.insert("id".to_owned());
                     names::captures_among(checker, on, &known, &at);
                 }
                 checker.bound.extend(control.capture.keys().cloned());
