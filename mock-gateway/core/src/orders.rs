@@ -449,7 +449,11 @@ impl Gateway {
     /// The same at `now`: without the pairing requests and setup codes that have expired since the last input. A
     /// gateway lets go of them only when somebody asks.
     pub fn view_at(&self, now: UnixMillis) -> crate::view::StateView {
-        let now = now.shifted(self.clock_offset_ms);
+        let true_time = Now {
+            since_start: Duration::ZERO,
+            wall: now,
+        };
+        let now = self.local_time(true_time).wall;
         crate::view::StateView {
             profile: self.profile.version.to_owned(),
             up: self.boot.up == Up::Running,
