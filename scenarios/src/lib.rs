@@ -5,8 +5,8 @@ pub mod fetch;
 pub mod judge;
 pub mod process;
 pub mod real;
+pub mod referee;
 pub mod report;
 pub mod run;
 pub mod scenario;
-
 mod world;

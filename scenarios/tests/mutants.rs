@@ -6,6 +6,7 @@ mod common;
 use scenarios::judge::invariant::REGISTRY;
 use scenarios::judge::record::{Leak, RunRecord};
 use scenarios::judge::{Verdict, judge};
+use scenarios::referee::standing;
 use scenarios::run::run_job;
 use scenarios::scenario::WorldName;
 use transcript::{Direction, Entry, Kind, Stage};
@@ -108,6 +109,11 @@ pass = true"#
         "answer_nobody" => {
             r#"method = "status"
 raw = '{"type":"res","id":"nobody","ok":true,"payload":{}}'
+pass = true"#
+        }
+        "odd_payload" => {
+            r#"method = "status"
+events = [{ event = "tick", payload = { odd = true } }]
 pass = true"#
         }
         "raw_seq" => {
@@ -260,6 +266,10 @@ fn of_record(field: &str) -> Result<(Verdict, Verdict), String> {
 #[test]
 fn every_invariant_has_a_mutant_that_it_names() {
     let failures = common::in_parallel(REGISTRY, |row| {
+        if row.name == "every_frame_is_schema_valid" && !standing().verified() {
+            eprintln!("{}: {}", row.name, standing());
+            return Ok(());
+        }
         let (honest, mutant) = match row.mutant.split_once(':') {
             Some(("client", mutation)) => of_client(mutation)?,
             Some(("gateway", behaviour)) => of_gateway(behaviour)?,

@@ -126,6 +126,9 @@ pub struct RunArgs {
     /// Write a JUnit report to FILE as well
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
+    /// Check every frame against the published schema: `auto` where it was fetched, `on` or nothing runs, `off` never
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    pub referee: RefereeArg,
     /// Print the SHA-256 digest of every transcript
     #[arg(long)]
     pub digest: bool,
@@ -284,6 +287,18 @@ pub enum WorldArg {
     Loopback,
     /// OpenClaw's own gateway, fetched before with `clawproof fetch`, real time
     Real,
+}
+
+/// When frames are checked against the published schema.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RefereeArg {
+    /// Where the schema was fetched
+    #[default]
+    Auto,
+    /// Always: nothing runs without the schema
+    On,
+    /// Never
+    Off,
 }
 
 /// How output is printed.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::args::{MessageFormat, RunArgs, WorldArg};
+use super::args::{MessageFormat, RefereeArg, RunArgs, WorldArg};
 use super::exit::Exit;
 use super::interrupt::interrupted;
 use super::library;
@@ -14,6 +14,7 @@ use super::print::{colour, fail, out, say};
 use super::progress::Progress;
 use crate::judge::Verdict;
 use crate::real::{Ground, RELEASES, RealError};
+use crate::referee::{self, Mode};
 use crate::report::terminal::{self, Style};
 use crate::report::{Counts, ScenarioResult, junit, lines};
 use crate::run::{
@@ -39,7 +40,33 @@ impl From<WorldArg> for WorldName {
     }
 }
 
+impl From<RefereeArg> for Mode {
+    fn from(arg: RefereeArg) -> Self {
+        match arg {
+            RefereeArg::Auto => Self::Auto,
+            RefereeArg::On => Self::On,
+            RefereeArg::Off => Self::Off,
+        }
+    }
+}
+
+/// Says once for this process whether a referee is wanted; one that is wanted and missing stops the run.
+fn referee_is_there(args: &RunArgs) -> Result<(), Exit> {
+    let standing = referee::choose(args.referee.into());
+    if args.referee != RefereeArg::On || standing.verified() {
+        return Ok(());
+    }
+    say(format_args!(
+        "error: the referee is wanted, but there is none: {standing}"
+    ));
+    say("hint: run `clawproof fetch schema` where there is a network, or leave --referee out");
+    Err(Exit::WorldUnavailable)
+}
+
 pub(super) fn run(args: &RunArgs) -> Exit {
+    if let Err(exit) = referee_is_there(args) {
+        return exit;
+    }
     let mut options = RunOptions::new(args.seed.unwrap_or(DEFAULT_SEED));
     let (jobs, whole) = match plan(args, &options) {
         Ok(plan) => plan,
@@ -213,7 +240,8 @@ fn write(
     outcomes: &[Outcome],
 ) -> Result<Option<PathBuf>, FolderError> {
     if let Some(file) = &args.junit {
-        let xml = junit::xml(&results(outcomes), summary.took).unwrap_or_default();
+        let xml =
+            junit::xml(&results(outcomes), summary.took, referee::standing()).unwrap_or_default();
         write_file(file, &xml)?;
     }
     let Some(target) = target else {
@@ -246,7 +274,7 @@ fn write_file(file: &Path, text: &str) -> Result<(), FolderError> {
 fn tell(args: &RunArgs, summary: &RunSummary, outcomes: &[Outcome], jobs: &[Job]) {
     let results = results(outcomes);
     if args.message_format == MessageFormat::Json {
-        out(lines::finished(&results, summary.took));
+        out(lines::finished(&results, summary.took, referee::standing()));
         return;
     }
     let style = Style { colour: colour() };
@@ -272,6 +300,7 @@ fn tell(args: &RunArgs, summary: &RunSummary, outcomes: &[Outcome], jobs: &[Job]
             jobs.len()
         ));
     }
+    say(format_args!("referee: {}", referee::standing()));
     say(format_args!(
         "{}; {}",
         speed(&results, summary.took),

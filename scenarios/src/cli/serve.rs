@@ -43,6 +43,7 @@ pub(super) fn serve(args: &ServeArgs) -> Exit {
             Err(exit) => return exit,
         }
     }
+    options.catalog = crate::referee::standing().catalog();
     match runtime.block_on(mock_gateway::serve(options)) {
         Ok(()) => Exit::Passed,
         Err(error) => {

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use transcript::Transcript;
 
+use crate::referee::Standing;
+
 /// A finished run of one scenario in one world.
 ///
 /// The transcript is the redacted one. What needs raw values (captures, equality of tokens) was decided
@@ -31,6 +33,8 @@ pub struct RunRecord {
     pub unclaimed: Vec<Unclaimed>,
     /// Every change of durable state, in order, as the clients reported it.
     pub stores: Vec<StoreNote>,
+    /// Who checks its frames against the published schema.
+    pub referee: Standing,
     /// ERROR-level log lines during the run.
     pub errors_logged: Vec<String>,
     /// Seed of the run, for the repeat command.

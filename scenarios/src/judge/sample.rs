@@ -164,6 +164,7 @@ pub(crate) fn record(transcript: Transcript) -> RunRecord {
         leaks: Vec::new(),
         unclaimed: Vec::new(),
         stores: Vec::new(),
+        referee: crate::referee::Standing::Off,
         errors_logged: Vec::new(),
         seed: 7,
         world: "memory".to_owned(),

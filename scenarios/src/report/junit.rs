@@ -8,6 +8,7 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use super::terminal::{Style, explanation};
 use super::{Counts, ScenarioResult};
 use crate::judge::Verdict;
+use crate::referee::Standing;
 use crate::scenario::Shard;
 
 /// A report that could not be printed.
@@ -18,7 +19,11 @@ pub struct JunitError(#[source] quick_junit::SerializeError);
 /// The whole report.
 ///
 /// An inconclusive result is an error in JUnit's words, and a skipped one is skipped: neither is green.
-pub fn xml(results: &[ScenarioResult], took: Duration) -> Result<String, JunitError> {
+pub fn xml(
+    results: &[ScenarioResult],
+    took: Duration,
+    referee: &Standing,
+) -> Result<String, JunitError> {
     let mut report = Report::new("clawproof");
     report.set_time(took);
     let mut suites: BTreeMap<&str, TestSuite> = BTreeMap::new();
@@ -30,6 +35,7 @@ pub fn xml(results: &[ScenarioResult], took: Duration) -> Result<String, JunitEr
     for (_, mut suite) in suites {
         let time = suite.test_cases.iter().filter_map(|case| case.time).sum();
         suite.set_time(time);
+        suite.add_property(("referee", referee.to_string().as_str()));
         report.add_test_suite(suite);
     }
     report.to_string().map_err(JunitError)

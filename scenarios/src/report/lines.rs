@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Counts, ScenarioResult};
 use crate::judge::Verdict;
+use crate::referee::Standing;
 
 /// The first line of a run.
 pub fn started(scenarios: usize, seed: u64) -> Value {
@@ -39,7 +40,7 @@ pub fn result(result: &ScenarioResult) -> Value {
 }
 
 /// The last line of a run.
-pub fn finished(results: &[ScenarioResult], took: Duration) -> Value {
+pub fn finished(results: &[ScenarioResult], took: Duration, referee: &Standing) -> Value {
     let counts = Counts::of(results);
     json!({
         "event": "finished",
@@ -49,6 +50,7 @@ pub fn finished(results: &[ScenarioResult], took: Duration) -> Value {
         "skipped": counts.skipped,
         "broken": counts.broken,
         "tookMs": millis(took),
+        "referee": {"verified": referee.verified(), "says": referee.to_string()},
     })
 }
 

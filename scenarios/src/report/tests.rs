@@ -8,6 +8,7 @@ use transcript::Direction;
 use super::*;
 use crate::judge::Finding;
 use crate::judge::sample::Talk;
+use crate::referee::Standing;
 
 fn results() -> Vec<ScenarioResult> {
     let finding = Finding {
@@ -77,7 +78,9 @@ fn colours_are_only_used_when_asked_for() {
 
 #[test]
 fn the_junit_report() {
-    insta::assert_snapshot!(junit::xml(&results(), Duration::from_millis(12)).unwrap());
+    insta::assert_snapshot!(
+        junit::xml(&results(), Duration::from_millis(12), &Standing::Off).unwrap()
+    );
 }
 
 #[test]
@@ -91,7 +94,11 @@ fn the_json_lines() {
     let results = results();
     let mut lines = vec![lines::started(results.len(), 7)];
     lines.extend(results.iter().map(lines::result));
-    lines.push(lines::finished(&results, Duration::from_millis(12)));
+    lines.push(lines::finished(
+        &results,
+        Duration::from_millis(12),
+        &Standing::Off,
+    ));
     let text: Vec<String> = lines.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(text.join("\n"));
 }

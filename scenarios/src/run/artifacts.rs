@@ -96,7 +96,7 @@ pub fn write_run(
         )?;
     }
     folder.write(DURATIONS_FILE, durations(outcomes).to_text().as_bytes())?;
-    let junit = junit::xml(&results, summary.took).unwrap_or_default();
+    let junit = junit::xml(&results, summary.took, crate::referee::standing()).unwrap_or_default();
     folder.write("junit.xml", junit.as_bytes())?;
     folder.write("summary.txt", text_summary(summary, &results).as_bytes())?;
     folder.write(

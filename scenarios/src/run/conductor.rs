@@ -314,6 +314,7 @@ impl<'a, W: World> Conductor<'a, W> {
             leaks: Vec::new(),
             unclaimed,
             stores,
+            referee: crate::referee::standing().clone(),
             errors_logged: Vec::new(),
             seed: self.seed,
             world: self.world_name.to_owned(),

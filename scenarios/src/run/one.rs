@@ -313,6 +313,7 @@ fn empty(scenario: &Scenario, world: WorldName, seed: u64, end: RunEnd) -> RunRe
         leaks: Vec::new(),
         unclaimed: Vec::new(),
         stores: Vec::new(),
+        referee: crate::referee::standing().clone(),
         errors_logged: Vec::new(),
         seed,
         world: world.name().to_owned(),

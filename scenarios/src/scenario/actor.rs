@@ -67,6 +67,9 @@ pub struct RawActor {
     /// How far its wall clock is ahead of true time (`signedAt` is taken from it).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clock: Option<Offset>,
+    /// Why it says what the published schema does not allow; the referee then expects that it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lies: Option<String>,
 }
 
 /// Credentials on disk before the first step. Secret values never stand in a file: only their state does.

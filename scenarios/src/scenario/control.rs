@@ -148,6 +148,9 @@ pub struct Broadcast {
     /// Without `seq`, as events for one connection are.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub targeted: bool,
+    /// Why it says what the published schema does not allow; the referee then expects that it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lies: Option<String>,
 }
 
 impl Control {

@@ -204,6 +204,9 @@ pub struct On {
     /// End the connection afterwards, without a close frame.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub abort: bool,
+    /// Why it says what the published schema does not allow; the referee then expects that it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lies: Option<String>,
     /// The method is not in the registries on purpose.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unlisted: bool,

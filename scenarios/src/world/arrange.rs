@@ -125,6 +125,9 @@ pub(crate) fn arrange_with_token(
         gateway_core::profile(version).ok_or_else(|| ArrangeError::Profile(version.to_owned()))?;
     let config = gateway_config(scenario, profile, draw, token)?;
     let mut gateway = Gateway::new(config.clone(), profile, draw.seed("gateway"), beginning());
+    if let Some(catalog) = crate::referee::standing().catalog() {
+        gateway.use_catalog(catalog);
+    }
     let mut arrangement = Arranger {
         draw,
         scenario,

@@ -21,6 +21,7 @@ mod bootstrap_cleared_last;
 mod challenge_comes_first;
 mod close_code_is_known;
 mod device_id_never_changes;
+mod every_frame_is_schema_valid;
 mod every_frame_parses;
 mod every_request_is_claimed;
 mod limits_respected;
@@ -79,6 +80,7 @@ pub struct Row {
 /// Every invariant.
 pub const REGISTRY: &[Row] = &[
     every_frame_parses::ROW,
+    every_frame_is_schema_valid::ROW,
     nothing_before_connect::ROW,
     one_connect_per_socket::ROW,
     challenge_comes_first::ROW,
