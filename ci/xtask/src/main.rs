@@ -15,6 +15,7 @@ mod error;
 mod generate;
 mod ledger;
 mod process;
+mod schema;
 mod shard;
 mod tests;
 mod tidy;

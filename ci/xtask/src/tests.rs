@@ -7,7 +7,7 @@ use std::process::Stdio;
 use crate::counts::Counts;
 use crate::error::XtaskError;
 use crate::process::{Stream, cargo, show, watch};
-use crate::{print, say};
+use crate::{print, say, schema};
 
 /// The nextest that is installed where none is found.
 const NEXTEST_VERSION: &str = "0.9.143";
@@ -15,6 +15,7 @@ const NEXTEST_VERSION: &str = "0.9.143";
 /// Runs everything and prints `N passed, N failed, N skipped` as the last line of standard output.
 pub(crate) fn run(root: &Path, profile: Option<&str>) -> Result<(), XtaskError> {
     ensure_nextest(root)?;
+    schema::fetch(root)?;
     let in_ci = std::env::var_os("CI").is_some();
     let profile = profile.unwrap_or(if in_ci { "ci" } else { "default" });
 

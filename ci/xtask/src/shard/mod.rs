@@ -15,7 +15,7 @@ use std::path::Path;
 
 use crate::error::XtaskError;
 use crate::process::{Stream, cargo, read, watch};
-use crate::{print, say};
+use crate::{print, say, schema};
 
 use gate::{Gate, judge};
 use report::{Report, listed};
@@ -25,6 +25,7 @@ const WORLDS: [&str; 3] = ["core", "memory", "loopback"];
 
 /// Runs the shard; the run folder goes to `save`.
 pub(crate) fn run(root: &Path, shard: &str, save: Option<&Path>) -> Result<(), XtaskError> {
+    schema::fetch(root)?;
     let listing = read(clawproof(
         root,
         &["list", "--shard", shard, "--message-format", "json"],
