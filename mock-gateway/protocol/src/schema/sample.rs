@@ -68,7 +68,10 @@ pub fn smallest(schema: &Value) -> Value {
     }
     let alternatives = list("anyOf").or_else(|| list("oneOf"));
     if let Some(first) = alternatives.and_then(|branches| branches.first()) {
-        return merged(smallest(first), own(schema));
+        return match first.as_object() {
+            Some(branch) if schema.contains_key("properties") => own(&joined(schema, branch)),
+            Some(_) | None => merged(smallest(first), own(schema)),
+        };
     }
     if let Some(all) = list("allOf") {
         let parts = all.iter().map(smallest);
@@ -77,13 +80,29 @@ pub fn smallest(schema: &Value) -> Value {
     own(schema)
 }
 
+/// An object of which a branch says only what else is required.
+fn joined(schema: &Map<String, Value>, branch: &Map<String, Value>) -> Map<String, Value> {
+    let both = || [schema, branch].into_iter();
+    let required = both().filter_map(|part| part.get("required")?.as_array());
+    let required: Vec<Value> = required.flatten().cloned().collect();
+    let properties = both().filter_map(|part| part.get("properties")?.as_object());
+    let properties = properties.flatten();
+    let properties: Map<String, Value> = properties
+        .map(|(name, property)| (name.clone(), property.clone()))
+        .collect();
+    let mut joined = schema.clone();
+    joined.insert("required".to_owned(), required.into());
+    joined.insert("properties".to_owned(), properties.into());
+    joined
+}
+
 /// What a schema says itself, beside its branches.
 fn own(schema: &Map<String, Value>) -> Value {
     let limit = |name: &str| schema.get(name).and_then(Value::as_u64).unwrap_or_default();
     match schema.get("type").and_then(Value::as_str) {
         Some("object") => members(schema),
         Some("array") => {
-            let each = schema.get("items").or_else(|| schema.get("contains"));
+            let each = schema.get("contains").or_else(|| schema.get("items"));
             let each =
                 each.and_then(|each| each.as_array().map_or(Some(each), |items| items.first()));
             let item = each.map_or(Value::Null, smallest);
@@ -191,6 +210,8 @@ mod tests {
     #[case(json!({"anyOf": [{"type": "null"}, {"type": "string"}]}), json!(null))]
     #[case(json!({"enum": ["b", "a"], "type": "string"}), json!("b"))]
     #[case(json!({"type": "object", "required": ["a"], "allOf": [{"type": "object", "required": ["b"]}]}), json!({"a": null, "b": null}))]
+    #[case(json!({"type": "object", "properties": {"a": {"const": 1}}, "oneOf": [{"required": ["a"]}, {"required": ["b"]}]}), json!({"a": 1}))]
+    #[case(json!({"type": "array", "items": {"type": "string"}, "contains": {"const": "deny"}, "minItems": 1}), json!(["deny"]))]
     fn smallest_values(#[case] schema: Value, #[case] expected: Value) {
         let value = smallest(&schema);
         assert_eq!(value, expected);
