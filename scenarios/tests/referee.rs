@@ -151,7 +151,7 @@ fn recordings_of_real_gateways_fit() {
         "setup-connect/agent/a-turn-is-streamed",
     ] {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("suite/{id}.toml"));
-        let scenario = parse(id, &std::fs::read_to_string(file).unwrap()).unwrap();
+        let scenario = Arc::new(parse(id, &std::fs::read_to_string(file).unwrap()).unwrap());
         let world = scenario.worlds()[0];
         let job = common::job(&scenario, world);
         assert_eq!(
