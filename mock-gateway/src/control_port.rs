@@ -1,57 +1,129 @@
-//! The control endpoint: a second loopback port for whoever drives a running mock from another process.
+//! The control endpoint: a second loopback port for whoever drives a running mock from another process, and for the
+//! inspector, the page on which a person watches and drives it.
 //!
 //! | request | answer |
 //! |---|---|
-//! | `GET /v1/state` | [`gateway_core::StateView`] |
+//! | `GET /v1/state`, `GET /v1/state/{part}` | [`gateway_core::StateView`], or one member of it |
 //! | `POST /v1/control` | the order's answer; the body is one [`Control`] |
-//! | `GET /v1/transcript` | the run so far, JSON Lines, redacted |
-//! | `POST /v1/faults` | `{"fault": id}`; the body is one [`FaultSpec`] |
-//! | `DELETE /v1/faults/{id, name or all}` | `{"healed": n}` |
+//! | `GET /v1/faults`, `POST /v1/faults`, `DELETE /v1/faults/{fault}` | list, `{"fault": id}`, `{"healed": n}` |
+//! | `POST /v1/wait` | the next transcript entry that matches, or 408 |
+//! | `GET /v1/transcript?since=N` | the run so far, JSON Lines, redacted |
+//! | `GET /v1/events` | the same and the state, as it happens (server-sent events) |
+//! | `GET /v1/openapi.json` | all of this, for programs |
+//! | `GET /` | the inspector |
 //!
-//! Every request needs the bearer token of this port (401 without it), and a request with an `Origin` header is
-//! refused (403): a web page must not be able to drive the mock, whatever it has read.
+//! `openapi/control.json` is the full description; tests hold it against this router. Who may ask is decided in
+//! `guard.rs`; `feed.rs` keeps what happened; `orders.rs`, `wait.rs` and `events.rs` answer.
+
+mod events;
+mod feed;
+mod guard;
+mod orders;
+mod wait;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
 use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::{Path, Request, State};
+use axum::body::Body;
+use axum::extract::State;
 use axum::http::{HeaderValue, Response, StatusCode, header};
-use axum::middleware::{self, Next};
+use axum::middleware;
 use axum::response::IntoResponse as _;
-use axum::routing::{delete, get, post};
-use gateway_core::{Control, ControlError};
+use axum::routing::{MethodRouter, delete, get, post};
 use gateway_protocol::SharedToken;
-use link::{FAULTS, FaultId, FaultSpec, FaultTable, HealTarget};
-use serde::de::DeserializeOwned;
+use link::FaultTable;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use transcript::Recorder;
 
-use crate::http::{bearer, json_body};
+use crate::clock::Clock;
+use crate::http::json_body;
 use crate::hub::HubHandle;
+use crate::inspector;
+
+pub(crate) use feed::Feed;
+
+/// The description that programs read.
+const OPENAPI: &str = include_str!("../openapi/control.json");
 
 /// What the routes share.
 #[derive(Clone)]
 pub(crate) struct ControlSite {
     pub(crate) hub: HubHandle,
+    pub(crate) clock: Clock,
     pub(crate) recorder: Recorder,
+    pub(crate) feed: Feed,
     pub(crate) faults: FaultTable,
+    /// Where the gateway's own port is, for the inspector.
+    pub(crate) gateway: SocketAddr,
     /// Compared in constant time; never logged.
     pub(crate) token: SharedToken,
+    /// Ends streams of events.
+    pub(crate) cancel: CancellationToken,
 }
 
+/// One route.
+pub(crate) struct Route {
+    /// Method, in capitals.
+    pub(crate) method: &'static str,
+    /// Path, parameters in braces.
+    pub(crate) path: &'static str,
+    /// Whether the token is not asked for: pages without a secret in them.
+    pub(crate) public: bool,
+    handler: fn() -> MethodRouter<ControlSite>,
+}
+
+const fn route(
+    method: &'static str,
+    path: &'static str,
+    handler: fn() -> MethodRouter<ControlSite>,
+) -> Route {
+    Route {
+        method,
+        path,
+        public: false,
+        handler,
+    }
+}
+
+const fn public(path: &'static str, handler: fn() -> MethodRouter<ControlSite>) -> Route {
+    Route {
+        method: "GET",
+        path,
+        public: true,
+        handler,
+    }
+}
+
+/// Every route; the router is made of nothing else.
+pub(crate) const ROUTES: [Route; 14] = [
+    public("/", || get(inspector::page)),
+    public("/inspector.css", || get(inspector::style)),
+    public("/inspector.js", || get(inspector::script)),
+    public("/inspector-diagram.js", || get(inspector::diagram)),
+    route("GET", "/v1/openapi.json", || get(openapi)),
+    route("GET", "/v1/state", || get(orders::state)),
+    route("GET", "/v1/state/{part}", || get(orders::part)),
+    route("POST", "/v1/control", || post(orders::control)),
+    route("GET", "/v1/faults", || get(orders::list_faults)),
+    route("POST", "/v1/faults", || post(orders::install_fault)),
+    route("DELETE", "/v1/faults/{fault}", || {
+        delete(orders::heal_fault)
+    }),
+    route("POST", "/v1/wait", || post(wait::wait)),
+    route("GET", "/v1/transcript", || get(orders::transcript)),
+    route("GET", "/v1/events", || get(events::events)),
+];
+
 /// Serves the control endpoint on a fresh loopback port until cancelled.
-pub(crate) async fn open(
-    site: ControlSite,
-    tasks: &TaskTracker,
-    cancel: CancellationToken,
-) -> std::io::Result<SocketAddr> {
+pub(crate) async fn open(site: ControlSite, tasks: &TaskTracker) -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let addr = listener.local_addr()?;
-    let serve = axum::serve(listener, router(site));
+    let cancel = site.cancel.clone();
+    let service = router(site).into_make_service_with_connect_info::<SocketAddr>();
+    let serve = axum::serve(listener, service);
     tasks.spawn(async move {
         tokio::select! {
             biased;
@@ -67,121 +139,50 @@ pub(crate) async fn open(
 }
 
 fn router(site: ControlSite) -> Router {
-    Router::new()
-        .route("/v1/state", get(state))
-        .route("/v1/control", post(control))
-        .route("/v1/transcript", get(transcript))
-        .route("/v1/faults", post(install_fault))
-        .route("/v1/faults/{name}", delete(heal_fault))
-        .layer(middleware::from_fn_with_state(site.clone(), guard))
+    let mut router = Router::new();
+    for route in &ROUTES {
+        router = router.route(route.path, (route.handler)());
+    }
+    router
+        .fallback(nowhere)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(site.clone(), guard::guard))
         .with_state(site)
 }
 
-async fn guard(State(site): State<ControlSite>, request: Request, next: Next) -> Response<Body> {
-    if request.headers().contains_key(header::ORIGIN) {
-        return error(
-            StatusCode::FORBIDDEN,
-            "requests from a web page are refused",
-        );
-    }
-    match bearer(request.headers()) {
-        Some(token) if site.token.matches(token) => next.run(request).await,
-        Some(_) | None => error(
-            StatusCode::UNAUTHORIZED,
-            "expected Authorization: Bearer and the token of this port",
-        ),
-    }
+async fn openapi() -> Response<Body> {
+    let kind = HeaderValue::from_static("application/json; charset=utf-8");
+    ([(header::CONTENT_TYPE, kind)], OPENAPI).into_response()
 }
 
-async fn state(State(site): State<ControlSite>) -> Response<Body> {
-    match site.hub.view().await.map(serde_json::to_value) {
-        Some(Ok(view)) => json_body(StatusCode::OK, &view),
-        Some(Err(problem)) => error(StatusCode::INTERNAL_SERVER_ERROR, &problem.to_string()),
-        None => error(StatusCode::SERVICE_UNAVAILABLE, "the gateway is gone"),
-    }
-}
-
-async fn control(State(site): State<ControlSite>, body: Bytes) -> Response<Body> {
-    let command: Control = match parse(&body) {
-        Ok(command) => command,
-        Err(response) => return *response,
-    };
-    match site.hub.control(command).await {
-        Ok(answer) => json_body(StatusCode::OK, &answer),
-        Err(problem) => error(status_of(&problem), &problem.to_string()),
-    }
-}
-
-fn status_of(problem: &ControlError) -> StatusCode {
-    match problem {
-        ControlError::UnknownRequest { .. }
-        | ControlError::UnknownDevice { .. }
-        | ControlError::UnknownNode { .. }
-        | ControlError::UnknownConnection { .. }
-        | ControlError::UnknownSetupCode
-        | ControlError::UnknownInvoke { .. } => StatusCode::NOT_FOUND,
-        ControlError::NoUrl => StatusCode::UNPROCESSABLE_ENTITY,
-        ControlError::Behavior { .. } | ControlError::Refused(_) => StatusCode::CONFLICT,
-        ControlError::Down => StatusCode::SERVICE_UNAVAILABLE,
-    }
-}
-
-async fn transcript(State(site): State<ControlSite>) -> Response<Body> {
-    let content_type = HeaderValue::from_static("application/jsonl; charset=utf-8");
-    (
-        [(header::CONTENT_TYPE, content_type)],
-        site.recorder.transcript().to_jsonl(),
-    )
-        .into_response()
-}
-
-async fn install_fault(State(site): State<ControlSite>, body: Bytes) -> Response<Body> {
-    let spec: FaultSpec = match parse(&body) {
-        Ok(spec) => spec,
-        Err(response) => return *response,
-    };
-    match spec.check() {
-        Ok(()) => json_body(
-            StatusCode::OK,
-            &json!({"fault": site.faults.install(spec).0}),
-        ),
-        Err(problem) => error(StatusCode::UNPROCESSABLE_ENTITY, &problem.to_string()),
-    }
-}
-
-async fn heal_fault(State(site): State<ControlSite>, Path(name): Path<String>) -> Response<Body> {
-    match heal_target(&name) {
-        Some(target) => json_body(StatusCode::OK, &json!({"healed": site.faults.heal(target)})),
-        None => error(
-            StatusCode::NOT_FOUND,
-            "expected the id or the name of a fault, or all",
-        ),
-    }
-}
-
-fn heal_target(text: &str) -> Option<HealTarget> {
-    if text == "all" {
-        return Some(HealTarget::All);
-    }
-    if let Ok(id) = text.parse() {
-        return Some(HealTarget::Id(FaultId(id)));
-    }
-    FAULTS
+async fn nowhere(State(_site): State<ControlSite>) -> Response<Body> {
+    let known: Vec<String> = ROUTES
         .iter()
-        .map(|row| row.name)
-        .find(|name| name.as_str() == text)
-        .map(HealTarget::Name)
+        .map(|route| format!("{} {}", route.method, route.path))
+        .collect();
+    error(
+        StatusCode::NOT_FOUND,
+        "not_found",
+        &format!("no such path; there are {}", known.join(", ")),
+    )
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Box<Response<Body>>> {
-    serde_json::from_slice(body).map_err(|problem| {
-        Box::new(error(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            &problem.to_string(),
-        ))
-    })
+async fn wrong_method(State(_site): State<ControlSite>) -> Response<Body> {
+    error(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        "the path is there, but not for this method; GET /v1/openapi.json lists them",
+    )
 }
 
-fn error(status: StatusCode, message: &str) -> Response<Body> {
-    json_body(status, &json!({"error": {"message": message}}))
+/// Every error of this port: a code for programs, a sentence for people.
+pub(crate) fn error(status: StatusCode, code: &str, message: &str) -> Response<Body> {
+    json_body(
+        status,
+        &json!({"error": {"code": code, "message": message}}),
+    )
 }
+
+#[cfg(test)]
+#[path = "control_port/openapi_tests.rs"]
+mod tests;

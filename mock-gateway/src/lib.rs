@@ -12,7 +12,8 @@
 //! - `socket.rs`: the WebSocket codec on a stream. `driver.rs`: one task per WebSocket, between socket, wire and hub.
 //! - `hub.rs`: the one task that owns the brain. `clock.rs`: time.
 //! - `scoped.rs`: behaviours that a Rust test mounts, with guards.
-//! - `control_port.rs`: orders from another process. `serve.rs`: [`serve()`], the gateway for hand work.
+//! - `control_port.rs`: orders from another process. `inspector.rs`: the page for people.
+//! - `serve.rs`: [`serve()`], the gateway for hand work.
 //!   [`settings`]: its configuration, from a file and the command line.
 //!
 //! ```
@@ -37,6 +38,7 @@ mod control_port;
 mod driver;
 mod http;
 mod hub;
+mod inspector;
 mod scoped;
 mod serve;
 mod server;

@@ -244,7 +244,11 @@ pub async fn serve_until(
         .and_then(|()| options.out.flush())
         .map_err(ServeError::Print)?;
     tracing::info!(target: "gateway", "mock of {} listens on {}", profile.version, running.ws_url());
-    let reason = stop.await;
+    let reason = tokio::select! {
+        biased;
+        reason = stop => reason,
+        () = running.ended() => "order on the control port",
+    };
     tracing::info!(target: "gateway", "{reason}: stopping");
     running.stop().await;
     recorder.finish().map_err(ServeError::Save)
@@ -280,6 +284,7 @@ async fn line(
         "setupCode": minted.get("setupCode"),
         "profile": profile.version,
         "control": {"url": format!("http://{control}"), "token": control_token.expose()},
+        "inspector": format!("http://{control}/#token={}", control_token.expose()),
     }))
 }
 

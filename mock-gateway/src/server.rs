@@ -24,7 +24,7 @@ use transcript::Recorder;
 use crate::browser_control;
 use crate::clock::Clock;
 use crate::connection::{self, Shared};
-use crate::control_port::{self, ControlSite};
+use crate::control_port::{self, ControlSite, Feed};
 use crate::http::Site;
 use crate::hub::{Hub, HubHandle, HubParts, Port};
 
@@ -302,6 +302,13 @@ pub struct Running {
 }
 
 impl Running {
+    /// Ready once the gateway was told to stop for good.
+    pub async fn ended(&self) {
+        let mut port = self.hub.port();
+        // An error means that the hub is gone, which is an end too.
+        port.wait_for(|port| *port == Port::Closed).await.ok();
+    }
+
     /// Address of the port; a made-up one for listeners that have none.
     pub fn addr(&self) -> SocketAddr {
         self.addr
@@ -361,11 +368,15 @@ impl Running {
     pub async fn open_control_port(&self, token: SharedToken) -> io::Result<SocketAddr> {
         let site = ControlSite {
             hub: self.hub.clone(),
+            clock: self.clock,
+            feed: Feed::new(self.recorder.clone()),
             recorder: self.recorder.clone(),
             faults: self.faults.clone(),
+            gateway: self.addr,
             token,
+            cancel: self.cancel.clone(),
         };
-        control_port::open(site, &self.tasks, self.cancel.clone()).await
+        control_port::open(site, &self.tasks).await
     }
 
     /// Opens the browser control service two ports above the gateway, as the real one has it. There is no browser

@@ -1,7 +1,6 @@
 //! The control endpoint and `serve`, driven as another program would.
 #![cfg(test)]
 
-#[expect(dead_code, reason = "each program uses its part of the client")]
 mod support;
 
 use std::io::Write;
@@ -39,8 +38,13 @@ async fn gateway() -> (Running, SocketAddr) {
 async fn ask(addr: SocketAddr, line: &str, headers: &str, body: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(addr).await.unwrap();
     let length = body.len();
+    let host = if headers.contains("Host: ") {
+        String::new()
+    } else {
+        format!("Host: {addr}\r\n")
+    };
     let request = format!(
-        "{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+        "{line} HTTP/1.1\r\n{host}Connection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
     );
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
@@ -70,11 +74,105 @@ async fn order(addr: SocketAddr, line: &str, body: &str) -> (u16, String) {
     "Authorization: Bearer control-token-0123456789\r\nOrigin: http://localhost:1\r\n",
     403
 )]
+#[case::rebound_name(
+    "Authorization: Bearer control-token-0123456789\r\nHost: gateway.example:80\r\n",
+    403
+)]
+#[case::other_name_of_this_machine(
+    "Authorization: Bearer control-token-0123456789\r\nHost: localhost:1\r\n",
+    200
+)]
+#[case::own_page(
+    "Authorization: Bearer control-token-0123456789\r\nHost: localhost:1\r\nOrigin: http://localhost:1\r\n",
+    200
+)]
 #[case::right("Authorization: Bearer control-token-0123456789\r\n", 200)]
 #[tokio::test]
 async fn only_the_bearer_of_the_port_gets_in(#[case] headers: &str, #[case] status: u16) {
     let (gateway, control) = gateway().await;
     assert_eq!(ask(control, "GET /v1/state", headers, "").await.0, status);
+    gateway.stop().await;
+}
+
+/// The routes of one port are not on the other.
+#[tokio::test]
+async fn clients_cannot_reach_the_control_endpoint() {
+    let (gateway, _control) = gateway().await;
+    let headers = format!("Authorization: Bearer {CONTROL_TOKEN}\r\n");
+    let (status, body) = ask(gateway.addr(), "GET /v1/state", &headers, "").await;
+    assert!(status == 200 && body.contains("mock gateway"), "{body}");
+    assert_eq!(
+        ask(gateway.addr(), "POST /v1/control", &headers, "{}")
+            .await
+            .0,
+        404
+    );
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_wait_ends_with_the_frame_that_it_waits_for() {
+    let (gateway, control) = gateway().await;
+    let wanted =
+        r#"{"match":{"dir":"g2c","stage":"sent","frame":{"id":"late"}},"timeout_ms":20000}"#;
+    let waiting = order(control, "POST /v1/wait", wanted);
+    let talking = async {
+        let mut client = tcp(gateway.addr()).await;
+        client.hello(&Keypair::from_seed([6; 32])).await;
+        client.call("late", "health", json!({})).await;
+    };
+    let ((status, answer), ()) = tokio::join!(waiting, talking);
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(
+        (status, &answer["entry"]["frame"]["ok"]),
+        (200, &json!(true))
+    );
+    gateway.stop().await;
+}
+
+/// Reads events up to the first of the given name; gives its id and data.
+async fn event(addr: SocketAddr, path: &str, name: &str) -> (String, Value) {
+    let mut stream = TcpStream::connect(addr).await.unwrap();
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: {addr}\r\nAuthorization: Bearer {CONTROL_TOKEN}\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let (mut text, mut chunk) = (String::new(), [0; 4096]);
+    loop {
+        let read = stream.read(&mut chunk).await.unwrap();
+        assert!(read > 0, "the stream ended: {text}");
+        text.push_str(&String::from_utf8_lossy(&chunk[..read]).replace('\r', ""));
+        let begun = text.split(&format!("event: {name}\n")).nth(1);
+        let Some((block, _)) = begun.and_then(|block| block.split_once("\n\n")) else {
+            continue;
+        };
+        let member = |wanted: &str| block.lines().find_map(|line| line.strip_prefix(wanted));
+        let data = serde_json::from_str(member("data: ").unwrap()).unwrap();
+        return (member("id: ").unwrap_or_default().to_owned(), data);
+    }
+}
+
+#[tokio::test]
+async fn events_go_on_where_they_were_left() {
+    let (gateway, control) = gateway().await;
+    let mut client = tcp(gateway.addr()).await;
+    client.hello(&Keypair::from_seed([6; 32])).await;
+    let (id, first) = event(control, "/v1/events", "entries").await;
+    let first = first.as_array().unwrap();
+    assert_eq!(first.last().unwrap()["n"].to_string(), id);
+    assert_eq!(first[0]["kind"], "open");
+
+    client.call("after", "health", json!({})).await;
+    let (_, next) = event(control, &format!("/v1/events?since={id}"), "entries").await;
+    let numbers: Vec<u64> = next
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["n"].as_u64().unwrap())
+        .collect();
+    assert_eq!(numbers[0], id.parse::<u64>().unwrap() + 1);
+    let (_, state) = event(control, "/v1/events", "state").await;
+    assert_eq!(state["connections"][0]["phase"], "open");
     gateway.stop().await;
 }
 

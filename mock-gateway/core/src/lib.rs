@@ -90,5 +90,5 @@ pub use io::{
 pub use profile::{DEFAULT_PROFILE, PROFILES, Profile, profile};
 pub use view::{
     BehaviorView, ConnectionView, DeviceView, InvokeView, NodeView, PendingDeviceView,
-    PendingNodeView, PhaseView, StateView, TokenView,
+    PendingNodeView, PhaseView, RateLimitView, StateView, TokenView,
 };

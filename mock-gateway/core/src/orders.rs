@@ -485,6 +485,7 @@ impl Gateway {
             invokes: self.invokes.views(),
             behaviors: self.behaviors.views(),
             live_setup_codes: self.setup_tokens.count(now),
+            rate_limits: self.limiter.views(),
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use gateway_protocol::UnixMillis;
 
 use crate::config::RateLimitConfig;
+use crate::view::RateLimitView;
 
 /// Kinds are counted apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,6 +15,16 @@ pub(crate) enum LimitKind {
     SharedSecret,
     DeviceToken,
     BootstrapToken,
+}
+
+impl LimitKind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::SharedSecret => "shared-secret",
+            Self::DeviceToken => "device-token",
+            Self::BootstrapToken => "bootstrap-token",
+        }
+    }
 }
 
 /// Whose attempts are counted: an address, and for browsers on loopback their origin.
@@ -77,6 +88,18 @@ impl RateLimiter {
     /// A success clears the counter of its kind and address.
     pub(crate) fn succeed(&mut self, kind: LimitKind, key: &LimitKey) {
         self.entries.remove(&(kind, key.clone()));
+    }
+
+    /// Every address with failures, for reports.
+    pub(crate) fn views(&self) -> Vec<RateLimitView> {
+        let view = |((kind, key), attempts): (&(LimitKind, LimitKey), &Attempts)| RateLimitView {
+            kind: kind.as_str().to_owned(),
+            ip: key.ip.to_string(),
+            origin: key.origin.clone(),
+            failures: attempts.failures.len(),
+            locked_until_ms: attempts.locked_until.map(|until| until.0),
+        };
+        self.entries.iter().map(view).collect()
     }
 
     /// Counters live in memory only.

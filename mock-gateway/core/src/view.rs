@@ -28,6 +28,25 @@ pub struct StateView {
     pub behaviors: Vec<BehaviorView>,
     /// Setup codes that can still be used.
     pub live_setup_codes: usize,
+    /// Addresses with failed authentications, by kind and address.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rate_limits: Vec<RateLimitView>,
+}
+
+/// Failed authentications of one kind from one address. ref: gateway-behaviour.md §4.5
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimitView {
+    /// `shared-secret`, `device-token` or `bootstrap-token`.
+    pub kind: String,
+    /// Address that is counted.
+    pub ip: String,
+    /// Origin, for a browser.
+    pub origin: Option<String>,
+    /// Failures inside the window when the last one came.
+    pub failures: usize,
+    /// When the lockout ends, if there was one.
+    pub locked_until_ms: Option<i64>,
 }
 
 /// Where a connection is.
