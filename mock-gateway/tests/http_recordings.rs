@@ -69,8 +69,9 @@ async fn ask(addr: SocketAddr, frame: &Value) -> Value {
         frame["http"].as_str().unwrap(),
         body.len()
     );
-    for (name, value) in frame["headers"].as_object().unwrap_or(&Map::new()) {
-        request += &format!("{name}: {}\r\n", value.as_str().unwrap());
+    for (name, value) in frame["headers"].as_object().into_iter().flatten() {
+        let value = value.as_str().unwrap();
+        request.extend([name, ": ", value, "\r\n"]);
     }
     let mut stream = TcpStream::connect(addr).await.unwrap();
     stream

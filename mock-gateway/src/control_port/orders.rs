@@ -152,24 +152,20 @@ pub(super) async fn transcript(
 
 /// `since=N` of a query; 0 without one.
 pub(super) fn since(query: Option<&str>) -> Result<u64, Box<Response<Body>>> {
-    for pair in query
-        .unwrap_or_default()
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-    {
+    let pairs = query.unwrap_or_default().split('&');
+    let mut since = 0;
+    for pair in pairs.filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         if name != "since" {
-            return Err(bad(&format!(
-                "unknown query parameter {name:?}; allowed: since"
-            )));
+            let problem = format!("unknown query parameter {name:?}; allowed: since");
+            return Err(Box::new(bad(&problem)));
         }
-        return value.parse().map_err(|_| {
-            bad(&format!(
-                "since: expected the number of an entry, found {value:?}"
-            ))
-        });
+        since = value.parse().map_err(|_| {
+            let problem = format!("since: expected the number of an entry, found {value:?}");
+            Box::new(bad(&problem))
+        })?;
     }
-    Ok(0)
+    Ok(since)
 }
 
 fn faults(site: &ControlSite) -> Value {
@@ -188,7 +184,7 @@ pub(super) async fn install_fault(State(site): State<ControlSite>, body: Bytes) 
         Err(response) => return *response,
     };
     if let Err(problem) = spec.check() {
-        return *bad(&problem.to_string());
+        return bad(&problem.to_string());
     }
     json_body(
         StatusCode::OK,
@@ -234,18 +230,14 @@ pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Box<Response<
     serde_path_to_error::deserialize(reader).map_err(|problem| {
         let at = problem.path().to_string();
         let inner = problem.into_inner();
-        if at == "." {
+        Box::new(if at == "." {
             bad(&inner.to_string())
         } else {
             bad(&format!("{at}: {inner}"))
-        }
+        })
     })
 }
 
-pub(super) fn bad(message: &str) -> Box<Response<Body>> {
-    Box::new(error(
-        StatusCode::UNPROCESSABLE_ENTITY,
-        "bad_request",
-        message,
-    ))
+pub(super) fn bad(message: &str) -> Response<Body> {
+    error(StatusCode::UNPROCESSABLE_ENTITY, "bad_request", message)
 }

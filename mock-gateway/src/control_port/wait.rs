@@ -15,7 +15,7 @@ use super::{ControlSite, error};
 use crate::http::json_body;
 
 /// Longest wait; a client asks again after it.
-const LONGEST: Duration = Duration::from_secs(300);
+const LONGEST: Duration = Duration::from_mins(5);
 
 /// Entries looked at before others get a turn.
 const BATCH: usize = 512;
@@ -46,10 +46,10 @@ pub(super) async fn wait(State(site): State<ControlSite>, body: Bytes) -> Respon
     };
     let patience = Duration::from_millis(wanted.timeout_ms);
     if !wanted.expected.is_object() {
-        return *bad("match: expected an object, the members that the entry must have");
+        return bad("match: expected an object, the members that the entry must have");
     }
     if patience > LONGEST {
-        return *bad(&format!(
+        return bad(&format!(
             "timeout_ms: expected at most {}, found {}",
             LONGEST.as_millis(),
             wanted.timeout_ms
