@@ -153,14 +153,14 @@ export class Diagram {
   get step() {
     const count = this.lanes.size;
     const wide = this.rows.clientWidth > 760;
-    if (count <= 2) return wide ? 150 : 70;
-    if (count <= 4) return wide ? 108 : 46;
-    if (count <= 8) return wide ? 62 : 30;
-    return wide ? 34 : 18;
+    if (count <= 2) return wide ? 150 : 44;
+    if (count <= 4) return wide ? 108 : 32;
+    if (count <= 8) return wide ? 62 : 22;
+    return wide ? 34 : 14;
   }
 
   get railWidth() {
-    return GATEWAY_X + Math.max(1, this.lanes.size) * this.step + Math.max(20, this.step / 2);
+    return GATEWAY_X + Math.max(1, this.lanes.size) * this.step + Math.max(14, this.step / 2);
   }
 
   x(conn) {
