@@ -28,7 +28,7 @@ pub(crate) enum Refusal {
     NotWebSocket,
     /// `Sec-WebSocket-Key` is missing or is not 16 bytes in base64.
     BadKey,
-    /// Not GET. ref: gateway-behaviour.md §1.1 (2026.9.6; the older release hangs up)
+    /// Not GET. Both releases, seen by the flow transport/upgrade-by-post.
     BadMethod,
     /// The gateway's own reasons.
     TooManyUnauthenticated,
@@ -52,15 +52,17 @@ impl Refusal {
 
     fn parts(self) -> (StatusCode, &'static str, &'static str) {
         const TEXT: &str = "text/plain; charset=utf-8";
+        // What the real gateway's WebSocket library calls its one-line errors.
+        const ERROR: &str = "text/html";
         match self {
             Self::BadPath => (StatusCode::UNAUTHORIZED, TEXT, ""),
-            Self::NotWebSocket => (StatusCode::BAD_REQUEST, TEXT, "Invalid Upgrade header"),
+            Self::NotWebSocket => (StatusCode::BAD_REQUEST, ERROR, "Invalid Upgrade header"),
             Self::BadKey => (
                 StatusCode::BAD_REQUEST,
-                TEXT,
+                ERROR,
                 "Missing or invalid Sec-WebSocket-Key header",
             ),
-            Self::BadMethod => (StatusCode::BAD_REQUEST, TEXT, "Bad Request"),
+            Self::BadMethod => (StatusCode::METHOD_NOT_ALLOWED, ERROR, "Invalid HTTP method"),
             Self::TooManyUnauthenticated => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 TEXT,

@@ -3,7 +3,7 @@
 //! ref: gateway-behaviour.md §2.3 (precedence), §4.3, §5, §6.2, §6.5
 
 use gateway_protocol::{
-    CloseFrame, DetailCode, ErrorCode, ErrorShape, Now, Role, SecretKind, UnixMillis,
+    CloseFrame, ConnectParams, DetailCode, ErrorCode, ErrorShape, Now, Role, SecretKind, UnixMillis,
 };
 use serde_json::Value;
 
@@ -18,6 +18,7 @@ use crate::identity::{self, VerifiedDevice};
 use crate::json::Object;
 use crate::locality::in_ranges;
 use crate::metadata::{self, Change};
+use crate::mutation::Mutation;
 use crate::pairing::{Asked, PairingReason, PendingDevice, expiry, union};
 
 /// What a connect has earned.
@@ -29,8 +30,6 @@ pub(crate) struct Admitted {
     pub(crate) scopes: Vec<String>,
     /// Whether the device has a record, and so a token.
     pub(crate) recorded: bool,
-    /// Paired in this very connect without anybody's approval.
-    pub(crate) fresh: bool,
     /// A used-up setup code: tokens of the other roles are handed over.
     pub(crate) handoff: Option<SetupToken>,
 }
@@ -62,23 +61,57 @@ impl Gateway {
         let Some(connection) = self.connections.get(&conn) else {
             return Err(handshake::not_connect());
         };
-        handshake::check_origin(&self.config, connection, &params)?;
+        if !self.has(Mutation::AnyOrigin) {
+            handshake::check_origin(&self.config, connection, &params)?;
+        }
+        if self.profile.rules.rich_hello {
+            handshake::check_build(connection, &params, &self.profile.build_id())?;
+        }
         handshake::check_client_has_device(&params)?;
         let nonce = connection
             .handshake()
             .map_or("", |handshake| handshake.nonce.as_str());
-        let device = identity::check(&params, nonce, now.wall)?;
-        let attempt = Attempt {
+        let (nonce, at) = self.mutated_identity_check(&params, nonce, now.wall);
+        let checked = identity::check(&params, nonce, at);
+        let mut attempt = Attempt {
             role,
-            device: device.clone(),
+            device: None,
             locality: connection.locality.clone(),
             origin: connection.origin.clone(),
             params,
         };
+        if self.has(Mutation::RemoteIsApproved) {
+            attempt.locality.local = true;
+        }
+        if checked.is_err() && self.has(Mutation::CredentialsBeforeSignature) {
+            self.authorize(now.wall, &attempt)?;
+        }
+        let device = checked?;
+        attempt.device.clone_from(&device);
+        if self.profile.rules.rich_hello && role == Role::Node && device.is_some() {
+            metadata::complete(&mut attempt.params.client);
+        }
         let granted = self.authorize(now.wall, &attempt)?;
         match device {
             None => self.admit_without_device(attempt, granted),
             Some(device) => self.admit_device(now.wall, attempt, &device, granted),
+        }
+    }
+
+    /// Nonce and time that a device block is compared with.
+    fn mutated_identity_check<'a>(
+        &self,
+        params: &'a ConnectParams,
+        nonce: &'a str,
+        now: UnixMillis,
+    ) -> (&'a str, UnixMillis) {
+        let device = params.device.as_ref();
+        match device {
+            Some(device) if self.has(Mutation::AnyNonce) => (device.nonce.trim(), now),
+            Some(device) if self.has(Mutation::StaleSignatureAccepted) => {
+                (nonce, UnixMillis(device.signed_at))
+            }
+            Some(_) | None => (nonce, now),
         }
     }
 
@@ -100,7 +133,6 @@ impl Gateway {
             granted,
             scopes,
             recorded: false,
-            fresh: false,
             handoff: None,
         })
     }
@@ -108,7 +140,7 @@ impl Gateway {
     fn admit_device(
         &mut self,
         now: UnixMillis,
-        attempt: Attempt,
+        mut attempt: Attempt,
         device: &VerifiedDevice,
         granted: Granted,
     ) -> Result<Admitted, Refusal> {
@@ -117,6 +149,12 @@ impl Gateway {
         let mut handoff = None;
         if known {
             self.settle_upgrades(now, &attempt, device, granted)?;
+            // From here on the device is called what the record calls it.
+            if let Some(record) = self.devices.find(&device.id) {
+                let client = &mut attempt.params.client;
+                client.platform.clone_from(&record.platform);
+                client.device_family.clone_from(&record.device_family);
+            }
             if granted == Granted::BootstrapToken {
                 handoff = self.redeem(&attempt);
             }
@@ -128,7 +166,6 @@ impl Gateway {
                 granted,
                 scopes,
                 recorded: false,
-                fresh: false,
                 handoff: None,
             });
         } else {
@@ -147,7 +184,6 @@ impl Gateway {
             granted,
             scopes,
             recorded: true,
-            fresh: !known,
             handoff,
         })
     }
@@ -208,6 +244,9 @@ impl Gateway {
         if metadata::is_official_mobile_node(&attempt.params)
             && let Some(setup) = self.setup_tokens.consume(&offered)
         {
+            if self.has(Mutation::SetupCodeReusable) {
+                self.setup_tokens.restore(setup.clone());
+            }
             let mut pending = self.request_of(now, attempt, device, setup.scopes.clone(), false);
             pending.roles = vec![Role::Node, Role::Operator];
             self.approve(now, &pending, ApprovedVia::Bootstrap);
@@ -253,6 +292,9 @@ impl Gateway {
             scopes: record.scopes.clone(),
         };
         let active = record.active_roles();
+        let scopes = attempt.scopes();
+        // Scopes are compared with the record as it was, even when the role has just been approved with them.
+        let covered = record.covers(&scopes);
         let change = metadata::change(
             record,
             &attempt.params.client,
@@ -260,6 +302,7 @@ impl Gateway {
         );
         let local = self.approves_locally(attempt, granted);
         match change {
+            Change::Different if self.has(Mutation::MetadataNotPinned) => {}
             Change::None => {}
             Change::Refresh => self.refresh_metadata(attempt, device),
             Change::Different
@@ -279,8 +322,7 @@ impl Gateway {
             }
         }
         if !active.contains(&attempt.role) {
-            let node_becomes_operator = attempt.role == Role::Operator && active == [Role::Node];
-            if !(local && node_becomes_operator && !self.was_revoked(device, attempt.role)) {
+            if !(local && attempt.role == Role::Operator) {
                 return Err(self.ask(
                     now,
                     attempt,
@@ -290,15 +332,10 @@ impl Gateway {
                     &approved,
                 ));
             }
-            self.approve_silently(now, attempt, device, Vec::new(), ApprovedVia::Silent);
+            self.approve_silently(now, attempt, device, scopes.clone(), ApprovedVia::Silent);
         }
         // A device token's own scopes have been compared already.
-        let scopes = attempt.scopes();
-        let covered = self
-            .devices
-            .find(&device.id)
-            .is_some_and(|record| record.covers(&scopes));
-        if granted == Granted::DeviceToken || covered {
+        if granted == Granted::DeviceToken || covered || self.has(Mutation::ScopeUpgradeUnasked) {
             return Ok(());
         }
         if local && self.profile.rules.lenient_local {
@@ -313,12 +350,6 @@ impl Gateway {
             false,
             &approved,
         ))
-    }
-
-    fn was_revoked(&self, device: &VerifiedDevice, role: Role) -> bool {
-        self.devices
-            .find(&device.id)
-            .is_some_and(|record| record.tokens.contains_key(&role))
     }
 
     fn refresh_metadata(&mut self, attempt: &Attempt, device: &VerifiedDevice) {
@@ -382,7 +413,12 @@ impl Gateway {
         approved: &Approved,
     ) -> Refusal {
         self.pending_devices.prune(now);
-        let incoming = self.request_of(now, attempt, device, attempt.scopes(), silent);
+        let mut incoming = self.request_of(now, attempt, device, attempt.scopes(), silent);
+        if self.has(Mutation::RequestIdReused)
+            && let Some(older) = self.pending_devices.of_device(&device.id)
+        {
+            incoming.request_id = older.request_id.clone();
+        }
         let pending = match self
             .pending_devices
             .ask(incoming, self.profile.rules.lenient_local)
@@ -392,6 +428,11 @@ impl Gateway {
                 pending,
                 superseded,
             } => {
+                if self.has(Mutation::PendingNotSuperseded)
+                    && let Some(older) = &superseded
+                {
+                    self.pending_devices.restore(older.clone());
+                }
                 if let Some(older) = superseded.filter(|_| self.profile.rules.lenient_local) {
                     self.tell_pairing("device.pair.resolved", &older.resolved("rejected", now));
                 }
@@ -522,7 +563,7 @@ impl Gateway {
                         .iter()
                         .all(|scope| gateway_protocol::role::scope_allows(&token.scopes, scope))
             });
-        if !fits {
+        if !fits || self.has(Mutation::TokenPerConnect) {
             let value = self.mint(SecretKind::DeviceToken);
             let record = self.devices.find_mut(&device.id)?;
             let scopes = record.token_scopes(role);

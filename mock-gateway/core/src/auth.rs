@@ -14,6 +14,7 @@ use crate::gateway::Gateway;
 use crate::handshake::{self, Refusal};
 use crate::identity::VerifiedDevice;
 use crate::locality::Locality;
+use crate::mutation::Mutation;
 use crate::profile::Profile;
 use crate::rate_limit::{LimitKey, LimitKind};
 
@@ -85,7 +86,8 @@ enum Failure {
     DeviceTokenMismatch,
     ScopeMismatch,
     BootstrapInvalid,
-    RateLimited(u64),
+    /// Milliseconds that are left, when the client is told.
+    RateLimited(Option<u64>),
 }
 
 impl Gateway {
@@ -135,6 +137,8 @@ impl Gateway {
                 self.limiter.succeed(LimitKind::SharedSecret, &key);
                 return Ok(granted);
             }
+            // A device may have a token of its own to try, so it is not told to wait.
+            Err(Failure::RateLimited(_)) if self.has_token(attempt) => Failure::RateLimited(None),
             Err(failure) => failure,
         };
         let mut delay = Duration::ZERO;
@@ -189,7 +193,7 @@ impl Gateway {
             return Err(missing);
         };
         if let Some(left) = self.limiter.locked(LimitKind::SharedSecret, key, now) {
-            return Err(Failure::RateLimited(left));
+            return Err(Failure::RateLimited(Some(left)));
         }
         if shared_matches(auth, offered) {
             Ok(granted)
@@ -207,7 +211,7 @@ impl Gateway {
         token: &str,
     ) -> Result<Granted, (Failure, Duration)> {
         if let Some(left) = self.limiter.locked(LimitKind::BootstrapToken, key, now) {
-            return Err((Failure::RateLimited(left), Duration::ZERO));
+            return Err((Failure::RateLimited(Some(left)), Duration::ZERO));
         }
         if self
             .setup_tokens
@@ -250,7 +254,7 @@ impl Gateway {
             .locked(LimitKind::DeviceToken, key, now)
             .filter(|_| explicit)
         {
-            return Some(Err((Failure::RateLimited(left), Duration::ZERO)));
+            return Some(Err((Failure::RateLimited(Some(left)), Duration::ZERO)));
         }
         match self.devices.check_token(
             &device.id,
@@ -261,6 +265,9 @@ impl Gateway {
         ) {
             TokenCheck::Valid => {
                 self.limiter.succeed(LimitKind::DeviceToken, key);
+                Some(Ok(Granted::DeviceToken))
+            }
+            TokenCheck::Mismatch if self.mutated_token(device, attempt.role, offered) => {
                 Some(Ok(Granted::DeviceToken))
             }
             TokenCheck::ScopeMismatch => Some(Err((Failure::ScopeMismatch, Duration::ZERO))),
@@ -275,6 +282,29 @@ impl Gateway {
             }
             TokenCheck::Mismatch => None,
         }
+    }
+
+    /// Whether the device is known, and so may have a token.
+    fn has_token(&self, attempt: &Attempt) -> bool {
+        let device = attempt.device.as_ref();
+        device.is_some_and(|device| self.devices.find(&device.id).is_some())
+    }
+
+    /// Whether a mutation takes a token that is another device's, another role's or revoked.
+    fn mutated_token(&self, device: &VerifiedDevice, role: Role, offered: &str) -> bool {
+        self.devices.oldest_first().any(|record| {
+            record.tokens.iter().any(|(token_role, token)| {
+                let own = record.id == device.id;
+                let revoked = token.revoked_at.is_some();
+                token.value.matches(offered)
+                    && (self.has(Mutation::TokenNotBound) && !own && !revoked
+                        || self.has(Mutation::TokenOfAnyRole)
+                            && own
+                            && *token_role != role
+                            && !revoked
+                        || self.has(Mutation::RevokedTokenWorks) && own && revoked)
+            })
+        })
     }
 
     /// Whether the token field holds this device's own token, which is then no wrong shared secret.
@@ -292,6 +322,13 @@ impl Gateway {
                     && token.revoked_at.is_none()
             })
     }
+}
+
+/// A password counts as what was offered, whatever else there is, blank ones included.
+fn offers_password(attempt: &Attempt) -> bool {
+    let auth = attempt.params.auth.as_ref();
+    auth.and_then(|auth| auth.password.as_ref())
+        .is_some_and(|password| !password.is_empty())
 }
 
 pub(crate) fn shared_matches(auth: &AuthConfig, offered: &str) -> bool {
@@ -312,7 +349,8 @@ pub(crate) fn shared_matches(auth: &AuthConfig, offered: &str) -> bool {
 fn refusal(profile: &Profile, attempt: &Attempt, offer: Offer<'_>, failure: Failure) -> Refusal {
     let may_retry = failure == Failure::TokenMismatch
         && attempt.device.is_some()
-        && offer.device_token.is_none();
+        && offer.device_token.is_none()
+        && !offers_password(attempt);
     let (message, code, reason, next) = wording(profile, attempt, failure);
     let next = if may_retry {
         "retry_with_device_token"
@@ -327,9 +365,8 @@ fn refusal(profile: &Profile, attempt: &Attempt, offer: Offer<'_>, failure: Fail
     });
     let message = format!("unauthorized: {message}");
     let mut error = ErrorShape::new(ErrorCode::InvalidRequest, message).with_details(details);
-    if let Failure::RateLimited(left) = failure
+    if let Failure::RateLimited(Some(left)) = failure
         && profile.rules.slow_failures
-        && attempt.device.is_none()
     {
         error = error.retry_after(left);
     }

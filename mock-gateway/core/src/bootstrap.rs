@@ -103,6 +103,11 @@ impl SetupTokens {
         Some(self.live.remove(index))
     }
 
+    /// Puts a used code back; only a mutation does.
+    pub(crate) fn restore(&mut self, setup: SetupToken) {
+        self.live.push(setup);
+    }
+
     /// A rejected device takes its code with it.
     pub(crate) fn revoke_of(&mut self, device: &DeviceId) {
         self.live

@@ -14,7 +14,6 @@ pub(crate) struct Connection {
     pub(crate) number: u32,
     pub(crate) id: ConnId,
     pub(crate) locality: Locality,
-    pub(crate) remote_ip: std::net::IpAddr,
     pub(crate) origin: Option<String>,
     pub(crate) host: Option<String>,
     pub(crate) phase: Phase,

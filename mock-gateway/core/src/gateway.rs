@@ -24,6 +24,7 @@ use crate::io::{Admission, Input, LogLine, Output, Peer};
 use crate::json::Object;
 use crate::locality::Locality;
 use crate::mounted::MountedBehaviors;
+use crate::mutation::Mutation;
 use crate::nodes::Nodes;
 use crate::outputs::{Broadcast, Outputs};
 use crate::pairing::PendingDevices;
@@ -69,6 +70,9 @@ pub struct Gateway {
     /// Connections to close once the current answer is out.
     pub(crate) closing: Vec<(u32, CloseFrame)>,
     minted: Vec<(SecretKind, String)>,
+    /// A deliberate bug.
+    #[cfg(feature = "mutants")]
+    pub(crate) mutation: Option<Mutation>,
 }
 
 /// Somebody waits for a scope upgrade.
@@ -153,6 +157,8 @@ impl Gateway {
             scope_waits: Vec::new(),
             closing: Vec::new(),
             minted: Vec::new(),
+            #[cfg(feature = "mutants")]
+            mutation: None,
         }
     }
 
@@ -166,6 +172,9 @@ impl Gateway {
     /// ended, or never saw, are ignored.
     pub fn handle(&mut self, now: Now, input: Input) {
         let now = self.local_time(now);
+        if self.has(Mutation::NoRateLimit) {
+            self.limiter.clear();
+        }
         self.fire_timers(now);
         match input {
             Input::Opened { conn, peer } => self.opened(now, conn, &peer),
@@ -225,7 +234,7 @@ impl Gateway {
         if self.profile.rules.proxy_attribution && Locality::of(peer, &self.config).unattributed {
             return Admission::ProxyAttributionRequired;
         }
-        if self.admits(peer.remote_ip) {
+        if self.admits(Locality::of(peer, &self.config).limit_ip) {
             Admission::Accept
         } else {
             Admission::TooManyUnauthenticated
@@ -234,10 +243,12 @@ impl Gateway {
 
     /// Whether another connection from `ip` fits the budget of unauthenticated ones. ref: gateway-behaviour.md §1.1
     pub fn admits(&self, ip: IpAddr) -> bool {
-        let waiting = self
-            .connections
-            .values()
-            .filter(|connection| connection.remote_ip == ip && connection.handshake().is_some());
+        if self.has(Mutation::NoSocketBudget) {
+            return true;
+        }
+        let waiting = self.connections.values().filter(|connection| {
+            connection.locality.limit_ip == ip && connection.handshake().is_some()
+        });
         waiting.count() < limits::UNAUTHENTICATED_SOCKETS_PER_IP
     }
 
@@ -304,10 +315,13 @@ impl Gateway {
             return;
         }
         let nonce = self.entropy.uuid();
-        let deadline = self.timers.set(
-            now.since_start + self.config.handshake_timeout(),
-            Timer::Handshake(conn),
-        );
+        let mut patience = self.config.handshake_timeout();
+        if self.has(Mutation::WrongHandshakeTimeout) {
+            patience = patience * 2 / 3;
+        }
+        let deadline = self
+            .timers
+            .set(now.since_start + patience, Timer::Handshake(conn));
         let handshake = Handshake {
             nonce: nonce.clone().into(),
             deadline: Some(deadline),
@@ -318,7 +332,6 @@ impl Gateway {
             number: conn,
             id: self.entropy.uuid().into(),
             locality: Locality::of(peer, &self.config),
-            remote_ip: peer.remote_ip,
             origin: peer.origin.clone(),
             host: peer.host.clone(),
             phase: Phase::Handshake(handshake),
@@ -415,11 +428,28 @@ impl Gateway {
     }
 
     fn refuse_now(&mut self, now: Now, conn: u32, id: &RequestId, refusal: &Refusal) {
+        let refusal = self.mutated_refusal(refusal);
         if let Some(error) = &refusal.error {
             self.log(Some(conn), format!("refused: {}", error.message));
             self.respond(conn, id, Err(error.clone()));
         }
-        self.close(now, conn, refusal.close.clone());
+        self.close(now, conn, refusal.close);
+    }
+
+    fn mutated_refusal(&self, refusal: &Refusal) -> Refusal {
+        let mut refusal = refusal.clone();
+        if self.has(Mutation::WrongCloseCode) {
+            refusal.close.code = 1000;
+        }
+        if self.has(Mutation::ReasonNotCut) && refusal.close.reason.len() == 120 {
+            refusal.close.reason.push_str("...");
+        }
+        if self.has(Mutation::MissingDetails)
+            && let Some(error) = &mut refusal.error
+        {
+            error.details = None;
+        }
+        refusal
     }
 
     pub(crate) fn respond(
@@ -469,9 +499,10 @@ impl Gateway {
             payload: payload.clone(),
             state_version: versioned.then_some(self.versions),
         });
+        let restarts = self.has(Mutation::SeqRestarts);
         for (conn, connection) in &mut self.connections {
             if connection.open().is_some_and(&wanted) {
-                connection.seq += 1;
+                connection.seq += u64::from(!restarts || connection.seq == 0);
                 self.outputs.push_copy(*conn, connection.seq, &broadcast);
             }
         }
@@ -495,6 +526,9 @@ impl Gateway {
 
     /// Device pairing events go to operators who may decide. ref: gateway-behaviour.md §6.3
     pub(crate) fn tell_pairing(&mut self, event: &str, payload: &Value) {
+        if self.has(Mutation::NoResolvedEvent) && event == "device.pair.resolved" {
+            return;
+        }
         self.broadcast(event, payload, false, OpenConnection::sees_pairing);
     }
 

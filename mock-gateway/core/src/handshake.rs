@@ -178,6 +178,35 @@ pub(crate) fn check_origin(
     }
 }
 
+/// A Control UI that this gateway serves must be of its build; one from elsewhere need not.
+/// Seen by the flow origin/control-ui-build.
+pub(crate) fn check_build(
+    connection: &Connection,
+    params: &ConnectParams,
+    build_id: &str,
+) -> Result<(), Refusal> {
+    let client = &params.client;
+    let authority = connection.origin.as_deref().and_then(origin_authority);
+    let served_here = authority
+        .zip(connection.host.as_deref())
+        .is_some_and(|(origin, host)| origin.eq_ignore_ascii_case(host));
+    if client.id != "openclaw-control-ui"
+        || !served_here
+        || client.build_id.as_deref() == Some(build_id)
+    {
+        return Ok(());
+    }
+    let details = json!({
+        "code": DetailCode::ProtocolMismatch.as_str(),
+        "gatewayBuildId": build_id,
+        "reloadRequired": true,
+    });
+    let message = "protocol mismatch: Control UI updated; reload this page to continue";
+    let mut error = ErrorShape::new(ErrorCode::Unavailable, message).with_details(details);
+    error.retryable = Some(false);
+    Err(Refusal::policy(error))
+}
+
 /// `host[:port]` of an origin; `null` and garbage have none.
 fn origin_authority(origin: &str) -> Option<&str> {
     let (scheme, rest) = origin.trim().split_once("://")?;

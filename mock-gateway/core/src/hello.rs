@@ -44,8 +44,13 @@ impl Gateway {
         let Some(connection) = self.connections.get(&conn) else {
             return Value::Null.to_string();
         };
-        let host = connection.host.as_deref().unwrap_or("127.0.0.1");
         let rich = self.profile.rules.rich_hello;
+        let host = connection.host.as_deref().unwrap_or("127.0.0.1");
+        let host = if rich {
+            host.to_owned()
+        } else {
+            self.with_port(host)
+        };
         let operator = admitted.attempt.role == Role::Operator;
         let scopes = &admitted.scopes;
         let reads = operator && gateway_protocol::role::scope_allows(scopes, scope::READ);
@@ -80,11 +85,26 @@ impl Gateway {
             .build()
     }
 
+    /// A `Host` header without a port gets the gateway's own. Seen by the flow pairing/untrusted-proxy-headers.
+    fn with_port(&self, host: &str) -> String {
+        let bare = !host
+            .rsplit(']')
+            .next()
+            .is_some_and(|rest| rest.contains(':'));
+        let hint = self.config.url_hint.as_deref().unwrap_or_default();
+        match hint.rsplit_once(':') {
+            Some((_, port)) if bare && port.bytes().all(|byte| byte.is_ascii_digit()) => {
+                format!("{host}:{port}")
+            }
+            Some(_) | None => host.to_owned(),
+        }
+    }
+
     fn snapshot(&self, now: Now, operator: bool, scopes: &[String]) -> String {
         let rich = self.profile.rules.rich_hello;
         let admin = operator && gateway_protocol::role::scope_allows(scopes, scope::ADMIN);
         let reads = operator && gateway_protocol::role::scope_allows(scopes, scope::READ);
-        let presence = if rich && !operator {
+        let presence = if rich && !reads {
             json!([])
         } else {
             self.presence_json(now.wall)
@@ -131,12 +151,18 @@ impl Gateway {
             .build()
     }
 
+    /// A value of its own for each device token, the same at every connect.
+    fn recovery_scope(&self, token: &str) -> String {
+        use sha2::Digest as _;
+        let text = format!("{}|{token}", self.boot.recovery_scope);
+        gateway_protocol::device::base64url(&sha2::Sha256::digest(text))
+    }
+
     fn hello_auth(&self, admitted: &Admitted, scopes: &[String], token: Option<&Token>) -> Value {
         let rich = self.profile.rules.rich_hello;
         let role = admitted.attempt.role;
         let operator = role == Role::Operator;
-        // One value for a whole boot is enough: clients only store it.
-        let recovery = self.boot.recovery_scope.as_str();
+        let recovery = self.recovery_scope(token.map_or("", |token| token.value.expose()));
         Object::new()
             .when(rich, "method", admitted.granted.as_str())
             .with("role", role.as_str())

@@ -10,6 +10,7 @@ use crate::gateway::Gateway;
 use crate::handshake;
 use crate::json::Object;
 use crate::method::{self, Answer, Call};
+use crate::mutation::Mutation;
 use crate::profile::Profile;
 use crate::scripted::Change;
 
@@ -207,6 +208,7 @@ impl Gateway {
     /// The eleventh in a row ends the connection. ref: gateway-behaviour.md §1.6
     fn answer_unauthorized(&mut self, conn: u32, request: &Request, refused: ErrorShape) {
         self.respond(conn, &request.id, Err(refused));
+        let forever = self.has(Mutation::UnauthorizedForever);
         let Some(open) = self
             .connections
             .get_mut(&conn)
@@ -215,7 +217,7 @@ impl Gateway {
             return;
         };
         open.unauthorized += 1;
-        if open.unauthorized >= limits::UNAUTHORIZED_CALLS {
+        if open.unauthorized >= limits::UNAUTHORIZED_CALLS && !forever {
             self.closing
                 .push((conn, CloseFrame::new(1008, "repeated unauthorized calls")));
         }

@@ -60,6 +60,7 @@ mod locality;
 mod metadata;
 mod method;
 mod mounted;
+pub mod mutation;
 mod nodes;
 mod orders;
 mod outputs;
@@ -87,6 +88,7 @@ pub use http::{HttpAccess, HttpVisit};
 pub use io::{
     Admission, Input, Lifecycle, LogLine, Output, Peer, synthetic_method, synthetic_note,
 };
+pub use mutation::Mutation;
 pub use profile::{DEFAULT_PROFILE, PROFILES, Profile, profile};
 pub use view::{
     BehaviorView, ConnectionView, DeviceView, InvokeView, NodeView, PendingDeviceView,

@@ -35,6 +35,13 @@ pub(crate) fn change(record: &Device, client: &ClientInfo, lenient: bool) -> Cha
     }
 }
 
+/// 2026.9.6 knows the family of a node host that names none. Seen by the flow pairing/who-is-told.
+pub(crate) fn complete(client: &mut ClientInfo) {
+    if client.id == "node-host" && client.platform == "linux" && client.device_family.is_none() {
+        client.device_family = Some("Linux".to_owned());
+    }
+}
+
 /// The part of a platform before its version.
 fn system(platform: &str) -> String {
     platform

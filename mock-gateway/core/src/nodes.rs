@@ -75,6 +75,8 @@ pub(crate) struct Seen {
     /// Since the last connect.
     pub(crate) disconnected_at: Option<UnixMillis>,
     pub(crate) last: Option<(UnixMillis, String)>,
+    /// `PATH` that it named when it connected.
+    pub(crate) path_env: Option<String>,
     /// `node.presence.alive` is believed once in a while.
     pub(crate) alive_at: Option<UnixMillis>,
 }
@@ -337,9 +339,13 @@ impl PendingNode {
                 "clientMode",
                 self.meta.client_mode.clone().filter(|_| newer),
             );
+        // Somebody who asks for a node over another connection leaves out what it does not know.
+        let asked_for = !newer && self.meta.client_id.is_none();
+        let caps = Some(&self.surface.caps).filter(|caps| !asked_for || !caps.is_empty());
+        let commands = Some(&self.surface.commands).filter(|all| !asked_for || !all.is_empty());
         meta_json(object, &self.meta)
-            .with("caps", self.surface.caps.clone())
-            .with("commands", self.surface.commands.clone())
+            .maybe("caps", caps.cloned())
+            .maybe("commands", commands.cloned())
             .when(newer, "requiredApproveScopes", scopes.clone())
             .maybe("permissions", self.surface.permissions_json())
             .maybe("remoteIp", self.meta.remote_ip.map(|ip| ip.to_string()))

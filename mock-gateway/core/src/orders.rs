@@ -499,8 +499,11 @@ impl Gateway {
     ) -> MintedCode {
         let setup_id = self.entropy.uuid();
         let bootstrap_token = self.mint(SecretKind::BootstrapToken);
-        let expires_at =
-            crate::pairing::expiry(now, ttl_ms.unwrap_or(self.config.setup_code_ttl_ms));
+        let mut ttl_ms = ttl_ms.unwrap_or(self.config.setup_code_ttl_ms);
+        if self.has(crate::Mutation::WrongSetupCodeTtl) {
+            ttl_ms *= 6;
+        }
+        let expires_at = crate::pairing::expiry(now, ttl_ms);
         let full = self.profile.bootstrap_scopes.iter();
         let scopes = full
             .filter(|scope| !limited || **scope != gateway_protocol::role::scope::ADMIN)

@@ -203,6 +203,16 @@ impl PendingDevices {
         }
     }
 
+    /// What a device has pending.
+    pub(crate) fn of_device(&self, device: &DeviceId) -> Option<&PendingDevice> {
+        self.all.iter().find(|pending| &pending.device_id == device)
+    }
+
+    /// Puts a request back; only a mutation does.
+    pub(crate) fn restore(&mut self, pending: PendingDevice) {
+        self.all.insert(0, pending);
+    }
+
     pub(crate) fn find(&self, request_id: &str) -> Option<&PendingDevice> {
         self.all
             .iter()

@@ -141,6 +141,11 @@ pub(crate) fn judge(
     }
 }
 
+/// A command that acts on the desktop of the node's host.
+pub(crate) fn is_host_command(command: &str) -> bool {
+    HOST.contains(&command) && command != "system.notify" || command == "screen.snapshot"
+}
+
 /// The declared commands that may be asked for, in declared order.
 pub(crate) fn filter(
     client: &ClientInfo,
@@ -176,10 +181,22 @@ pub(crate) fn approve_scopes(commands: &[String], profile: &Profile) -> Vec<&'st
 
 fn listed(command: &str, platform: Platform, profile: &Profile) -> bool {
     let newer = profile.rules.node_errors_9;
+    // The canvas plugin of the older release adds its own everywhere but on Linux.
+    let on_canvas = matches!(
+        platform,
+        Platform::Ios | Platform::Android | Platform::Macos | Platform::Windows | Platform::Unknown
+    );
+    let canvas = if newer {
+        platform == Platform::Macos
+    } else {
+        on_canvas
+    };
+    if canvas && command.starts_with("canvas.") {
+        return true;
+    }
     match platform {
         Platform::Ios => {
             MOBILE.contains(&command)
-                || (!newer && command.starts_with("canvas."))
                 || (newer && ["watch.status", "watch.notify"].contains(&command))
         }
         Platform::Android => {

@@ -4,10 +4,11 @@
 
 use gateway_protocol::{DeviceId, Role, UnixMillis};
 use indexmap::IndexMap;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::devices::role_names;
 use crate::json::Object;
+use crate::pairing::union;
 use crate::profile::Profile;
 
 /// Entries kept at most; the oldest goes first.
@@ -25,9 +26,11 @@ pub(crate) struct PresenceEntry {
     pub(crate) mode: String,
     pub(crate) client_id: String,
     pub(crate) device_id: Option<DeviceId>,
-    pub(crate) role: Role,
+    pub(crate) roles: Vec<Role>,
     pub(crate) scopes: Vec<String>,
     pub(crate) instance_id: String,
+    /// 2026.9.6: an operator is somebody, with one entry per connection.
+    pub(crate) online_since: Option<UnixMillis>,
 }
 
 #[derive(Clone, Debug)]
@@ -44,8 +47,12 @@ pub(crate) struct Presence {
 }
 
 impl Presence {
-    pub(crate) fn connected(&mut self, entry: PresenceEntry, now: UnixMillis) {
-        self.entries.shift_remove(&entry.instance_id);
+    /// Notes a connect. Roles and scopes of earlier connections of the same device stay.
+    pub(crate) fn connected(&mut self, mut entry: PresenceEntry, now: UnixMillis) {
+        if let Some(older) = self.entries.shift_remove(&entry.instance_id) {
+            entry.roles = union(&older.entry.roles, &entry.roles);
+            entry.scopes = union(&older.entry.scopes, &entry.scopes);
+        }
         if self.entries.len() >= KEPT {
             self.entries.shift_remove_index(0);
         }
@@ -82,12 +89,13 @@ impl Presence {
         now: UnixMillis,
     ) -> Value {
         let own = gateway_entry(profile, gateway_instance, now);
-        let rest = self
-            .entries
-            .values()
-            .rev()
-            .map(|kept| kept.to_json(profile));
-        std::iter::once(own).chain(rest).collect()
+        // Operators of 2026.9.6 come first, in the order in which they came.
+        let somebody = |kept: &&Kept| kept.entry.online_since.is_some();
+        let people = self.entries.values().filter(somebody);
+        let rest = self.entries.values().rev().filter(|kept| !somebody(kept));
+        std::iter::once(own)
+            .chain(people.chain(rest).map(|kept| kept.to_json(profile)))
+            .collect()
     }
 }
 
@@ -108,6 +116,15 @@ fn gateway_entry(profile: &Profile, instance: &str, now: UnixMillis) -> Value {
         .build()
 }
 
+/// Whoever holds the shared secret or a device token is the owner.
+fn owner() -> Value {
+    json!({
+        "id": "gateway-owner",
+        "identity": {"type": "profile", "id": "gateway-owner"},
+        "avatarUrl": "/api/users/gateway-owner/avatar?v=1",
+    })
+}
+
 impl Kept {
     fn to_json(&self, profile: &Profile) -> Value {
         let entry = &self.entry;
@@ -125,9 +142,17 @@ impl Kept {
                 entry.client_id.as_str(),
             )
             .maybe("deviceId", entry.device_id.as_ref().map(DeviceId::as_str))
-            .with("roles", role_names(&[entry.role]))
+            .with("roles", role_names(&entry.roles))
             .when(!entry.scopes.is_empty(), "scopes", entry.scopes.clone())
-            .with("instanceId", entry.instance_id.as_str())
+            .maybe(
+                "instanceId",
+                entry
+                    .online_since
+                    .is_none()
+                    .then_some(entry.instance_id.as_str()),
+            )
+            .maybe("user", entry.online_since.map(|_| owner()))
+            .maybe("onlineSince", entry.online_since.map(|at| at.0))
             .with("reason", self.reason)
             .with("ts", self.at.0)
             .with(

@@ -28,6 +28,8 @@ pub const PROFILES: [&str; 2] = [DEFAULT_PROFILE, "2026.9.6"];
 pub struct Profile {
     /// Release, as in `server.version`.
     pub version: &'static str,
+    /// `server.buildId` of 2026.9.6: a Control UI of this release sends it. Empty where there is none.
+    build: &'static str,
     pub(crate) rules: Rules,
     pub(crate) request_frame: Shape,
     pub(crate) connect_params: Shape,
@@ -156,6 +158,7 @@ const RULES_9: Rules = Rules {
 
 static V6: Profile = Profile {
     version: "2026.6.34",
+    build: "2026.6.34",
     rules: RULES_6,
     request_frame: shape::REQUEST_FRAME_6,
     connect_params: shape::CONNECT_PARAMS_6,
@@ -173,6 +176,7 @@ static V6: Profile = Profile {
 
 static V9: Profile = Profile {
     version: "2026.9.6",
+    build: "2026.9.6-release-eb377ac59e6c-2026-09-23T16-33-12.144Z",
     rules: RULES_9,
     request_frame: shape::REQUEST_FRAME,
     connect_params: shape::CONNECT_PARAMS_9,
@@ -208,9 +212,56 @@ impl Profile {
         self.rules.http_9
     }
 
+    /// What a client can notice of this release, and how it came to be known: name and value, for people.
+    pub fn facts(&self) -> Vec<(&'static str, String)> {
+        let rules = &self.rules;
+        let (ids, modes) = if rules.rich_hello {
+            (shape::CLIENT_IDS_9, shape::CLIENT_MODES_9)
+        } else {
+            (shape::CLIENT_IDS_6, shape::CLIENT_MODES_6)
+        };
+        let probe = self.minimum_probe_protocol;
+        let keys = if rules.rich_hello {
+            "gateway.nodes.commands.allow, gateway.nodes.commands.deny, gateway.nodes.pairing.autoApproveLocal"
+        } else {
+            "gateway.nodes.allowCommands, gateway.nodes.denyCommands"
+        };
+        let starting = if rules.clean_shutdown {
+            "refuses connects with 1013 for about 2 s, then lets everybody in"
+        } else {
+            "ready as soon as it listens"
+        };
+        let stop = if rules.clean_shutdown {
+            "shutdown event, then 1012 for every connection"
+        } else {
+            "shutdown event and 1012, nothing for connections that are not past hello"
+        };
+        vec![
+            (
+                "protocol",
+                format!("4; probes and nodes may offer {probe} and up"),
+            ),
+            ("client ids", ids.join(" ")),
+            ("client modes", modes.join(" ")),
+            ("methods", format!("{} advertised", self.methods().len())),
+            ("keys of its own", keys.to_owned()),
+            ("start", starting.to_owned()),
+            ("stop", stop.to_owned()),
+            ("build", self.build.to_owned()),
+            (
+                "provenance",
+                format!(
+                    "npm openclaw {}, unmodified, on Linux with node 24, loopback; lists and golden records in \
+                     November 2026; `clawproof conform --against real --profile {}` compares it again",
+                    self.version, self.version
+                ),
+            ),
+        ]
+    }
+
     /// `server.buildId`, also what the Control UI's page carries.
     pub fn build_id(&self) -> String {
-        format!("{}-mock", self.version)
+        self.build.to_owned()
     }
 
     /// `hello-ok.features`, printed.

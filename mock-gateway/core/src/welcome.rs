@@ -8,9 +8,11 @@ use serde_json::{Value, json};
 use crate::admit::Admitted;
 use crate::bootstrap::SetupToken;
 use crate::connection::{Connection, Granted, OpenConnection, Phase, Surface};
+use crate::devices::ApprovedVia;
 use crate::gateway::Gateway;
 use crate::hello::response_text;
 use crate::io::Output;
+use crate::mutation::Mutation;
 use crate::nodes::{NodeMeta, PendingNode, SurfaceStep};
 use crate::platform;
 use crate::presence::PresenceEntry;
@@ -36,10 +38,13 @@ impl Gateway {
             .and_then(|device| self.token_for(device, attempt.role, &admitted.scopes, now.wall));
         // What 2026.6.34 tells is all that the token could do; what the connection may do is what it asked for.
         // Seen with `openclaw devices approve`: a device with every scope is refused what this connect left out.
-        let told = match &token {
+        let mut told = match &token {
             Some(token) if !self.profile.rules.requested_scopes => token.scopes.clone(),
             Some(_) | None => admitted.scopes.clone(),
         };
+        if self.has(Mutation::ExtraScope) {
+            told.push(scope::ADMIN.to_owned());
+        }
         let surface = (attempt.role == Role::Node).then(|| self.surface_of(admitted));
         self.open(
             now,
@@ -127,6 +132,11 @@ impl Gateway {
             &self.config.nodes,
             self.profile,
         );
+        let commands = if self.has(Mutation::AllowlistIgnored) {
+            declared.to_vec()
+        } else {
+            commands
+        };
         Surface {
             caps,
             commands,
@@ -146,9 +156,13 @@ impl Gateway {
         let seen = self.nodes.seen.entry(node_id.clone()).or_default();
         seen.meta = Some(meta.clone());
         seen.connected_at = Some(now.wall);
+        seen.path_env.clone_from(&attempt.params.path_env);
         seen.last = Some((now.wall, "connect".to_owned()));
-        let silent =
-            self.profile.rules.node_errors_9 && admitted.fresh && admitted.granted.is_shared();
+        let silent = self.profile.rules.node_errors_9
+            && self
+                .devices
+                .find(&device.id)
+                .is_some_and(|record| record.approved_via != ApprovedVia::Owner);
         let request_id = self.entropy.uuid().into();
         let revision = self.entropy.uuid();
         let incoming = PendingNode {
@@ -160,7 +174,9 @@ impl Gateway {
             ts: now.wall,
             revision,
         };
-        if admitted.handoff.is_some() && self.profile.rules.node_errors_9 {
+        if admitted.handoff.is_some() && self.profile.rules.node_errors_9
+            || self.has(Mutation::SurfaceApprovedAtOnce)
+        {
             self.nodes.approve(&incoming, None, now.wall);
             self.nodes.note_connected(&incoming.node_id, now.wall);
             self.tell_node_pairing(
@@ -205,9 +221,12 @@ impl Gateway {
         let Some(connection) = self.connections.get(&conn) else {
             return;
         };
-        let Some(open) = connection.open().filter(|open| open.client.mode != "cli") else {
+        let rich = self.profile.rules.rich_hello;
+        let shown = |mode: &str| mode != "cli" && !(rich && mode == "backend");
+        let Some(open) = connection.open().filter(|open| shown(&open.client.mode)) else {
             return;
         };
+        let somebody = rich && open.role == Role::Operator;
         let client = &open.client;
         let entry = PresenceEntry {
             host: client
@@ -222,9 +241,14 @@ impl Gateway {
             mode: client.mode.clone(),
             client_id: client.id.clone(),
             device_id: open.device.clone(),
-            role: open.role,
+            roles: vec![open.role],
             scopes: open.scopes.clone(),
-            instance_id: instance_of(connection, open),
+            instance_id: if somebody {
+                connection.id.to_string()
+            } else {
+                instance_of(connection, open)
+            },
+            online_since: somebody.then_some(now.wall),
         };
         self.presence.connected(entry, now.wall);
         self.versions.presence += 1;
@@ -232,14 +256,15 @@ impl Gateway {
 
     /// Broadcasts that a connect causes. ref: gateway-behaviour.md §3
     fn after_hello(&mut self, now: Now, conn: u32, admitted: &Admitted) {
-        let cli = admitted.attempt.params.client.mode == "cli";
+        let mode = admitted.attempt.params.client.mode.as_str();
+        let hidden = mode == "cli" || mode == "backend";
         if self.profile.rules.health_after_connect {
             if !self.health_due {
                 self.health_due = true;
                 self.timers
                     .set(now.since_start + HEALTH_DELAY, Timer::Health);
             }
-        } else if !cli {
+        } else if !hidden {
             self.broadcast_presence(now);
         }
         if let Some(setup) = admitted
@@ -299,7 +324,12 @@ impl Gateway {
             Phase::Open(open) => open,
         };
         self.timers.cancel(open.ping);
-        let instance = instance_of(connection, &open);
+        let somebody = self.profile.rules.rich_hello && open.role == Role::Operator;
+        let instance = if somebody {
+            connection.id.to_string()
+        } else {
+            instance_of(connection, &open)
+        };
         self.agent.forget(conn);
         if let Some(device) = open.device.as_ref().filter(|_| open.role == Role::Node) {
             self.node_left(now, conn, &NodeId::new(device.as_str()));
@@ -352,7 +382,6 @@ impl Gateway {
             granted: Granted::Open,
             scopes,
             recorded: false,
-            fresh: false,
             handoff: None,
         };
         let change = Change::replacing(payload);

@@ -9,6 +9,7 @@ use crate::devices::{ApprovedVia, Device, DeviceSurfaces};
 use crate::gateway::{Gateway, ScopeWait};
 use crate::json::Object;
 use crate::method::{Answer, Call, invalid};
+use crate::mutation::Mutation;
 use crate::nodes::PendingNode;
 use crate::pairing::{Asked, PendingDevice, expiry};
 use crate::view::{DeviceView, TokenView};
@@ -80,7 +81,9 @@ impl Gateway {
         let Some(pending) = self.pending_devices.find(id) else {
             return Err(invalid("unknown requestId"));
         };
-        check_may_approve(call, pending, self.devices.find(&pending.device_id))?;
+        if !self.has(Mutation::ApproverNotChecked) {
+            check_may_approve(call, pending, self.devices.find(&pending.device_id))?;
+        }
         self.approve_request(now, id, ApprovedVia::Owner)
             .ok_or_else(|| invalid("unknown requestId"))
     }
@@ -210,7 +213,9 @@ impl Gateway {
         let value = self.mint(SecretKind::DeviceToken);
         let token = self.devices.find_mut(id)?.tokens.get_mut(&role)?;
         token.reissue(value.clone(), scopes.clone(), now);
-        self.close_device(id, Some(role));
+        if !self.has(Mutation::RotationKeepsConnections) {
+            self.close_device(id, Some(role));
+        }
         self.log(None, format!("{role} token of device {id} rotated"));
         let delivery = if reveal {
             "in-band"
@@ -282,6 +287,15 @@ impl Gateway {
                  plugins.entries.device-pair.config.publicUrl.",
             ));
         };
+        if is_public_plain(&url) {
+            return Err(invalid(
+                "Tailscale and public mobile pairing require a secure gateway URL (wss://) or Tailscale \
+                 Serve/Funnel. Resolved source: plugins.entries.device-pair.config.publicUrl. Fix: use a private \
+                 LAN address, prefer gateway.tailscale.mode=serve, or set gateway.remote.url / \
+                 plugins.entries.device-pair.config.publicUrl to a wss:// URL. ws:// is only valid for localhost, \
+                 private LAN addresses, .local hosts, or the Android emulator.",
+            ));
+        }
         let limited = call
             .params
             .get("limited")
@@ -405,6 +419,29 @@ impl Gateway {
             connected: self.is_connected(&device.id),
         }
     }
+}
+
+/// Whether a URL leads over the open network without TLS. Seen by the flow setup/over-rpc.
+fn is_public_plain(url: &str) -> bool {
+    let secure = url.starts_with("wss://") || url.starts_with("https://");
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let host = rest
+        .split(['/', '?'])
+        .next()
+        .and_then(|authority| {
+            authority
+                .rsplit_once(':')
+                .map_or(Some(authority), |(host, _)| Some(host))
+        })
+        .unwrap_or_default();
+    let near = match host.trim_matches(['[', ']']).parse::<std::net::IpAddr>() {
+        Ok(std::net::IpAddr::V4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+        Ok(std::net::IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unique_local(),
+        Err(_) => {
+            host == "localhost" || host.to_ascii_lowercase().rsplit('.').next() == Some("local")
+        }
+    };
+    !secure && !near
 }
 
 /// The approver must hold every operator scope that the new token will have: those asked for and those that the

@@ -155,24 +155,28 @@ impl Gateway {
             .as_ref()
     }
 
-    fn node_json(&self, node: &NodeId, call: &Call) -> Object {
+    /// Permissions that are in force. What a node denies itself needs no approval. 2026.9.6
+    fn permissions_of(&self, node: &NodeId, surface: &Surface) -> Option<Value> {
         let newer = self.profile.rules.node_errors_9;
+        let unapproved = newer && !self.nodes.records.contains_key(node);
+        surface.permissions_json().or_else(|| {
+            let declared = self.declared(node).filter(|_| unapproved)?;
+            let denied = declared.permissions.iter().flatten();
+            let denied = denied.filter(|(_, granted)| !**granted);
+            let denied = denied.map(|(name, _)| (name.clone(), Value::Bool(false)));
+            Some(Value::Object(denied.collect())).filter(|denied| denied != &json!({}))
+        })
+    }
+
+    /// Where and what a node is, the first half of its entry.
+    fn node_identity_json(&self, node: &NodeId) -> Object {
         let seen = self.nodes.seen.get(node);
         let record = self.nodes.records.get(node);
         let meta = seen
             .and_then(|seen| seen.meta.as_ref())
             .or_else(|| record.map(|record| &record.meta));
-        let connected = self.nodes.live.contains_key(node);
-        let mut surface = self.nodes.effective(node, self.declared(node));
-        surface.caps.sort();
-        surface.commands.sort();
-        let device = self.devices.find(&DeviceId::new(node.as_str()));
-        let approved_at = record
-            .map(|record| record.approved_at)
-            .or_else(|| device.map(|device| device.approved_at));
-        let last = seen.and_then(|seen| seen.last.as_ref());
         let named = |pick: fn(&NodeMeta) -> Option<String>| meta.and_then(pick);
-        let object = Object::new()
+        Object::new()
             .with("nodeId", node.as_str())
             .maybe("displayName", self.node_name(node))
             .maybe("platform", named(|meta| meta.platform.clone()))
@@ -188,11 +192,34 @@ impl Gateway {
                 "remoteIp",
                 named(|meta| meta.remote_ip.map(|ip| ip.to_string())),
             )
+    }
+
+    fn node_json(&self, node: &NodeId, call: &Call) -> Object {
+        let newer = self.profile.rules.node_errors_9;
+        let seen = self.nodes.seen.get(node);
+        let record = self.nodes.records.get(node);
+        let connected = self.nodes.live.contains_key(node);
+        let mut surface = self.nodes.effective(node, self.declared(node));
+        surface.caps.sort();
+        surface.commands.sort();
+        let permissions = self.permissions_of(node, &surface);
+        let device = self.devices.find(&DeviceId::new(node.as_str()));
+        let approved_at = record
+            .map(|record| record.approved_at)
+            .or_else(|| device.map(|device| device.approved_at));
+        let last = seen.and_then(|seen| seen.last.as_ref());
+        let object = self
+            .node_identity_json(node)
             .with("caps", surface.caps.clone())
             .with("commands", surface.commands.clone())
+            .maybe(
+                "pathEnv",
+                seen.filter(|_| connected)
+                    .and_then(|seen| seen.path_env.clone()),
+            )
             .when(newer, "sessionHost", false)
             .when(newer && connected, "nodePluginTools", json!([]))
-            .maybe("permissions", surface.permissions_json())
+            .maybe("permissions", permissions)
             .with("approvalState", self.nodes.approval_state(node));
         let object = if call.allows(scope::PAIRING) {
             self.pending_json(object, node)
@@ -381,7 +408,8 @@ impl Gateway {
             return json!({"nodeId": node.as_str(), "revision": 0, "items": [baseline], "hasMore": false});
         }
         work.revision += 1;
-        let more = !work.items.is_empty();
+        // The status of a node is always wanted, so a full answer leaves that one over.
+        let more = !work.items.is_empty() || items.len() >= max;
         json!({"nodeId": node.as_str(), "revision": work.revision, "items": items, "hasMore": more})
     }
 

@@ -11,6 +11,7 @@ use crate::invoke::{self, InvokeFailure, Origin, PendingInvoke};
 use crate::json::Object;
 use crate::method::node::{node_of, pairing_changed};
 use crate::method::{Answer, Call, invalid};
+use crate::mutation::Mutation;
 use crate::platform::{self, Verdict};
 use crate::timers::Timer;
 
@@ -55,7 +56,8 @@ impl Gateway {
         if command.starts_with("system.execApprovals.") {
             return Err(invalid(
                 "node.invoke does not allow system.execApprovals.*; use exec.approvals.node.*",
-            ));
+            )
+            .with_details(json!({"command": command})));
         }
         let newer = self.profile.rules.node_errors_9;
         if newer && !self.nodes.records.contains_key(node) {
@@ -83,6 +85,13 @@ impl Gateway {
         let allowlist =
             format!("\"{command}\" is not in the allowlist for platform \"{platform}\"");
         let problem = match verdict {
+            // The host's own commands are listed only once the node may offer them.
+            Verdict::Allowed
+                if platform::is_host_command(command)
+                    && !surface.commands.iter().any(|known| known == command) =>
+            {
+                Some(allowlist)
+            }
             Verdict::Allowed => None,
             Verdict::NeedsTalk => Some(format!(
                 "\"{command}\" requires a trusted Talk-capable node"
@@ -127,7 +136,7 @@ impl Gateway {
         // 2026.9.6 takes 0 for "no limit". Recording 105.
         let unlimited = newer && timeout_ms == 0;
         let told = if newer {
-            (!unlimited).then_some(timeout_ms)
+            Some(timeout_ms)
         } else {
             order.timeout_ms
         };
@@ -181,7 +190,8 @@ impl Gateway {
     }
 
     pub(crate) fn node_invoke_result(&mut self, now: Now, call: &Call) -> Answer {
-        if call.text("nodeId") != node_of(call).as_str() {
+        let any_node = self.has(Mutation::InvokeResultOfAnyNode);
+        if call.text("nodeId") != node_of(call).as_str() && !any_node {
             return Answer::error("nodeId mismatch");
         }
         let id = InvokeId::from(call.text("id"));
@@ -189,7 +199,7 @@ impl Gateway {
             .invokes
             .pending
             .get(&id)
-            .filter(|pending| pending.node_id == node_of(call))
+            .filter(|pending| pending.node_id == node_of(call) || any_node)
             .cloned()
         else {
             return Answer::Now(Ok(json!({"ok": true, "ignored": true})));
@@ -210,13 +220,15 @@ impl Gateway {
             self.invokes.finish(&id, "error", error.cloned());
         }
         let outcome = if ok {
-            Ok(json!({
-                "ok": true,
-                "nodeId": pending.node_id.as_str(),
-                "command": pending.command,
-                "payload": payload,
-                "payloadJSON": payload_json,
-            }))
+            // Nothing said is nothing passed on.
+            let said = Some(payload).filter(|payload| !payload.is_null());
+            let answer = Object::new()
+                .with("ok", true)
+                .with("nodeId", pending.node_id.as_str())
+                .with("command", pending.command.as_str())
+                .maybe("payload", said)
+                .with("payloadJSON", payload_json);
+            Ok(answer.build())
         } else {
             Err(self.node_failed(now, &pending, error))
         };
@@ -311,6 +323,11 @@ impl Gateway {
         };
         if let Some(timer) = pending.timer {
             self.timers.cancel(timer);
+        }
+        // The newer release tells the node that nobody waits for it any longer.
+        if kind == InvokeFailure::Timeout && self.profile.rules.node_errors_9 {
+            let payload = json!({"invokeId": id.as_str(), "nodeId": pending.node_id.as_str()});
+            self.send_event(pending.node_conn, "node.invoke.cancel", payload);
         }
         let error = invoke::failure(self.profile, kind, &pending.command);
         self.answer_operator(&pending, Err(error));

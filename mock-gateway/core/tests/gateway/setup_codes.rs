@@ -257,7 +257,7 @@ fn the_newer_release_mints_codes_over_the_wire() {
         .call(
             admin,
             "device.pair.setupCode",
-            json!({"publicUrl": "ws://gw.example"}),
+            json!({"publicUrl": "ws://10.0.0.8"}),
         )
         .unwrap();
     assert_eq!(
