@@ -1,16 +1,22 @@
-//! Lists the scenario files, so that the program carries a copy of the suite and runs anywhere.
+//! Lists the scenario files and the conformance flows, so that the program carries a copy of both and runs anywhere.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
-    println!("cargo::rerun-if-changed=suite");
     println!("cargo::rerun-if-env-changed=CLAWPROOF_COMMIT");
-    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("suite");
+    embed("suite", &["toml"])?;
+    embed("conform", &["toml", "jsonl"])
+}
+
+/// Writes the list of a folder's files with these extensions, as Rust, to `OUT_DIR/FOLDER.rs`.
+fn embed(folder: &str, extensions: &[&str]) -> io::Result<()> {
+    println!("cargo::rerun-if-changed={folder}");
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join(folder);
     let mut files = Vec::new();
     if root.is_dir() {
-        collect(&root, &mut files)?;
+        collect(&root, extensions, &mut files)?;
     }
     // By id, as the folder is listed: a file name with its extension sorts differently.
     files.sort_by_key(|file| file.with_extension(""));
@@ -29,18 +35,20 @@ fn main() -> io::Result<()> {
         .map_err(io::Error::other)?;
     }
     source.push_str("]\n");
-    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("suite.rs");
+    let out =
+        PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join(format!("{folder}.rs"));
     fs::File::create(out).and_then(|mut file| io::Write::write_all(&mut file, source.as_bytes()))
 }
 
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+fn collect(folder: &Path, extensions: &[&str], files: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
-            collect(&path, files)?;
+            collect(&path, extensions, files)?;
         } else if path
             .extension()
-            .is_some_and(|extension| extension == "toml")
+            .and_then(|extension| extension.to_str())
+            .is_some_and(|extension| extensions.contains(&extension))
         {
             files.push(path);
         }

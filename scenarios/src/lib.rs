@@ -1,6 +1,7 @@
 //! What is tested and how it is judged: scenarios, worlds, runner, judge, reports and the command clawproof.
 
 pub mod cli;
+pub mod conform;
 pub mod fetch;
 pub mod judge;
 pub mod process;

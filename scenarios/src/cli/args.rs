@@ -59,12 +59,14 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// Bring the real programs that some commands need, pinned, into a cache
     Fetch(FetchArgs),
-    /// Explain an error code, close code, invariant, fault, exit code or scenario
+    /// Explain an error code, close code, invariant, fault, exit code, gateway release or scenario
     Explain(ExplainArgs),
     /// Write a new scenario file from a template
     New(NewArgs),
     /// Put the runs of several shards together and check that they are the whole plan
     Merge(MergeArgs),
+    /// Play wire-level flows against the mock and against the real gateway, and compare
+    Conform(Box<ConformArgs>),
 }
 
 /// Where scenarios come from and which of them are meant.
@@ -238,6 +240,7 @@ pub struct FetchArgs {
     "clawproof explain seq_only_grows          an invariant",
     "clawproof explain blackhole               a fault",
     "clawproof explain 22                      an exit code",
+    "clawproof explain 2026.9.6                a gateway release: what clients notice, and how that is known",
 ))]
 pub struct ExplainArgs {
     /// A code, name or scenario id
@@ -274,6 +277,71 @@ pub struct NewArgs {
     /// Folder of scenario files
     #[arg(long, value_name = "DIR")]
     pub suite: Option<PathBuf>,
+}
+
+/// Options of `conform`.
+#[derive(Args, Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of its own on the command line"
+)]
+#[command(after_help = examples_and_exits(concat_examples!(
+    "clawproof conform                                    mock of every version against what the real gateway said",
+    "clawproof conform 'auth/*' --profile 2026.9.6        some flows, one version",
+    "clawproof conform --list                             the flows, and what each shows",
+    "clawproof conform --against real                     the real gateway, started here, against its own golden records",
+    "clawproof conform --url ws://127.0.0.1:18789 --token T    a gateway that runs already",
+)))]
+pub struct ConformArgs {
+    /// Flow ids or globs ('auth/*'); all when left out
+    #[arg(value_name = "FLOW")]
+    pub patterns: Vec<String>,
+    /// Gateway version (may be repeated); every profile when left out
+    #[arg(long, value_name = "VERSION")]
+    pub profile: Vec<String>,
+    /// Whose answers are compared with the golden records
+    #[arg(long, value_enum, default_value_t, value_name = "GATEWAY")]
+    pub against: Against,
+    /// URL of a gateway that runs already; its configuration must be the flows' own
+    #[arg(long, value_name = "URL", requires = "token")]
+    pub url: Option<String>,
+    /// Shared token of the gateway at --url
+    #[arg(long, value_name = "TOKEN")]
+    pub token: Option<String>,
+    /// Name of the configuration that the gateway at --url has
+    #[arg(long, value_name = "NAME", default_value = "base")]
+    pub config: String,
+    /// Command that prints a setup code of the gateway at --url, as `openclaw qr --json --no-ascii --url URL` does
+    #[arg(long, value_name = "COMMAND", requires = "url")]
+    pub mint: Option<String>,
+    /// List the flows instead of playing them
+    #[arg(long)]
+    pub list: bool,
+    /// Also play flows that take minutes of real time
+    #[arg(long)]
+    pub slow: bool,
+    /// Write what was heard as golden records, in place of comparing
+    #[arg(long)]
+    pub record: bool,
+    /// Print every record as it was compared
+    #[arg(long)]
+    pub show: bool,
+    /// Folder of flows; the repository's, or the copy inside this program
+    #[arg(long, value_name = "DIR")]
+    pub flows: Option<PathBuf>,
+    /// How outcomes are printed
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub message_format: MessageFormat,
+}
+
+/// Gateways that can be compared.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Against {
+    /// The mock, against golden records of the real gateway
+    #[default]
+    Mock,
+    /// The real gateway and the mock side by side
+    Real,
 }
 
 /// Worlds that can be asked for by name.

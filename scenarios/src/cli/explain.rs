@@ -26,6 +26,7 @@ pub(super) fn explain(args: &ExplainArgs) -> Exit {
         exit,
         method,
         event,
+        profile,
     ]
     .into_iter()
     .filter_map(|registry| registry(word))
@@ -42,7 +43,7 @@ pub(super) fn explain(args: &ExplainArgs) -> Exit {
     if found.is_empty() {
         say(format_args!("error: nothing is called '{word}'"));
         say(
-            "hint: an error code (AUTH_TOKEN_MISMATCH), close code (1012), invariant (seq_only_grows), fault (blackhole), method (node.invoke), event (tick), exit code (22) or scenario id",
+            "hint: an error code (AUTH_TOKEN_MISMATCH), close code (1012), invariant (seq_only_grows), fault (blackhole), method (node.invoke), event (tick), exit code (22), profile (2026.9.6) or scenario id",
         );
         return Exit::NothingSelected;
     }
@@ -135,6 +136,20 @@ fn event(word: &str) -> Option<String> {
         "{}: event\n  {doc}\n  advertised by: {}",
         row.name,
         releases(row.in_6, row.in_9)
+    ))
+}
+
+fn profile(word: &str) -> Option<String> {
+    let profile = gateway_core::profile(word)?;
+    let rows: Vec<String> = profile
+        .facts()
+        .iter()
+        .map(|(name, value)| format!("  {name}: {value}"))
+        .collect();
+    Some(format!(
+        "{}: profile, a gateway release that the mock behaves like\n{}",
+        profile.version,
+        rows.join("\n")
     ))
 }
 

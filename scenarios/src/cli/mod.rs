@@ -4,13 +4,14 @@
 //! |---|---|
 //! | [`args`] | the command line as types, with help texts that teach |
 //! | [`exit`] | the documented exit codes |
-//! | `run` `list` `check` `serve` `fetch` `explain` `new` `merge` | one command each |
+//! | `run` `list` `check` `serve` `fetch` `explain` `new` `merge` `conform` | one command each |
 //! | `library` | reads the suite once for all of them |
 //! | `interrupt` | the wish to end early |
 //! | `print` `progress` | data on stdout, the rest on stderr, a bar on terminals only |
 
 pub mod args;
 mod check;
+mod conform;
 pub mod exit;
 mod explain;
 mod fetch;
@@ -57,6 +58,7 @@ where
         Some(Command::Explain(args)) => explain::explain(&args),
         Some(Command::New(args)) => new::new(&args),
         Some(Command::Merge(args)) => merge::merge(&args),
+        Some(Command::Conform(args)) => conform::conform(&args),
     }
 }
 

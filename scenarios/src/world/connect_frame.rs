@@ -110,7 +110,7 @@ fn sign(plan: DevicePlan, params: &mut ConnectParams, ink: Ink<'_>) {
 }
 
 /// Merges `overlay` over `value`: objects member by member, `"$absent"` removes, `"$null"` is null.
-fn merge(value: &mut Value, overlay: &Value) {
+pub(crate) fn merge(value: &mut Value, overlay: &Value) {
     let Value::Object(members) = overlay else {
         *value = if overlay == "$null" {
             Value::Null

@@ -43,7 +43,7 @@ use crate::judge::record::StoreNote;
 
 pub(crate) use arrange::{Arrangement, arrange, arrange_with_token};
 pub(crate) use brains::Brains;
-pub(crate) use connect_frame::{Ink, connect_params};
+pub(crate) use connect_frame::{Ink, connect_params, merge};
 pub(crate) use draw::Draw;
 pub(crate) use loopback::loopback;
 pub(crate) use memory::memory;

@@ -79,6 +79,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("crate_page", suite::crate_page),
     ("fault_has_self_test", suite::fault_has_self_test),
     ("ledger", ledger::findings),
+    ("protocol_notes_are_shown", suite::protocol_notes_are_shown),
 ];
 
 /// Prints every finding; fails when there is one.
@@ -170,6 +171,8 @@ mod tests {
     #[case("crate_page", &[("a/Cargo.toml", "[package]\nname = \"n\""), ("a/README.md", "# n\n\nThe n of m.\n")], &[("a/Cargo.toml", "[package]\nname = \"n\"")], 0)]
     #[case("crate_page", &[("ci/Cargo.toml", "[workspace]")], &[("a/Cargo.toml", "[package]\nname = \"n\""), ("a/README.md", "# other\n")], 0)]
     #[case("ledger", &[("scenarios/suite/a/b.toml", &*every_row())], &[("scenarios/suite/a/b.toml", "connect")], 0)]
+    #[case("protocol_notes_are_shown", &[("docs/protocol.md", "- x [flow: a/b]"), ("scenarios/conform/flows/a/b.toml", ""), ("scenarios/conform/golden/1/a/b.jsonl", "")], &[("docs/protocol.md", "\n- x [flow: a/b]")], 2)]
+    #[case("protocol_notes_are_shown", &[("docs/protocol.md", "text")], &[("docs/protocol.md", "- nobody shows this")], 1)]
     #[case("fault_has_self_test", &[("mock-gateway/link/tests/a.rs", &*every_fault())], &[("mock-gateway/link/tests/a.rs", "refuse")], 0)]
     fn every_rule_can_be_obeyed_and_broken(
         #[case] name: &str,

@@ -1,4 +1,4 @@
-//! Rules about scenarios, faults and each crate's page.
+//! Rules about scenarios, protocol notes, faults and each crate's page.
 
 use toml::{Table, Value};
 
@@ -11,6 +11,40 @@ fn scenarios(tree: &Tree) -> impl Iterator<Item = &SourceFile> {
     tree.files
         .iter()
         .filter(|file| file.path.starts_with(SUITE) && file.has_extension("toml"))
+}
+
+/// A flow that protocol notes cite, as `[flow: area/name]`, is there and was recorded from a real gateway.
+pub(crate) fn protocol_notes_are_shown(tree: &Tree) -> Vec<Finding> {
+    const NOTES: &str = "docs/protocol.md";
+    let rule = "protocol_notes_are_shown";
+    let mut findings = Vec::new();
+    let Some(notes) = tree.file(NOTES) else {
+        return findings;
+    };
+    for (number, line) in notes.numbered() {
+        let cited: Vec<&str> = line
+            .split("[flow: ")
+            .skip(1)
+            .filter_map(|rest| rest.split(']').next())
+            .collect();
+        if line.starts_with("- ") && cited.is_empty() {
+            findings.push(Finding::new(rule, NOTES, number, "no flow shows this"));
+        }
+        for flow in cited {
+            let is_there = tree
+                .file(&format!("scenarios/conform/flows/{flow}.toml"))
+                .is_some();
+            let recorded = format!("/{flow}.jsonl");
+            let is_recorded = tree.files.iter().any(|file| {
+                file.path.starts_with("scenarios/conform/golden/") && file.path.ends_with(&recorded)
+            });
+            if !(is_there && is_recorded) {
+                let message = format!("{flow} is no flow that was recorded");
+                findings.push(Finding::new(rule, NOTES, number, message));
+            }
+        }
+    }
+    findings
 }
 
 /// A scenario says which issue or requirement it is about.

@@ -1,0 +1,143 @@
+//! Two records of one flow: the same, or the first place where they differ.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::normalize::Entry;
+
+/// The first difference of two records.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Difference {
+    /// On which connection.
+    pub on: String,
+    /// Which of the things heard on it, from 1.
+    pub nth: usize,
+    /// JSON pointer of the first part that differs; empty for the whole.
+    pub at: String,
+    /// What the gateway that is right said; nothing when it said nothing more.
+    pub expected: Option<Value>,
+    /// What the gateway in question said.
+    pub got: Option<Value>,
+}
+
+/// The first difference, in the order of the connections of `expected`.
+pub(crate) fn first_difference(expected: &[Entry], got: &[Entry]) -> Option<Difference> {
+    let mut times = BTreeMap::new();
+    for conn in connections(expected, got) {
+        let of = |record: &[Entry]| -> Vec<Value> {
+            let own = record.iter().filter(|entry| entry.on == conn);
+            own.map(|entry| entry.got.clone()).collect()
+        };
+        let (expected, got) = (of(expected), of(got));
+        for index in 0..expected.len().max(got.len()) {
+            let (right, ours) = (expected.get(index), got.get(index));
+            let at = match (right, ours) {
+                (Some(right), Some(ours)) => differs(right, ours, "", &mut times),
+                _ => Some(String::new()),
+            };
+            if let Some(at) = at {
+                return Some(Difference {
+                    on: conn,
+                    nth: index + 1,
+                    at,
+                    expected: right.cloned(),
+                    got: ours.cloned(),
+                });
+            }
+        }
+    }
+    None
+}
+
+fn connections(expected: &[Entry], got: &[Entry]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for entry in expected.iter().chain(got) {
+        if !names.contains(&entry.on) {
+            names.push(entry.on.clone());
+        }
+    }
+    names
+}
+
+/// Pointer of the first part that differs. The order of an object's members does not count.
+fn differs(
+    right: &Value,
+    ours: &Value,
+    at: &str,
+    times: &mut BTreeMap<String, String>,
+) -> Option<String> {
+    match (right, ours) {
+        (Value::Object(a), Value::Object(b)) => {
+            let missing = a.keys().find(|name| !b.contains_key(*name));
+            let extra = b.keys().find(|name| !a.contains_key(*name));
+            if let Some(name) = missing.or(extra) {
+                return Some(format!("{at}/{name}"));
+            }
+            a.iter().find_map(|(name, value)| {
+                differs(value, b.get(name)?, &format!("{at}/{name}"), times)
+            })
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => a
+            .iter()
+            .zip(b)
+            .enumerate()
+            .find_map(|(index, (a, b))| differs(a, b, &format!("{at}/{index}"), times)),
+        // Two tokens may be issued in the same millisecond: equal there must be equal here, not the other way round.
+        (Value::String(a), Value::String(b)) if is_time(a) && is_time(b) => {
+            let known = times.entry(a.clone()).or_insert_with(|| b.clone());
+            (known != b).then(|| at.to_owned())
+        }
+        (a, b) if a == b => None,
+        _ => Some(at.to_owned()),
+    }
+}
+
+fn is_time(text: &str) -> bool {
+    text.starts_with("<issued:")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn record(lines: &[(&str, Value)]) -> Vec<Entry> {
+        let entry = |(on, got): &(&str, Value)| Entry {
+            on: (*on).to_owned(),
+            got: got.clone(),
+        };
+        lines.iter().map(entry).collect()
+    }
+
+    #[test]
+    fn connections_do_not_wait_for_one_another() {
+        let one = record(&[("a", json!(1)), ("b", json!(2)), ("a", json!(3))]);
+        let other = record(&[("a", json!(1)), ("a", json!(3)), ("b", json!(2))]);
+        assert_eq!(first_difference(&one, &other), None);
+    }
+
+    #[test]
+    fn the_first_part_that_differs_is_named() {
+        let one = record(&[("a", json!({"x": {"y": 1, "z": [1, 2]}}))]);
+        let other = record(&[("a", json!({"x": {"z": [1, 3], "y": 1}}))]);
+        assert_eq!(first_difference(&one, &other).unwrap().at, "/x/z/1");
+    }
+
+    #[test]
+    fn a_missing_frame_is_a_difference() {
+        let one = record(&[("a", json!(1)), ("a", json!(2))]);
+        let found = first_difference(&one, &one[..1]).unwrap();
+        assert_eq!((found.nth, found.got), (2, None));
+    }
+
+    #[test]
+    fn tokens_issued_together_may_be_issued_apart() {
+        let apart = record(&[("a", json!(["<issued:1>", "<issued:2>"]))]);
+        let together = record(&[("a", json!(["<issued:1>", "<issued:1>"]))]);
+        assert_eq!(first_difference(&apart, &together), None);
+        assert!(first_difference(&together, &apart).is_some());
+    }
+}
