@@ -43,7 +43,7 @@ impl Gateway {
             Some(_) | None => admitted.scopes.clone(),
         };
         if self.has(Mutation::ExtraScope) {
-            told.push(scope::ADMIN.to_owned());
+            told.push(gateway_protocol::role::scope::ADMIN.to_owned());
         }
         let surface = (attempt.role == Role::Node).then(|| self.surface_of(admitted));
         self.open(
