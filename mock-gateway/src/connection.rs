@@ -28,11 +28,15 @@ use crate::clock::Clock;
 use crate::driver::Driver;
 use crate::http::{self, RemoteIp, Site};
 use crate::hub::{Accepted, HubHandle, Port};
+use crate::server::Guest;
 use crate::socket::Socket;
 use crate::upgrade::{self, Refusal};
 
 /// A test names itself with this header of its upgrade, for the transcript; nothing else looks at it.
 const ACTOR_HEADER: &str = "x-clawproof-actor";
+
+/// Where a proxy says its client is.
+const FORWARDED_HEADER: &str = "x-forwarded-for";
 
 /// Largest HTTP head. The real gateway takes 16 KiB, node's default.
 const HTTP_BUFFER: usize = 16 * 1024;
@@ -43,6 +47,7 @@ pub(crate) struct Shared {
     pub(crate) recorder: Recorder,
     pub(crate) faults: FaultTable,
     pub(crate) clock: Clock,
+    guest: Option<Guest>,
     http: http1::Builder,
     router: TowerToHyperService<Router>,
 }
@@ -54,6 +59,7 @@ impl Shared {
         recorder: Recorder,
         faults: FaultTable,
         clock: Clock,
+        guest: Option<Guest>,
     ) -> Self {
         let mut http = http1::Builder::new();
         // The date would be the machine's, not the run's.
@@ -65,6 +71,7 @@ impl Shared {
             recorder,
             faults,
             clock,
+            guest,
             http,
             router: TowerToHyperService::new(http::router(site)),
         }
@@ -301,12 +308,17 @@ async fn answer_upgrade(
         Ok(upgrade) => upgrade,
         Err(refusal) => return Ok((refusal.response(), None)),
     };
-    let peer = upgrade::peer(ip, request.headers());
+    let mut peer = upgrade::peer(ip, request.headers());
     let mut described = json!({"remoteIp": ip, "origin": peer.origin, "host": peer.host, "path": request.uri().path()});
-    let actor = request
+    let named = request
         .headers()
         .get(ACTOR_HEADER)
         .and_then(|name| name.to_str().ok());
+    let guest = shared.guest.as_ref().filter(|_| named.is_none());
+    if let Some(address) = guest.and_then(|guest| guest.forwarded_for.clone()) {
+        peer.headers.push((FORWARDED_HEADER.to_owned(), address));
+    }
+    let actor = named.or_else(|| guest.map(|guest| guest.actor.as_str()));
     if let (Some(actor), Some(described)) = (actor, described.as_object_mut()) {
         described.insert("actor".to_owned(), actor.into());
     }

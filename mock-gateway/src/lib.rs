@@ -52,4 +52,4 @@ pub use gateway_core::{
 };
 pub use scoped::BehaviorGuard;
 pub use serve::{ServeError, ServeOptions, serve, serve_until};
-pub use server::{MockGateway, Running};
+pub use server::{Guest, MockGateway, Running};

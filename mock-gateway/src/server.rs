@@ -1,6 +1,6 @@
 //! The gateway as a whole: builder, accept loop, and the handle of a running one.
 //!
-//! - [`MockGateway`]: what to serve, and how. [`Running`]: what is being served.
+//! - [`MockGateway`]: what to serve, and how. [`Running`]: what is being served. [`Guest`]: who has no name.
 //! - Tasks: one hub, one accept loop, one per socket; all on one [`TaskTracker`], all under one [`CancellationToken`].
 
 use std::io;
@@ -58,6 +58,16 @@ pub struct MockGateway {
     core: Option<Gateway>,
     control_ui: Option<PathBuf>,
     catalog: Option<Arc<Catalog>>,
+    guest: Option<Guest>,
+}
+
+/// What counts as said by an upgrade that does not name its actor: a foreign client cannot add headers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Guest {
+    /// Names it in the transcript.
+    pub actor: String,
+    /// Where a proxy on this machine would say it comes from.
+    pub forwarded_for: Option<String>,
 }
 
 impl Default for MockGateway {
@@ -79,6 +89,7 @@ impl MockGateway {
             core: None,
             control_ui: None,
             catalog: None,
+            guest: None,
         }
     }
 
@@ -132,6 +143,12 @@ impl MockGateway {
         self
     }
 
+    /// Who an upgrade without a name is, and where it comes from.
+    pub fn guest(mut self, guest: Guest) -> Self {
+        self.guest = Some(guest);
+        self
+    }
+
     /// What the wall clock reads at the start.
     pub fn epoch(mut self, epoch: UnixMillis) -> Self {
         self.epoch = epoch;
@@ -181,6 +198,7 @@ impl MockGateway {
             core,
             control_ui,
             catalog,
+            guest,
         } = self;
         let profile = core
             .as_ref()
@@ -219,6 +237,7 @@ impl MockGateway {
             recorder.clone(),
             faults.clone(),
             clock,
+            guest,
         ));
         tasks.spawn(hub.run());
         tasks.spawn(accept(
