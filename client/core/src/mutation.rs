@@ -52,6 +52,10 @@ pub enum Mutation {
     CloseOverwritesPairing,
     /// The device family is signed as `desktop` and left out of the operator's frame. field-bugs.md 11
     OmitDeviceFamily,
+    /// A challenge that does not come is waited for without end. field-bugs.md 2
+    WaitForTheChallengeForEver,
+    /// A connection on which nothing comes any more is kept. field-bugs.md 80
+    DeafToSilence,
     /// A spent bootstrap token is used again although a device token is stored. field-bugs.md 57
     BootstrapForever,
 }

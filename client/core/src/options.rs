@@ -144,8 +144,16 @@ impl Default for ClientOptions {
 impl ClientOptions {
     /// Whether a silent connection is given up.
     pub fn watches_ticks(&self) -> bool {
-        self.watch_ticks
-            .unwrap_or_else(|| self.policy.watches_ticks())
+        let watches = self
+            .watch_ticks
+            .unwrap_or_else(|| self.policy.watches_ticks());
+        watches && !self.has(crate::mutation::Mutation::DeafToSilence)
+    }
+
+    /// Whether a connection without a challenge is given up.
+    pub fn gives_up_without_challenge(&self) -> bool {
+        let gives_up = self.policy.gives_up_without_challenge();
+        gives_up && !self.has(crate::mutation::Mutation::WaitForTheChallengeForEver)
     }
 
     /// Whether a deliberate bug is on; never in a build without the feature `mutants`.

@@ -86,6 +86,12 @@ impl Policy {
         self == Self::Hardened
     }
 
+    /// A connection without a challenge is given up after a while. The companion leaves that to the gateway; ours
+    /// does as the reference client. ref: field-bugs.md 2
+    pub fn gives_up_without_challenge(self) -> bool {
+        self == Self::Hardened
+    }
+
     /// A connection that stays silent for two tick intervals is given up. The companion has no such watchdog;
     /// ours offers one. ref: §7, field-bugs.md 80
     pub fn watches_ticks(self) -> bool {

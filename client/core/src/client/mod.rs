@@ -246,6 +246,7 @@ impl Client {
             Timer::TunnelRestart { tunnel } => self.restart_tunnel(tunnel),
             Timer::NodeWait { serial } => self.node_wait_over(serial),
             Timer::Silence { slot, socket } => self.check_silence(slot, socket),
+            Timer::Challenge { slot, socket } => self.challenge_overdue(slot, socket),
         }
     }
 
@@ -261,9 +262,9 @@ impl Client {
             Timer::Attempt { slot, serial } => self
                 .connection(*slot)
                 .is_some_and(|it| it.serial == *serial),
-            Timer::PostHello { socket } | Timer::Silence { socket, .. } => {
-                self.slot_of(*socket).is_some()
-            }
+            Timer::PostHello { socket }
+            | Timer::Silence { socket, .. }
+            | Timer::Challenge { socket, .. } => self.slot_of(*socket).is_some(),
             Timer::DelayedReconnect { generation, .. } => *generation == self.generation,
             Timer::NodeRecovery {
                 generation,

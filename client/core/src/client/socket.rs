@@ -17,6 +17,9 @@ use crate::state::{NodeTrigger, OperatorTrigger};
 /// Silence limit while a hello-ok has not told the tick interval.
 pub(super) const DEFAULT_SILENCE: Duration = Duration::from_mins(1);
 
+/// How long a challenge is waited for: as long as the reference client waits.
+const CHALLENGE_PATIENCE: Duration = Duration::from_secs(15);
+
 impl Client {
     /// Opens the next socket of a connection.
     pub(super) fn open_socket(&mut self, slot: Slot) {
@@ -89,6 +92,10 @@ impl Client {
             );
             if slot == Slot::Operator {
                 self.operator_trigger(OperatorTrigger::WebSocketConnected);
+            }
+            if self.options.gives_up_without_challenge() {
+                let at = heard_at.saturating_add(CHALLENGE_PATIENCE);
+                self.timers.set(at, Timer::Challenge { slot, socket });
             }
             if self.options.has(Mutation::SendBeforeConnect) {
                 let id = self.new_request_id();
@@ -229,6 +236,16 @@ impl Client {
             Slot::Operator => self.on_operator_event(socket, name, payload),
             Slot::Node => self.on_node_event(socket, name, payload),
             Slot::Validation => {}
+        }
+    }
+
+    /// Gives up a connection whose challenge has not come. field-bugs.md 2
+    pub(super) fn challenge_overdue(&mut self, slot: Slot, socket: SocketId) {
+        let waits =
+            |it: &Connection| matches!(it.phase, Phase::Open { socket: open } if open == socket);
+        if self.connection(slot).is_some_and(waits) {
+            self.abort(socket);
+            self.on_closed(socket, None, "connect challenge timeout");
         }
     }
 

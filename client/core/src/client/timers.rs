@@ -34,6 +34,8 @@ pub(crate) enum Timer {
     TunnelRestart { tunnel: TunnelId },
     /// Somebody has waited long enough for the node. ref: §14.3
     NodeWait { serial: u64 },
+    /// The challenge is overdue.
+    Challenge { slot: Slot, socket: SocketId },
     /// Look whether a live connection was heard of lately.
     Silence { slot: Slot, socket: SocketId },
 }
