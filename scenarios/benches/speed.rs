@@ -84,6 +84,7 @@ fn job(scenario: &Arc<Scenario>, world: WorldName) -> Job {
         world,
         missing: None,
         ground: None,
+        client: None,
     }
 }
 

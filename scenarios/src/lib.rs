@@ -1,5 +1,6 @@
 //! What is tested and how it is judged: scenarios, worlds, runner, judge, reports and the command clawproof.
 
+pub mod adapter;
 pub mod cli;
 pub mod conform;
 pub mod fetch;

@@ -4,7 +4,7 @@
 mod common;
 
 use scenarios::judge::invariant::REGISTRY;
-use scenarios::judge::record::{Leak, RunRecord};
+use scenarios::judge::record::{Leak, ProgramNote, RunRecord};
 use scenarios::judge::{Verdict, judge};
 use scenarios::referee::standing;
 use scenarios::run::run_job;
@@ -59,6 +59,13 @@ fn client_script(mutation: &str) -> Option<String> {
         "keep_retrying_after_terminal" => refusing(
             r#"{ code = "INVALID_REQUEST", message = "unauthorized: too many failed authentication attempts (retry later)", details = { code = "AUTH_RATE_LIMITED" }, close = { code = 1008, reason = "unauthorized" } }"#,
         ) + paired + start + WAIT,
+        // Shown by a gateway that says nothing, at first or later.
+        "wait_for_the_challenge_for_ever" => format!(
+            "#gateway\n[gateway]\nhandshake_timeout = \"1m\"\n[[gateway.on]]\nname = \"silent\"\nopen = true\nchallenge = {{ skip = true }}\n#actor\n{paired}{start}[[step]]\nelapse = \"50s\"\n"
+        ),
+        "deaf_to_silence" => format!(
+            "{READY}[[step]]\nfault = {{ name = \"blackhole\", actor = \"companion\" }}\n{WAIT}"
+        ),
         "answer_invoke_twice" => format!(
             "{READY}[[step]]\ncontrol = {{ invoke = {{ node = \"$companion.device\", command = \"device.info\" }} }}\n{WAIT}"
         ),
@@ -141,6 +148,14 @@ fn tamper(field: &str, record: &mut RunRecord) -> bool {
             kind: "device-token".to_owned(),
             form: "raw".to_owned(),
             file: "transcript.jsonl".to_owned(),
+        }),
+        "programs" => record.programs.push(ProgramNote {
+            actor: "companion".to_owned(),
+            what: "start".to_owned(),
+            stays: true,
+            ended_us: Some(1),
+            code: Some(13),
+            ..ProgramNote::default()
         }),
         "leftovers" => record.leftovers.push("a task".to_owned()),
         "errors_logged" => record

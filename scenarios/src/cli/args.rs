@@ -67,6 +67,8 @@ pub enum Command {
     Merge(MergeArgs),
     /// Play wire-level flows against the mock and against the real gateway, and compare
     Conform(Box<ConformArgs>),
+    /// List the clients that `run --client` knows, with their versions and what they can do
+    Clients(ClientsArgs),
 }
 
 /// Where scenarios come from and which of them are meant.
@@ -96,6 +98,7 @@ pub struct Selection {
     "clawproof run --shard 2/4 --durations store/latest  parts that took equally long in the last run",
     "clawproof run --world loopback --save proof        over TCP, run folder in ./proof",
     "clawproof run --world real --gateway-version 2026.9.6   against OpenClaw's own gateway",
+    "clawproof run --client openclaw-node-host          somebody else's client, see `clawproof clients`",
 )))]
 pub struct RunArgs {
     /// Which scenarios.
@@ -134,6 +137,28 @@ pub struct RunArgs {
     /// Print the SHA-256 digest of every transcript
     #[arg(long)]
     pub digest: bool,
+    /// Client under test: an adapter's NAME or NAME@VERSION (`clawproof clients`), or the path of an adapter.toml
+    #[arg(long, value_name = "CLIENT", conflicts_with = "world")]
+    pub client: Option<String>,
+    /// Write the conformance table of --client to FILE (.json, .md, or plain text; may be repeated)
+    #[arg(long, value_name = "FILE", requires = "client")]
+    pub table: Vec<PathBuf>,
+    /// Scenarios that run at the same time [default: one per core; with --client, six]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub jobs: Option<u16>,
+}
+
+/// Options of `clients`.
+#[derive(Args, Debug, Clone)]
+#[command(after_help = concat_examples!(
+    "clawproof clients                                    every adapter",
+    "clawproof run --client openclaw-node-host@2026.9.6   run the scenarios that it can do",
+    "clawproof run --client ./my-client/adapter.toml      a client of your own",
+))]
+pub struct ClientsArgs {
+    /// How the list is printed
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub message_format: MessageFormat,
 }
 
 /// Options of `list`.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::exit::Exit;
 use super::print::{colour, fail, say};
+use crate::adapter::Client;
 use crate::run::{Source, SuiteFile};
 use crate::scenario::{Problems, Scenario, parse};
 
@@ -32,6 +33,21 @@ pub(super) fn scenarios(asked: Option<&Path>) -> Result<Vec<Arc<Scenario>>, Exit
         return Err(Exit::InvalidFile);
     }
     Ok(scenarios)
+}
+
+/// The scenarios that lie beside an adapter, about what only this client can do. Their ids begin with its name.
+pub(super) fn scenarios_of(client: &Client) -> Result<Vec<Arc<Scenario>>, Exit> {
+    let folder = client.adapter.folder.join("scenarios");
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let scenarios = scenarios(Some(&folder))?;
+    let named = |scenario: Arc<Scenario>| {
+        let mut scenario = Arc::unwrap_or_clone(scenario);
+        scenario.id = format!("{}/{}", client.adapter.name, scenario.id);
+        Arc::new(scenario)
+    };
+    Ok(scenarios.into_iter().map(named).collect())
 }
 
 /// The files of a source, or how the command must end.

@@ -4,13 +4,16 @@
 //! |---|---|
 //! | [`args`] | the command line as types, with help texts that teach |
 //! | [`exit`] | the documented exit codes |
-//! | `run` `list` `check` `serve` `fetch` `explain` `new` `merge` `conform` | one command each |
+//! | `run` `list` `check` `serve` `fetch` `explain` `new` `merge` `conform` `clients` | one command each |
+//! | `client` | `run --client`: finds the client, shows that it starts, prints its table |
 //! | `library` | reads the suite once for all of them |
 //! | `interrupt` | the wish to end early |
 //! | `print` `progress` | data on stdout, the rest on stderr, a bar on terminals only |
 
 pub mod args;
 mod check;
+mod client;
+mod clients;
 mod conform;
 pub mod exit;
 mod explain;
@@ -59,6 +62,7 @@ where
         Some(Command::New(args)) => new::new(&args),
         Some(Command::Merge(args)) => merge::merge(&args),
         Some(Command::Conform(args)) => conform::conform(&args),
+        Some(Command::Clients(args)) => clients::clients(&args),
     }
 }
 

@@ -6,20 +6,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::args::{MessageFormat, RefereeArg, RunArgs, WorldArg};
+use super::client;
 use super::exit::Exit;
 use super::interrupt::interrupted;
 use super::library;
 use super::list::{nothing_selected, selection};
 use super::print::{colour, fail, out, say};
 use super::progress::Progress;
+use crate::adapter::Client;
 use crate::judge::Verdict;
 use crate::real::{Ground, RELEASES, RealError};
 use crate::referee::{self, Mode};
 use crate::report::terminal::{self, Style};
 use crate::report::{Counts, ScenarioResult, junit, lines};
 use crate::run::{
-    FolderError, Job, Outcome, RunOptions, RunSummary, git_commit, jobs, point_latest_at,
-    real_jobs, result, results, run_all, write_run,
+    FolderError, Job, Outcome, RunOptions, RunSummary, client_jobs, git_commit, jobs,
+    point_latest_at, real_jobs, result, results, run_all, write_run,
 };
 use crate::scenario::{Scenario, WorldName};
 
@@ -68,17 +70,27 @@ pub(super) fn run(args: &RunArgs) -> Exit {
         return exit;
     }
     let mut options = RunOptions::new(args.seed.unwrap_or(DEFAULT_SEED));
-    let (jobs, whole) = match plan(args, &options) {
+    let client = match client::find(args) {
+        Ok(client) => client,
+        Err(exit) => return exit,
+    };
+    let (jobs, whole) = match plan(args, &options, client.as_ref()) {
         Ok(plan) => plan,
         Err(exit) => return exit,
     };
     let here = std::env::current_dir().unwrap_or_else(|_gone| PathBuf::from("."));
     options.commit = git_commit(&here);
+    options.threads = threads(args, options.threads);
     let target = match target(args, options.seed) {
         Ok(target) => target,
         Err(error) => return not_written(&error),
     };
     let interrupt = Interrupt::listen(&options.stop);
+    if let Some(client) = &client
+        && let Err(exit) = client::starts(client, &options)
+    {
+        return exit;
+    }
     let began = Instant::now();
     let outcomes = execute(args, &jobs, &options);
     let summary = RunSummary {
@@ -95,27 +107,47 @@ pub(super) fn run(args: &RunArgs) -> Exit {
     };
     let written = write(args, target.as_deref(), &summary, &outcomes);
     tell(args, &summary, &outcomes, &jobs);
-    let exit = exit_of(&outcomes, summary.interrupted);
+    let mut known = 0;
+    let exit = match client {
+        None => exit_of(&outcomes, summary.interrupted),
+        Some(client) => match client::conclude(args, &client, &outcomes, summary.interrupted) {
+            Ok(conclusion) => {
+                known = conclusion.known;
+                conclusion.exit
+            }
+            Err(error) => return not_written(&error),
+        },
+    };
+    if let Ok(Some(folder)) = &written {
+        say(format_args!("run folder: {}", folder.display()));
+    }
+    closing(args, &outcomes, known);
     match written {
-        Ok(Some(folder)) => {
-            say(format_args!("run folder: {}", folder.display()));
-            closing(args, &outcomes);
-            exit
-        }
-        Ok(None) => {
-            closing(args, &outcomes);
-            exit
-        }
-        Err(error) => {
-            closing(args, &outcomes);
-            not_written(&error)
-        }
+        Ok(_) => exit,
+        Err(error) => not_written(&error),
+    }
+}
+
+/// A foreign client mostly waits, so more of its runs fit on the machine at once.
+fn threads(args: &RunArgs, cores: usize) -> usize {
+    const WITH_CLIENT: usize = 6;
+    match args.jobs {
+        Some(jobs) => jobs.into(),
+        None if args.client.is_some() => WITH_CLIENT,
+        None => cores,
     }
 }
 
 /// What will be run, and the names of the whole plan that it is a part of.
-fn plan(args: &RunArgs, options: &RunOptions) -> Result<(Vec<Job>, Vec<String>), Exit> {
-    let scenarios = library::scenarios(args.selection.suite.as_deref())?;
+fn plan(
+    args: &RunArgs,
+    options: &RunOptions,
+    client: Option<&Arc<Client>>,
+) -> Result<(Vec<Job>, Vec<String>), Exit> {
+    let mut scenarios = library::scenarios(args.selection.suite.as_deref())?;
+    if let Some(client) = client {
+        scenarios.extend(library::scenarios_of(client)?);
+    }
     let (shard, durations) = (args.shard.as_deref(), args.durations.as_deref());
     let selection = selection(&args.selection, shard, durations)?;
     let chosen = selection.choose(&scenarios);
@@ -137,10 +169,10 @@ fn plan(args: &RunArgs, options: &RunOptions) -> Result<(Vec<Job>, Vec<String>),
     }
     let ground = ground.map(Arc::new);
     let in_worlds = |chosen: &[Arc<Scenario>]| {
-        let mut all = if foreign && ours.is_empty() {
-            Vec::new()
-        } else {
-            jobs(chosen, &ours)
+        let mut all = match client {
+            Some(client) => client_jobs(chosen, client),
+            None if foreign && ours.is_empty() => Vec::new(),
+            None => jobs(chosen, &ours),
         };
         if let Some(ground) = &ground {
             all.extend(real_jobs(chosen, ground));
@@ -151,8 +183,13 @@ fn plan(args: &RunArgs, options: &RunOptions) -> Result<(Vec<Job>, Vec<String>),
     if jobs.is_empty() {
         if !chosen.is_empty() {
             say(format_args!(
-                "{} scenarios were selected, but none claims this world",
-                chosen.len()
+                "{} scenarios were selected, but none {}",
+                chosen.len(),
+                if client.is_some() {
+                    "is for any client (needs = [\"black-box\"])"
+                } else {
+                    "claims this world"
+                }
             ));
         }
         return Err(nothing_selected(scenarios.len()));
@@ -255,7 +292,7 @@ fn write(
 }
 
 /// Replaces a file as a whole.
-fn write_file(file: &Path, text: &str) -> Result<(), FolderError> {
+pub(super) fn write_file(file: &Path, text: &str) -> Result<(), FolderError> {
     use std::io::Write as _;
     let failed = |source| FolderError::Write {
         path: file.to_path_buf(),
@@ -320,10 +357,10 @@ fn speed(results: &[ScenarioResult], took: Duration) -> String {
 }
 
 /// The last line, always, on standard output: what CI and people look for.
-fn closing(args: &RunArgs, outcomes: &[Outcome]) {
+fn closing(args: &RunArgs, outcomes: &[Outcome], known: usize) {
     if args.message_format == MessageFormat::Human {
         let counts = Counts::of(&results(outcomes));
-        let failed = counts.failed + counts.inconclusive + counts.broken;
+        let failed = (counts.failed + counts.inconclusive + counts.broken).saturating_sub(known);
         out(format_args!(
             "{} passed, {failed} failed, {} skipped",
             counts.passed, counts.skipped
@@ -331,7 +368,7 @@ fn closing(args: &RunArgs, outcomes: &[Outcome]) {
     }
 }
 
-fn exit_of(outcomes: &[Outcome], interrupted: bool) -> Exit {
+pub(super) fn exit_of(outcomes: &[Outcome], interrupted: bool) -> Exit {
     exit_of_counts(Counts::of(&results(outcomes)), interrupted)
 }
 
@@ -403,6 +440,11 @@ fn command(args: &RunArgs, seed: u64) -> String {
         args.durations
             .iter()
             .map(|path| format!("--durations {}", quoted(&path.display().to_string()))),
+    );
+    words.extend(
+        args.client
+            .iter()
+            .map(|client| format!("--client {}", quoted(client))),
     );
     words.push(format!("--seed {seed}"));
     words.join(" ")

@@ -226,7 +226,10 @@ impl<'a> Explainer<'a> {
         let evidence = Evidence::new(self.scenario, self.record, &self.wire);
         let mut findings = Vec::new();
         for row in invariant::REGISTRY {
-            if self.scenario.allow.contains_key(row.name) {
+            // A foreign client is a process, and the companion's own rules do not bind it.
+            let foreign = !self.record.programs.is_empty();
+            let elsewhere = foreign && row.subject == invariant::Subject::Companion;
+            if elsewhere || self.scenario.allow.contains_key(row.name) {
                 continue;
             }
             for breach in (row.check)(&evidence) {

@@ -37,6 +37,8 @@ pub struct RunRecord {
     pub referee: Standing,
     /// ERROR-level log lines during the run.
     pub errors_logged: Vec<String>,
+    /// The processes of a foreign client, in the order of their start.
+    pub programs: Vec<ProgramNote>,
     /// Seed of the run, for the repeat command.
     pub seed: u64,
     /// Name of the world, for the repeat command.
@@ -191,6 +193,27 @@ pub struct Unclaimed {
     pub method: String,
     /// Number of the transcript entry.
     pub entry: u64,
+}
+
+/// One process of a foreign client.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgramNote {
+    /// The client.
+    pub actor: String,
+    /// `start`, or the action that it carries out.
+    pub what: String,
+    /// Whether it runs until it is stopped.
+    pub stays: bool,
+    /// Time since the start of the run, in microseconds.
+    pub started_us: u64,
+    /// When it ended by itself; absent when the script ended it.
+    pub ended_us: Option<u64>,
+    /// Its exit code, when it ended by itself.
+    pub code: Option<i32>,
+    /// The signal that ended it, when the script did not send it.
+    pub signal: Option<i32>,
+    /// What it printed. Not redacted: see [`crate::run::Outcome`].
+    pub output: Vec<String>,
 }
 
 /// One durable change of a client, without values.

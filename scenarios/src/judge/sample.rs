@@ -161,6 +161,7 @@ pub(crate) fn record(transcript: Transcript) -> RunRecord {
         ends: Vec::new(),
         end: RunEnd::Completed,
         leftovers: Vec::new(),
+        programs: Vec::new(),
         leaks: Vec::new(),
         unclaimed: Vec::new(),
         stores: Vec::new(),

@@ -5,6 +5,7 @@
 //! | [`terminal`] | people at a terminal |
 //! | [`junit`] | CI systems |
 //! | [`lines`] | programs (`--message-format json`) |
+//! | [`table`] | people who want to know what a client can do |
 //! | [`sequence`] | people who want to see the conversation: Mermaid and plain text |
 
 use std::time::Duration;
@@ -14,6 +15,7 @@ use crate::judge::Verdict;
 pub mod junit;
 pub mod lines;
 pub mod sequence;
+pub mod table;
 pub mod terminal;
 
 /// One scenario in one world, judged.

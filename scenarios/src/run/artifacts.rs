@@ -6,6 +6,7 @@
 //! | `scenarios/ID/WORLD/transcript.jsonl` | the redacted record of the wire |
 //! | `scenarios/ID/WORLD/verdict.json` | verdict, findings, digest |
 //! | `durations.json` | how long each took, for `--durations` |
+//! | `scenarios/ID/WORLD/client.log` | what a foreign client printed, redacted |
 //! | `junit.xml` `summary.txt` `SUMMARY.md` | for CI, for a terminal, for a pull request |
 
 use std::fmt::Write as _;
@@ -94,6 +95,12 @@ pub fn write_run(
             &format!("{place}/verdict.json"),
             pretty(&verdict_json(outcome)).as_bytes(),
         )?;
+        if !outcome.record.programs.is_empty() {
+            folder.write(
+                &format!("{place}/client.log"),
+                client_log(outcome).as_bytes(),
+            )?;
+        }
     }
     folder.write(DURATIONS_FILE, durations(outcomes).to_text().as_bytes())?;
     let junit = junit::xml(&results, summary.took, crate::referee::standing()).unwrap_or_default();
@@ -154,7 +161,7 @@ fn run_json(summary: &RunSummary, outcomes: &[Outcome], results: &[ScenarioResul
         "worlds": worlds,
         "versions": {
             "clawproof": VERSION,
-            "client": format!("companion {VERSION}"),
+            "client": client_of(outcomes),
             "profiles": gateway_core::PROFILES,
         },
         "commit": summary.commit,
@@ -174,6 +181,14 @@ fn run_json(summary: &RunSummary, outcomes: &[Outcome], results: &[ScenarioResul
     })
 }
 
+/// The client under test, as the transcripts name it.
+fn client_of(outcomes: &[Outcome]) -> String {
+    let named = outcomes
+        .iter()
+        .find_map(|outcome| outcome.record.transcript.header.client.clone());
+    named.unwrap_or_else(|| format!("companion {VERSION}"))
+}
+
 fn row(outcome: &Outcome) -> Value {
     json!({
         "scenario": outcome.scenario.id,
@@ -189,6 +204,36 @@ fn durations(outcomes: &[Outcome]) -> Durations {
         let micros = u64::try_from(outcome.record.took.as_micros()).unwrap_or(u64::MAX);
         (outcome.name(), micros)
     }))
+}
+
+/// What the processes of a foreign client printed and how they ended, redacted.
+fn client_log(outcome: &Outcome) -> String {
+    let mut log = String::new();
+    for program in &outcome.record.programs {
+        let end = match (program.ended_us, program.code, program.signal) {
+            (None, ..) => "ended by the script".to_owned(),
+            (Some(at), Some(code), _) => format!(
+                "exit code {code} at {}",
+                terminal::short(Duration::from_micros(at))
+            ),
+            (Some(at), None, signal) => format!(
+                "signal {signal:?} at {}",
+                terminal::short(Duration::from_micros(at))
+            ),
+        };
+        let began = terminal::short(Duration::from_micros(program.started_us));
+        // Writing to a string does not fail.
+        let _fine = writeln!(
+            log,
+            "== {} of {}, begun at {began}, {end}",
+            program.what, program.actor
+        );
+        for line in &program.output {
+            log.push_str(line);
+            log.push('\n');
+        }
+    }
+    log
 }
 
 fn verdict_json(outcome: &Outcome) -> Value {

@@ -38,6 +38,8 @@ pub(super) struct Brief<'a> {
     pub(super) world: &'static str,
     /// Captures that are known from the beginning.
     pub(super) captured: Captured,
+    /// What `within` is multiplied by: a foreign program may be slow to start.
+    pub(super) patience: f64,
 }
 
 /// What a run says that was ended from outside.
@@ -81,6 +83,9 @@ pub(super) struct Conductor<'a, W> {
     /// Clocks of raw actors: `signedAt` is taken from them.
     raw_clocks: BTreeMap<String, SkewClock>,
     rotations: u64,
+    /// The newest entry that the gateway's owner has looked at.
+    approved: u64,
+    patience: f64,
     shared: Shared,
     began: Instant,
 }
@@ -100,6 +105,7 @@ impl<'a, W: World> Conductor<'a, W> {
             seed,
             world: world_name,
             captured,
+            patience,
         } = brief;
         let raw_clocks = scenario
             .actor
@@ -126,6 +132,8 @@ impl<'a, W: World> Conductor<'a, W> {
             requests: 0,
             raw_clocks,
             rotations: 0,
+            approved: 0,
+            patience,
             shared: Shared::of(scenario),
             began: Instant::now(),
         }
@@ -259,14 +267,15 @@ impl<'a, W: World> Conductor<'a, W> {
             if actor.client().is_none() {
                 continue;
             }
-            let device = self.world.durable(name).and_then(|state| {
+            let stored = self.world.durable(name).and_then(|state| {
                 let active = state.registry.active()?.id.clone();
                 state
                     .identities
                     .get(&active)
                     .map(|identity| identity.device_id.clone())
             });
-            if let Some(device) = device {
+            // Of a foreign client only the wire tells.
+            if let Some(device) = stored.or_else(|| device_on_the_wire(&self.watch, name)) {
                 self.captured
                     .insert(format!("{name}.device"), device.into());
             }
@@ -311,6 +320,7 @@ impl<'a, W: World> Conductor<'a, W> {
             ends: outcomes,
             end,
             leftovers: ending.leftovers,
+            programs: ending.programs,
             leaks: Vec::new(),
             unclaimed,
             stores,
@@ -339,6 +349,16 @@ impl<'a, W: World> Conductor<'a, W> {
         self.shared.add_retired(&mut views.gateway);
         views
     }
+}
+
+/// The device id that the newest signed `connect` of an actor named.
+fn device_on_the_wire(watch: &Watch, actor: &str) -> Option<String> {
+    watch.entries().iter().rev().find_map(|entry| {
+        let frame = entry.frame()?;
+        let id = frame.pointer("/params/device/id")?.as_str()?;
+        let owner = watch.wire().connection(entry.conn?)?.actor.as_deref();
+        (owner == Some(actor)).then(|| id.to_owned())
+    })
 }
 
 /// Requests to which the gateway answered that it knows no such method.

@@ -32,6 +32,8 @@ pub use folder::{FolderError, RunFolder, point_latest_at};
 pub use handshakes::handshakes;
 pub use merge::{Merged, Part, PartError, merge};
 pub use one::{Outcome, run_job};
-pub use plan::{CAPABILITIES, Job, Selection, WORLDS_HERE, default_worlds, jobs, real_jobs};
+pub use plan::{
+    CAPABILITIES, Job, Selection, WORLDS_HERE, client_jobs, default_worlds, jobs, real_jobs,
+};
 pub use select::{Slice, SliceError, glob_matches};
 pub use source::{Source, SourceError, SuiteFile, read_one};

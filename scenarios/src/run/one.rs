@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,9 @@ use crate::judge::record::{FinalViews, RunEnd, RunRecord};
 use crate::judge::{Verdict, judge};
 use crate::scenario::captures::Captured;
 use crate::scenario::{Scenario, WorldName};
-use crate::world::{Arrangement, Brains, arrange_with_token, loopback, memory, real};
+use crate::world::{
+    Arrangement, Brains, Stage, arrange_with_token, foreign, loopback, memory, real,
+};
 
 /// A judged run of one scenario in one world.
 #[derive(Debug)]
@@ -58,7 +61,7 @@ impl Outcome {
 /// Runs and judges one job.
 pub fn run_job(job: &Job, seed: u64, commit: Option<&str>) -> Outcome {
     let scenario = Arc::clone(&job.scenario);
-    let (record, secrets) = match &job.missing {
+    let (mut record, secrets) = match &job.missing {
         Some(missing) => (
             empty(
                 &scenario,
@@ -81,6 +84,11 @@ pub fn run_job(job: &Job, seed: u64, commit: Option<&str>) -> Outcome {
     // What was expected was compared raw, and an excerpt of the file may quote a made-up token.
     let mut redactor = Redactor::with_secrets(&secrets);
     let verdict = verdict.with_text(|text| redactor.redact_text(text));
+    for program in &mut record.programs {
+        for line in &mut program.output {
+            *line = redactor.redact_text(line);
+        }
+    }
     Outcome {
         scenario,
         world: job.world,
@@ -155,7 +163,7 @@ fn conduct(job: &Job, seed: u64, commit: Option<&str>) -> Conducted {
         Some(ground) => format!("real version {}", ground.release()),
         None => format!("mock profile {}", arrangement.profile.version),
     };
-    let recorder = Recorder::in_memory(header(scenario, world, seed, commit, gateway));
+    let recorder = Recorder::in_memory(header(job, seed, commit, gateway));
     for (kind, value) in &arrangement.secrets {
         recorder.register_secret(kind, value);
     }
@@ -168,7 +176,23 @@ fn conduct(job: &Job, seed: u64, commit: Option<&str>) -> Conducted {
         seed,
         world: world.name(),
         captured: captures(&arrangement),
+        patience: job
+            .client
+            .as_ref()
+            .map_or(1.0, |client| client.adapter.file.patience.value),
     };
+    if let Some(client) = &job.client {
+        let (client, mark) = (Arc::clone(client), mark(&scenario.id, seed));
+        return on_runtime(false, async move {
+            let stage = Stage { client, mark };
+            match foreign(arrangement, recorder, faults, stage).await {
+                Ok(world) => Conductor::new(brief, world).run().await,
+                Err(error) => nothing(RunEnd::Unavailable {
+                    missing: format!("a port and a folder for the client: {error}"),
+                }),
+            }
+        });
+    }
     match world {
         WorldName::Core => in_core(brief, arrangement, recorder, faults),
         WorldName::Memory => on_runtime(true, async move {
@@ -176,7 +200,7 @@ fn conduct(job: &Job, seed: u64, commit: Option<&str>) -> Conducted {
             Conductor::new(brief, world).run().await
         }),
         WorldName::Loopback => on_runtime(false, async move {
-            match loopback(arrangement, recorder, faults).await {
+            match loopback(arrangement, recorder, faults, None).await {
                 Ok(world) => Conductor::new(brief, world).run().await,
                 Err(error) => nothing(RunEnd::Unavailable {
                     missing: format!("a TCP port on 127.0.0.1: {error}"),
@@ -279,19 +303,24 @@ fn planned_faults(scenario: &Scenario) -> Result<FaultTable, SpecError> {
     Ok(faults)
 }
 
-fn header(
-    scenario: &Scenario,
-    world: WorldName,
-    seed: u64,
-    commit: Option<&str>,
-    gateway: String,
-) -> Header {
+/// Names one run in the environment of a client's processes; no other run of this machine has the same.
+fn mark(scenario: &str, seed: u64) -> String {
+    static RUNS: AtomicU64 = AtomicU64::new(0);
+    let run = RUNS.fetch_add(1, Ordering::Relaxed);
+    format!("{}-{run}-{seed}-{scenario}", std::process::id())
+}
+
+fn header(job: &Job, seed: u64, commit: Option<&str>, gateway: String) -> Header {
+    let (scenario, world) = (job.scenario.as_ref(), job.world);
     let mut header = Header::new(seed, world.name(), gateway);
     header.scenario = Some(scenario.id.clone());
     header.scenario_sha256 = Some(gateway_protocol::device::hex(&Sha256::digest(
         &scenario.source.text,
     )));
-    header.client = Some(format!("companion {}", env!("CARGO_PKG_VERSION")));
+    header.client = Some(job.client.as_ref().map_or_else(
+        || format!("companion {}", env!("CARGO_PKG_VERSION")),
+        |client| client.label(),
+    ));
     header.commit = commit.map(str::to_owned);
     header
 }
@@ -310,6 +339,7 @@ fn empty(scenario: &Scenario, world: WorldName, seed: u64, end: RunEnd) -> RunRe
         ends: Vec::new(),
         end,
         leftovers: Vec::new(),
+        programs: Vec::new(),
         leaks: Vec::new(),
         unclaimed: Vec::new(),
         stores: Vec::new(),

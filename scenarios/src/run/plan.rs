@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::adapter::{BLACK_BOX, Client};
 use crate::real::Ground;
 use crate::scenario::{Scenario, WorldName};
 
@@ -18,6 +19,15 @@ pub const CAPABILITIES: &[&str] = &[
     "role:node",
     "setup-code",
     "raw",
+    "black-box",
+    "device",
+    "device-token",
+    "reconnects",
+    "watches-ticks",
+    "invoke",
+    "starts-without-token",
+    "stays",
+    "asks-until-approved",
 ];
 
 /// Worlds that exist in this program.
@@ -49,6 +59,8 @@ pub struct Job {
     pub missing: Option<String>,
     /// The real gateway, in the world `real`.
     pub ground: Option<Arc<Ground>>,
+    /// The foreign client under test; our own when absent.
+    pub client: Option<Arc<Client>>,
 }
 
 impl Job {
@@ -152,6 +164,7 @@ pub fn jobs(chosen: &[Arc<Scenario>], worlds: &[WorldName]) -> Vec<Job> {
                 world,
                 missing: missing(scenario, world),
                 ground: None,
+                client: None,
             });
         }
     }
@@ -172,8 +185,30 @@ pub fn real_jobs(chosen: &[Arc<Scenario>], ground: &Arc<Ground>) -> Vec<Job> {
             world: WorldName::Real,
             missing: missing(scenario),
             ground: Some(Arc::clone(ground)),
+            client: None,
         })
         .collect()
+}
+
+/// The chosen scenarios that any client can be the client of, for this one. Each either runs or says what it needs.
+pub fn client_jobs(chosen: &[Arc<Scenario>], client: &Arc<Client>) -> Vec<Job> {
+    let black_boxes = chosen
+        .iter()
+        .filter(|scenario| scenario.needs.iter().any(|need| need == BLACK_BOX));
+    let job = |scenario: &Arc<Scenario>| {
+        let mut scenario = Scenario::clone(scenario);
+        if scenario.profile.is_none() {
+            scenario.profile = client.profile().map(str::to_owned);
+        }
+        Job {
+            missing: client.lacks(&scenario),
+            scenario: Arc::new(scenario),
+            world: WorldName::Loopback,
+            ground: None,
+            client: Some(Arc::clone(client)),
+        }
+    };
+    black_boxes.map(job).collect()
 }
 
 fn missing(scenario: &Scenario, world: WorldName) -> Option<String> {

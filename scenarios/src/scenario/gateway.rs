@@ -26,6 +26,10 @@ pub struct GatewayPlan {
     /// Time between ticks; 30 s when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tick_interval: Option<Lapse>,
+    /// Whether its owner approves every device request of a client as soon as it is made. For clients of which some
+    /// must be approved and others not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub approves: bool,
     /// How long the gateway answers `gateway starting` after its start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub starting: Option<Lapse>,

@@ -40,6 +40,9 @@ pub struct Do {
     /// `request`: the params. `node_event`: the payload.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub params: Option<Value>,
+    /// `run`: the words of the command, as a shell would read them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
     /// `switch_gateway`: the record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<String>,
@@ -76,6 +79,8 @@ pub enum IntentName {
     Request,
     /// Send an event as a node.
     NodeEvent,
+    /// Run a command of the client's own command line.
+    Run,
 }
 
 impl IntentName {
@@ -93,6 +98,7 @@ impl IntentName {
             Self::Reject => "reject",
             Self::Request => "request",
             Self::NodeEvent => "node_event",
+            Self::Run => "run",
         }
     }
 
@@ -106,6 +112,7 @@ impl IntentName {
             Self::Approve | Self::Reject => &[("kind", false), ("request_id", true)],
             Self::Request => &[("role", false), ("method", true), ("params", false)],
             Self::NodeEvent => &[("method", true), ("params", false)],
+            Self::Run => &[("words", true)],
         }
     }
 }
@@ -134,9 +141,64 @@ impl Do {
             role: None,
             method: None,
             params: None,
+            words: None,
             gateway: None,
             capture: std::collections::BTreeMap::new(),
         }
+    }
+
+    /// The action of an adapter that carries it out, and that action's placeholders.
+    pub fn action(
+        &self,
+    ) -> (
+        &'static str,
+        std::collections::BTreeMap<&'static str, String>,
+    ) {
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        let params = || {
+            self.params
+                .as_ref()
+                .map_or_else(|| "{}".to_owned(), Value::to_string)
+        };
+        let kind = match self.kind {
+            Some(PairingKind::Node) => "node",
+            Some(PairingKind::Device) | None => "device",
+        };
+        let (name, arguments) = match self.intent {
+            // A turn of a conversation is what a person types, whatever the client makes of it.
+            IntentName::Request if self.method.as_deref() == Some("chat.send") => {
+                let message = self
+                    .params
+                    .as_ref()
+                    .and_then(|params| params.get("message")?.as_str());
+                (
+                    "chat",
+                    vec![("text", message.unwrap_or_default().to_owned())],
+                )
+            }
+            IntentName::Request | IntentName::NodeEvent => (
+                self.intent.name(),
+                vec![("method", text(&self.method)), ("params", params())],
+            ),
+            IntentName::Approve | IntentName::Reject => (
+                self.intent.name(),
+                vec![
+                    ("kind", kind.to_owned()),
+                    ("request_id", text(&self.request_id)),
+                ],
+            ),
+            IntentName::ApplySetupCode => {
+                (self.intent.name(), vec![("setup_code", text(&self.code))])
+            }
+            IntentName::Run => (self.intent.name(), vec![("words", text(&self.words))]),
+            IntentName::Connect
+            | IntentName::Disconnect
+            | IntentName::Reconnect
+            | IntentName::ReconnectNode
+            | IntentName::ConnectSharedToken
+            | IntentName::SwitchGateway => (self.intent.name(), Vec::new()),
+        };
+        (name, arguments.into_iter().collect())
     }
 
     /// The names of the arguments that are given.
@@ -150,6 +212,7 @@ impl Do {
             ("role", self.role.is_some()),
             ("method", self.method.is_some()),
             ("params", self.params.is_some()),
+            ("words", self.words.is_some()),
             ("gateway", self.gateway.is_some()),
         ];
         all.into_iter()

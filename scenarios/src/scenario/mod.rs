@@ -70,6 +70,7 @@ pub use gateway::{
 pub use intent::{Do, IntentName, PairingKind};
 pub use lapse::{Lapse, LapseError, Offset};
 pub use located::Located;
+pub(crate) use parsing::explain;
 pub use parsing::{parse, parse_unchecked};
 pub use pattern::{
     At, ClosePattern, Count, DEFAULT_WITHIN, Ended, Expect, Never, Pattern, Quiet, RoleName, Which,

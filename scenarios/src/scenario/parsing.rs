@@ -42,7 +42,7 @@ pub fn parse_unchecked(id: &str, text: &str) -> Result<Scenario, Problems> {
 }
 
 /// Turns serde's sentence into a code, a place and a remedy.
-pub(super) fn explain(error: &toml::de::Error, text: &str) -> Problem {
+pub(crate) fn explain(error: &toml::de::Error, text: &str) -> Problem {
     let message = error.message().to_owned();
     let at = error.span();
     if let Some((name, expected)) = unknown(&message, "unknown field") {

@@ -3,9 +3,10 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
+use gateway_protocol::UnixMillis;
 use gateway_protocol::time::VIRTUAL_EPOCH;
 use link::FaultTable;
-use mock_gateway::{MockGateway, Running};
+use mock_gateway::{Guest, MockGateway, Running};
 use tokio::net::TcpStream;
 use transcript::Recorder;
 
@@ -34,22 +35,29 @@ pub(crate) async fn loopback(
     mut arrangement: Arrangement,
     recorder: Recorder,
     faults: FaultTable,
+    guest: Option<(Guest, UnixMillis)>,
 ) -> io::Result<Sockets<TcpRoad, Running>> {
-    let running = match arrangement.gateway.take() {
+    let gateway = match arrangement.gateway.take() {
         Some(gateway) => MockGateway::new().core(gateway),
         None => MockGateway::new(),
-    }
-    .recorder(recorder.clone())
-    .faults(faults.clone())
-    .serve_tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
-    .await?;
+    };
+    // A guest lives by the machine's clock.
+    let (gateway, epoch) = match guest {
+        Some((guest, epoch)) => (gateway.guest(guest).epoch(epoch), epoch),
+        None => (gateway, VIRTUAL_EPOCH),
+    };
+    let running = gateway
+        .recorder(recorder.clone())
+        .faults(faults.clone())
+        .serve_tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+        .await?;
     let addr = running.addr();
     let road = TcpRoad { addr };
     Ok(Sockets::new(Parts {
         road,
         pace: Pace::Real,
         port: addr.port(),
-        epoch: VIRTUAL_EPOCH,
+        epoch,
         peer: running,
         recorder,
         faults,

@@ -6,6 +6,7 @@
 //! | `sockets` | the real gateway shell and the real client shell over streams |
 //! | `memory` `loopback` | the streams: in memory with virtual time, TCP with real time |
 //! | `real` | the real gateway behind the recording proxy, real time |
+//! | `foreign` | the loopback world with somebody else's program as the client |
 //! | `brains` | the two pure cores in one loop, virtual time, no runtime |
 //! | `raw` `connect_frame` | `WebSocket`s that a script drives, and the signed `connect` they send |
 //! | `tether` `bell` `witness` | headers and cuts on a client's stream; the signal of change; what clients report and store |
@@ -17,6 +18,7 @@ mod bell;
 mod brains;
 mod connect_frame;
 mod draw;
+mod foreign;
 mod loopback;
 mod memory;
 mod pairing;
@@ -30,7 +32,7 @@ mod witness;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use client_core::{ClientEvent, Intent};
+use client_core::Intent;
 use gateway_core::Control;
 use gateway_protocol::time::VIRTUAL_EPOCH;
 use gateway_protocol::{ClockFault, Hand, UnixMillis};
@@ -39,12 +41,13 @@ use serde_json::Value;
 use thiserror::Error;
 use transcript::Recorder;
 
-use crate::judge::record::StoreNote;
+use crate::judge::record::{ProgramNote, StoreNote};
 
 pub(crate) use arrange::{Arrangement, arrange, arrange_with_token};
 pub(crate) use brains::Brains;
 pub(crate) use connect_frame::{Ink, connect_params, merge};
 pub(crate) use draw::Draw;
+pub(crate) use foreign::{Stage, foreign};
 pub(crate) use loopback::loopback;
 pub(crate) use memory::memory;
 pub(crate) use raw::RawMessage;
@@ -80,6 +83,8 @@ pub(crate) enum RawPhase {
 pub(crate) struct Ending {
     /// What outlived the run, in words.
     pub(crate) leftovers: Vec<String>,
+    /// The processes of a foreign client.
+    pub(crate) programs: Vec<ProgramNote>,
 }
 
 /// The ground of one run.
@@ -117,6 +122,21 @@ pub(crate) trait World {
 
     /// Tells a client what its user wants.
     async fn intend(&mut self, actor: &str, intent: Intent) -> Result<(), Refusal>;
+
+    /// Whether a client is somebody else's program, which is told things by name.
+    fn is_foreign(&self, _actor: &str) -> bool {
+        false
+    }
+
+    /// Tells a foreign client what its user wants: the action of its adapter, and the action's arguments.
+    async fn tell(
+        &mut self,
+        actor: &str,
+        action: &str,
+        _arguments: &BTreeMap<&'static str, String>,
+    ) -> Result<(), Refusal> {
+        Err(Refusal::new(format!("{actor} can't be told to {action}")))
+    }
 
     /// Sends on the newest connection of a raw actor, or on its n-th from 1.
     async fn send(
@@ -159,8 +179,8 @@ pub(crate) trait World {
     /// A client's durable state.
     fn durable(&self, actor: &str) -> Option<client_core::DurableState>;
 
-    /// What a client has reported so far, oldest first.
-    fn reports(&self, actor: &str) -> Vec<ClientEvent>;
+    /// What a client has reported so far as JSON, oldest first.
+    fn reports(&self, actor: &str) -> Vec<Value>;
 
     /// Every change of durable state, oldest first.
     fn stores(&self) -> Vec<StoreNote>;

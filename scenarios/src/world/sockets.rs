@@ -202,6 +202,22 @@ impl<C: Road, P> Sockets<C, P> {
         }
     }
 
+    /// The gateway's port.
+    pub(super) const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Rings when something has changed.
+    pub(super) fn bell(&self) -> Bell {
+        self.bell.clone()
+    }
+
+    /// Reads the time of the run.
+    pub(super) fn watchglass(&self) -> Watchglass {
+        let begin = self.begin;
+        Arc::new(move || begin.elapsed())
+    }
+
     fn client(&self, actor: &str) -> Result<&ClientActor, Refusal> {
         self.clients
             .get(actor)
@@ -226,8 +242,7 @@ impl<C: Road, P> Sockets<C, P> {
     }
 
     fn start_client(&mut self, name: &str) -> Result<(), Refusal> {
-        let begin = self.begin;
-        let time: Watchglass = Arc::new(move || begin.elapsed());
+        let time = self.watchglass();
         let (bell, ledger, road, port) = (
             self.bell.clone(),
             self.ledger.clone(),
@@ -330,7 +345,7 @@ async fn listen(
     bell: Bell,
 ) {
     while let Some(event) = events.recv().await {
-        reports.push(event);
+        reports.push(&event);
         bell.ring();
     }
 }
@@ -563,7 +578,7 @@ impl<C: Road, P: Peer> World for Sockets<C, P> {
         Some(self.clients.get(actor)?.state.read())
     }
 
-    fn reports(&self, actor: &str) -> Vec<ClientEvent> {
+    fn reports(&self, actor: &str) -> Vec<Value> {
         self.clients
             .get(actor)
             .map(|client| client.reports.all())
@@ -585,6 +600,7 @@ impl<C: Road, P: Peer> World for Sockets<C, P> {
         self.peer.stop().await;
         Ending {
             leftovers: leftovers().await,
+            programs: Vec::new(),
         }
     }
 }

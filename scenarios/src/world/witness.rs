@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use client_core::{ClientEvent, DurableState, StoreError, StoreOp};
 use gateway_client::{LoadError, MemoryState, MemoryStore, Store};
+use serde_json::Value;
 
 use super::bell::Bell;
 use crate::judge::durable::StoreNotes;
@@ -87,12 +88,13 @@ impl Store for Witness {
 /// What one client has said, oldest first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reports {
-    events: Arc<Mutex<Vec<ClientEvent>>>,
+    events: Arc<Mutex<Vec<Value>>>,
 }
 
 impl Reports {
     /// One more.
-    pub(crate) fn push(&self, event: ClientEvent) {
+    pub(crate) fn push(&self, event: &ClientEvent) {
+        let event = serde_json::to_value(event).unwrap_or_default();
         self.events
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -100,7 +102,7 @@ impl Reports {
     }
 
     /// All of them.
-    pub(crate) fn all(&self) -> Vec<ClientEvent> {
+    pub(crate) fn all(&self) -> Vec<Value> {
         self.events
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

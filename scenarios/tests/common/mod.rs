@@ -69,6 +69,7 @@ pub fn job(scenario: &Arc<Scenario>, world: WorldName) -> Job {
         world,
         missing: None,
         ground: None,
+        client: None,
     }
 }
 

@@ -48,6 +48,7 @@ fn invariants() -> Page {
     let rows = REGISTRY.iter().map(|row| {
         let subject = match row.subject {
             Subject::Client => "the client",
+            Subject::Companion => "our companion",
             Subject::Gateway => "the gateway",
             Subject::Both => "both",
             Subject::Harness => "the harness",

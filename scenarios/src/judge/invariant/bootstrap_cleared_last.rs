@@ -9,7 +9,7 @@ pub(super) const ROW: Row = Row {
     name: "bootstrap_cleared_last",
     doc: "The bootstrap token leaves the disk only after both role tokens are on it.",
     source: "client-behaviour §17; scenario-catalogue K5, 107; field-bugs 57, 58",
-    subject: Subject::Client,
+    subject: Subject::Companion,
     mutant: "client:clear_bootstrap_early",
     check,
 };

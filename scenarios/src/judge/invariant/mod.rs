@@ -19,6 +19,7 @@ use crate::scenario::{Actor, Scenario};
 mod artifacts;
 mod bootstrap_cleared_last;
 mod challenge_comes_first;
+mod client_keeps_running;
 mod close_code_is_known;
 mod device_id_never_changes;
 mod every_frame_is_schema_valid;
@@ -36,6 +37,7 @@ mod operator_comes_first;
 mod reconnect_is_not_a_storm;
 mod responses;
 mod seq_only_grows;
+mod silence;
 mod tokens_stay_with_their_role;
 
 /// Who can break an invariant.
@@ -43,6 +45,8 @@ mod tokens_stay_with_their_role;
 pub enum Subject {
     /// A client. Scripted (raw) actors are not judged: they say what the scenario wants.
     Client,
+    /// Our companion: its own rules are stricter than the protocol, and bind nobody else.
+    Companion,
     /// The gateway.
     Gateway,
     /// Both ends.
@@ -93,6 +97,9 @@ pub const REGISTRY: &[Row] = &[
     close_code_is_known::ROW,
     nothing_after_close::ROW,
     reconnect_is_not_a_storm::ROW,
+    silence::GIVES_UP_ON_A_SILENT_GATEWAY,
+    silence::SILENCE_IS_NOTICED,
+    client_keeps_running::ROW,
     every_request_is_claimed::ROW,
     one_auth_key_per_connect::ROW,
     tokens_stay_with_their_role::ROW,
@@ -228,6 +235,16 @@ impl<'a> Said<'a> {
     pub const fn n(&self) -> u64 {
         self.entry.n
     }
+}
+
+/// Whether an entry tells that a fault of the gateway's end has ended the stream.
+fn ends_the_stream(entry: &Entry) -> bool {
+    let by_gateway = entry.dir == Some(Direction::GatewayToClient);
+    let name = entry.text.as_deref();
+    entry.kind == Kind::Fault
+        && by_gateway
+        && name
+            .is_some_and(|name| matches!(name, "reset" | "fin_without_close" | "close_then_reset"))
 }
 
 /// The text at a JSON pointer.

@@ -16,7 +16,7 @@ pub(super) const ROW: Row = Row {
 };
 
 /// Refusals that stay the same until a person does something.
-const TERMINAL: [&str; 8] = [
+pub(super) const TERMINAL: [&str; 8] = [
     "AUTH_TOKEN_MISMATCH",
     "AUTH_BOOTSTRAP_TOKEN_INVALID",
     "AUTH_DEVICE_TOKEN_MISMATCH",

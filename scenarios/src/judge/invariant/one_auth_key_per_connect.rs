@@ -6,7 +6,7 @@ pub(super) const ROW: Row = Row {
     name: "one_auth_key_per_connect",
     doc: "The auth of a connect has exactly one key.",
     source: "client-behaviour §6; scenario-catalogue K4",
-    subject: Subject::Client,
+    subject: Subject::Companion,
     mutant: "client:second_auth_key",
     check,
 };

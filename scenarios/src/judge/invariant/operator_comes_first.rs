@@ -8,7 +8,7 @@ pub(super) const ROW: Row = Row {
     name: "operator_comes_first",
     doc: "The first node connect of a client does not precede the operator's hello-ok, unless only the node role connects.",
     source: "client-behaviour §14; scenario-catalogue K3",
-    subject: Subject::Client,
+    subject: Subject::Companion,
     mutant: "client:node_before_operator",
     check,
 };

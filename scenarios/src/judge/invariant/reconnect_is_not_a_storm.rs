@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{Breach, Evidence, Row, Subject, breach};
+use transcript::{Direction, Kind};
+
+use super::{Breach, Evidence, Row, Subject, breach, ends_the_stream};
 
 pub(super) const ROW: Row = Row {
     name: "reconnect_is_not_a_storm",
-    doc: "Attempts that fail come no faster than the backoff: three in a row span almost a second, six span five.",
-    source: "client-behaviour §7.1; scenario-catalogue K8, 209; field-bugs 34",
+    doc: "Attempts that fail come no faster than the backoff (three in a row span almost a second, six span five), and a lost connection is replaced by one.",
+    source: "client-behaviour §7.1; scenario-catalogue K8, 209; field-bugs 34; real-clients 1",
     subject: Subject::Client,
     mutant: "client:reconnect_storm",
     check,
@@ -44,7 +46,108 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
             breaches.push(breach(what, &entries));
         }
     }
+    breaches.extend(multiplied(evidence, &prompts));
     breaches
+}
+
+/// Clients that open more connections than they lose. Counted from the first loss that the client did not want, and
+/// anew after each prompt of the script: what was open before may have had its reasons.
+fn multiplied(evidence: &Evidence<'_>, prompts: &[u64]) -> Vec<Breach> {
+    let mut breaches = Vec::new();
+    for ((actor, role), mut events) in turns(evidence) {
+        events.extend(prompts.iter().map(|t_us| (*t_us, Turn::Prompt, 0)));
+        events.sort_by_key(|(t_us, turn, _)| (*t_us, *turn));
+        let mut lost: Option<u64> = None;
+        let mut opened: Vec<u64> = Vec::new();
+        for (_, turn, entry) in events {
+            match turn {
+                Turn::Prompt => (lost, opened) = (None, Vec::new()),
+                Turn::Lost => lost = Some(lost.unwrap_or_default() + 1),
+                Turn::Left => lost = lost.map(|lost| lost + 1),
+                Turn::Opened if lost.is_some() => opened.push(entry),
+                Turn::Opened => {}
+            }
+            if let Some(lost) = lost
+                && opened.len() as u64 > lost
+            {
+                let what = format!(
+                    "{actor} ({role}) opened {} connections for {lost} that it had lost",
+                    opened.len()
+                );
+                breaches.push(breach(what, &opened));
+                break;
+            }
+        }
+    }
+    breaches
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    /// A connection that had its hello-ok ended, and the client did not end it.
+    Lost,
+    /// A connection ended in any other way.
+    Left,
+    /// The script told the client something.
+    Prompt,
+    /// A connection was opened.
+    Opened,
+}
+
+/// When connections came and went: time, what, entry; by actor and role.
+type Turns = BTreeMap<(String, String), Vec<(u64, Turn, u64)>>;
+
+fn turns(evidence: &Evidence<'_>) -> Turns {
+    let mut all: Turns = BTreeMap::new();
+    let mut left_by_client: BTreeMap<u32, bool> = BTreeMap::new();
+    let mut ended: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
+    for entry in evidence.entries() {
+        let Some(conn) = entry.conn else { continue };
+        let by_client = entry.dir == Some(Direction::ClientToGateway);
+        match entry.kind {
+            Kind::Close => {
+                left_by_client.entry(conn).or_insert(by_client);
+                ended.entry(conn).or_insert((entry.t_us, entry.n));
+            }
+            Kind::Eof | Kind::Reset => {
+                // A client that just hangs up has left as well; a gateway that does is no different from a bad wire.
+                left_by_client
+                    .entry(conn)
+                    .or_insert(entry.kind == Kind::Eof && by_client);
+                ended.entry(conn).or_insert((entry.t_us, entry.n));
+            }
+            Kind::Fault if ends_the_stream(entry) => {
+                left_by_client.entry(conn).or_insert(false);
+                ended.entry(conn).or_insert((entry.t_us, entry.n));
+            }
+            Kind::Text
+            | Kind::Binary
+            | Kind::Ping
+            | Kind::Pong
+            | Kind::Open
+            | Kind::Fault
+            | Kind::Step
+            | Kind::Note => {}
+        }
+    }
+    for (conn, connection) in evidence.wire.connections() {
+        if evidence.is_scripted(conn) {
+            continue;
+        }
+        let Some(role) = connection.role.clone() else {
+            continue;
+        };
+        let turns = all
+            .entry((evidence.actor(conn).to_owned(), role))
+            .or_default();
+        turns.push((connection.opened_us, Turn::Opened, connection.opened));
+        if let Some((t_us, entry)) = ended.get(&conn) {
+            let by_client = left_by_client.get(&conn).copied().unwrap_or_default();
+            let lost = connection.hello.is_some() && !by_client;
+            turns.push((*t_us, if lost { Turn::Lost } else { Turn::Left }, *entry));
+        }
+    }
+    all
 }
 
 type Runs = Vec<Vec<(u64, u64)>>;

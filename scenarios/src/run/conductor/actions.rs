@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use client_core::{ApprovalKind, ClientEvent, Intent};
+use client_core::{ApprovalKind, Intent};
 use gateway_core::Control as Order;
 use gateway_protocol::{ClockFault, CloseFrame, Frame, Keypair, Now, Request, Role, SharedToken};
 use link::{ConnSelector, FaultName, FaultSpec};
@@ -84,7 +84,14 @@ impl<W: World> Conductor<'_, W> {
 
     async fn wish(&mut self, wish: &Do) -> Result<(), Broken> {
         let wish = resolve(wish, &self.captured).map_err(refused)?;
-        let intent = self.intent(&wish);
+        if self.world.is_foreign(&wish.actor) {
+            let (action, arguments) = wish.action();
+            let told = self.world.tell(&wish.actor, action, &arguments).await;
+            return told.map_err(refused);
+        }
+        let intent = self
+            .intent(&wish)
+            .ok_or_else(|| refused(format!("{} has no command line", wish.actor)))?;
         let name = intent.name();
         let first = self.world.reports(&wish.actor).len();
         self.world
@@ -99,12 +106,14 @@ impl<W: World> Conductor<'_, W> {
             let seen = self.world.pulse();
             self.observe()?;
             let reports = self.world.reports(&wish.actor);
-            let done = reports.iter().skip(first).find(
-                |event| matches!(event, ClientEvent::IntentDone { intent, .. } if intent == name),
-            );
-            if let Some(event) = done {
-                let report = serde_json::to_value(event).unwrap_or_default();
-                self.capture(&wish.capture, &report);
+            let done = reports.iter().skip(first).find(|report| {
+                report
+                    .get("event")
+                    .is_some_and(|event| event == "intent_done")
+                    && report.get("intent").is_some_and(|intent| intent == name)
+            });
+            if let Some(report) = done {
+                self.capture(&wish.capture, report);
                 return Ok(());
             }
             if self.world.now() >= deadline {
@@ -117,13 +126,15 @@ impl<W: World> Conductor<'_, W> {
         }
     }
 
-    fn intent(&self, wish: &Do) -> Intent {
+    /// The intent of our own client; none for what only a program with a command line can do.
+    fn intent(&self, wish: &Do) -> Option<Intent> {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         let kind = match wish.kind {
             Some(PairingKind::Node) => ApprovalKind::Node,
             Some(PairingKind::Device) | None => ApprovalKind::Device,
         };
-        match wish.intent {
+        Some(match wish.intent {
+            IntentName::Run => return None,
             IntentName::Connect => Intent::Connect,
             IntentName::Disconnect => Intent::Disconnect,
             IntentName::Reconnect => Intent::Reconnect,
@@ -157,7 +168,7 @@ impl<W: World> Conductor<'_, W> {
                 event: text(&wish.method),
                 payload: wish.params.clone().unwrap_or_default(),
             },
-        }
+        })
     }
 
     async fn send(&mut self, send: &Send) -> Result<(), Broken> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gateway_core::Control;
 use serde_json::Value;
 
 use super::{Broken, Conductor};
@@ -19,10 +20,11 @@ impl<W: World> Conductor<'_, W> {
             return self.expect_state(&expect).await;
         }
         let start = self.world.now();
-        let deadline = start.saturating_add(expect.patience());
+        let deadline = start.saturating_add(expect.patience().mul_f64(self.patience));
         loop {
             let seen = self.world.pulse();
             self.observe()?;
+            self.look_after_requests().await;
             if let Some(found) = self.watch.seek(&expect, &mut self.captured) {
                 return Ok(StepResult::Met {
                     entry: Some(found.entry),
@@ -41,10 +43,11 @@ impl<W: World> Conductor<'_, W> {
     /// Waits for a client's or the gateway's state, or for a client's report.
     async fn expect_state(&mut self, expect: &Expect) -> Result<StepResult, Broken> {
         let start = self.world.now();
-        let deadline = start.saturating_add(expect.patience());
+        let deadline = start.saturating_add(expect.patience().mul_f64(self.patience));
         loop {
             let seen = self.world.pulse();
             self.observe()?;
+            self.look_after_requests().await;
             let nearest = match self.state_holds(expect).await {
                 Ok(()) => return Ok(StepResult::Met { entry: None }),
                 Err(nearest) => nearest,
@@ -99,12 +102,11 @@ impl<W: World> Conductor<'_, W> {
             if taken.contains(&index) {
                 continue;
             }
-            let got = serde_json::to_value(event).unwrap_or_default();
-            match state_matches(wanted, &got) {
+            match state_matches(wanted, event) {
                 Ok(()) => {
                     taken.push(index);
                     for (name, pointer) in &expect.capture {
-                        if let Some(value) = got.pointer(pointer) {
+                        if let Some(value) = event.pointer(pointer) {
                             self.captured.insert(name.clone(), value.clone());
                         }
                     }
@@ -124,6 +126,7 @@ impl<W: World> Conductor<'_, W> {
         loop {
             let seen = self.world.pulse();
             self.observe()?;
+            self.look_after_requests().await;
             let now = self.world.now();
             if let Some(entry) = self.watch.intrusion(&pattern) {
                 let missed = self
@@ -144,12 +147,42 @@ impl<W: World> Conductor<'_, W> {
             // Looking now and then keeps a client that talks to itself inside the budget.
             let seen = self.world.pulse();
             self.observe()?;
+            self.look_after_requests().await;
             if self.world.now() >= until {
                 return Ok(StepResult::Done);
             }
             self.world.wait(seen, until).await;
         }
     }
+}
+
+impl<W: World> Conductor<'_, W> {
+    /// Lets the gateway's owner approve what clients have asked for since he last looked, if the scenario says so.
+    pub(super) async fn look_after_requests(&mut self) {
+        if !self.scenario.gateway.approves {
+            return;
+        }
+        let fresh = self
+            .watch
+            .entries()
+            .iter()
+            .filter(|entry| entry.n > self.approved);
+        let asked: Vec<String> = fresh.filter_map(pairing_request).collect();
+        self.approved = self.watch.last();
+        for request_id in asked {
+            let approve = Control::Approve { request_id };
+            // A request that is gone already needs no approval.
+            if let Err(refusal) = self.world.control(approve).await {
+                tracing::debug!(%refusal, "nothing was approved");
+            }
+        }
+    }
+}
+
+/// The id of the pairing request that a refusal names.
+fn pairing_request(entry: &transcript::RawEntry) -> Option<String> {
+    let id = entry.frame()?.pointer("/error/details/requestId")?;
+    id.as_str().map(str::to_owned)
 }
 
 /// A step that could not be done.

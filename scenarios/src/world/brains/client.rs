@@ -216,7 +216,7 @@ impl Running {
                 let result = self.store.apply(&op);
                 self.inbox.push_back(Input::Stored { op, result });
             }
-            Output::Event(event) => reports.push(event),
+            Output::Event(event) => reports.push(&event),
             Output::Invoke(request) => {
                 let (delay, result) = puppet::answer(&request.command, &request.args);
                 let outcome = puppet::outcome(result);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use client_core::{ClientEvent, Input as ClientInput, Intent};
+use client_core::{Input as ClientInput, Intent};
 use gateway_core::Control;
 use gateway_protocol::{ClockFault, Hand};
 use link::{FaultName, FaultSpec, WireMessage};
@@ -227,7 +227,7 @@ impl World for Brains {
         Some(self.clients.get(actor)?.state.read())
     }
 
-    fn reports(&self, actor: &str) -> Vec<ClientEvent> {
+    fn reports(&self, actor: &str) -> Vec<Value> {
         self.clients
             .get(actor)
             .map(|client| client.reports.all())

@@ -1,0 +1,175 @@
+//! A client that hears nothing gives up and says so.
+//!
+//! Two silences: no challenge after the upgrade, and no tick after hello-ok. Both leave a client that looks connected
+//! and is not, for as long as nobody restarts it.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use transcript::{Direction, Kind, Stage};
+
+use super::{Breach, Evidence, Row, Subject, breach, ends_the_stream, text};
+
+pub(super) const GIVES_UP_ON_A_SILENT_GATEWAY: Row = Row {
+    name: "gives_up_on_a_silent_gateway",
+    doc: "A client that gets no challenge ends the connection by itself within 20 seconds.",
+    source: "real-clients 1; field-bugs 2, 30",
+    subject: Subject::Client,
+    mutant: "client:wait_for_the_challenge_for_ever",
+    check: no_challenge,
+};
+
+pub(super) const SILENCE_IS_NOTICED: Row = Row {
+    name: "silence_is_noticed",
+    doc: "A client that hears nothing for four tick intervals ends the connection by itself.",
+    source: "real-clients 1; field-bugs 80; client-behaviour 7",
+    subject: Subject::Client,
+    mutant: "client:deaf_to_silence",
+    check: no_tick,
+};
+
+/// The reference client waits 15 s; the rest is for slow machines.
+const CHALLENGE_US: u64 = 20_000_000;
+
+/// After two intervals a client may be sure, after three it must have looked; the rest is for slow machines.
+const INTERVALS: u64 = 4;
+
+/// For machines on which a second is nothing.
+const GRACE_US: u64 = 1_000_000;
+
+/// What a connection was like, as its client saw it.
+#[derive(Default)]
+struct Life {
+    opened: u64,
+    opened_us: u64,
+    /// The client's first word about the end, or the end of the stream.
+    left_us: Option<u64>,
+    challenged_us: Option<u64>,
+    tick_us: Option<u64>,
+    heard: u64,
+    heard_us: u64,
+    /// The longest silence after hello-ok: when it began, and after which entry.
+    longest: Option<(u64, u64, u64)>,
+}
+
+impl Life {
+    fn hears(&mut self, n: u64, t_us: u64) {
+        self.silence_until(t_us);
+        (self.heard, self.heard_us) = (n, t_us);
+    }
+
+    fn silence_until(&mut self, t_us: u64) {
+        let silent = t_us.saturating_sub(self.heard_us);
+        if self.tick_us.is_some() && self.longest.is_none_or(|(longest, ..)| silent > longest) {
+            self.longest = Some((silent, self.heard, self.heard_us));
+        }
+    }
+}
+
+fn lives(evidence: &Evidence<'_>) -> BTreeMap<u32, Life> {
+    let mut lives: BTreeMap<u32, Life> = BTreeMap::new();
+    let mut end_us = evidence
+        .record
+        .steps
+        .iter()
+        .map(|step| step.ended_us)
+        .max()
+        .unwrap_or_default();
+    for entry in evidence.entries() {
+        end_us = end_us.max(entry.t_us);
+        let Some(conn) = entry.conn.filter(|conn| !evidence.is_scripted(*conn)) else {
+            continue;
+        };
+        let life = lives.entry(conn).or_default();
+        if entry.kind == Kind::Open {
+            (life.opened, life.opened_us) = (entry.n, entry.t_us);
+            continue;
+        }
+        let ours = entry.dir == Some(Direction::ClientToGateway);
+        let ends = matches!(entry.kind, Kind::Eof | Kind::Reset)
+            || ends_the_stream(entry)
+            || (entry.kind == Kind::Close && ours);
+        // A gateway that closes has spoken, whatever becomes of its words.
+        let gateway_closes = entry.kind == Kind::Close && !ours;
+        if (ends || gateway_closes) && life.left_us.is_none() {
+            life.silence_until(entry.t_us);
+            life.left_us = Some(entry.t_us);
+        }
+        if life.left_us.is_some() || ours || entry.stage != Some(Stage::Delivered) {
+            continue;
+        }
+        if let Some(frame) = &entry.frame {
+            listen(life, frame, entry.t_us);
+        }
+        life.hears(entry.n, entry.t_us);
+    }
+    for (conn, life) in lives.iter_mut().filter(|(_, life)| life.left_us.is_none()) {
+        let left_us = replaced(evidence, *conn, life.heard_us).unwrap_or(end_us);
+        life.silence_until(left_us);
+        life.left_us = Some(left_us);
+    }
+    lives
+}
+
+/// When the client opened another connection for the same role: behind a black hole nothing else shows that it left.
+fn replaced(evidence: &Evidence<'_>, conn: u32, after_us: u64) -> Option<u64> {
+    let known = evidence.wire.connection(conn)?;
+    let later = evidence.wire.connections().filter(|(other, connection)| {
+        *other > conn
+            && connection.opened_us > after_us
+            && connection.actor == known.actor
+            && (connection.role == known.role || known.role.is_none())
+    });
+    later.map(|(_, connection)| connection.opened_us).min()
+}
+
+fn listen(life: &mut Life, frame: &Value, t_us: u64) {
+    if text(frame, "/event") == Some("connect.challenge") {
+        life.challenged_us.get_or_insert(t_us);
+    }
+    if text(frame, "/payload/type") == Some("hello-ok") {
+        let tick = frame
+            .pointer("/payload/policy/tickIntervalMs")
+            .and_then(Value::as_u64);
+        life.tick_us = tick.map(|ms| ms.saturating_mul(1_000));
+    }
+}
+
+fn no_challenge(evidence: &Evidence<'_>) -> Vec<Breach> {
+    let mut breaches = Vec::new();
+    for (conn, life) in lives(evidence) {
+        let until = life
+            .challenged_us
+            .or(life.left_us)
+            .unwrap_or(life.opened_us);
+        let waited = until.saturating_sub(life.opened_us);
+        if waited > CHALLENGE_US && life.opened > 0 {
+            let who = evidence.wire.describe(conn);
+            let what = format!(
+                "{who} waited {} s for a challenge and kept waiting",
+                waited / 1_000_000
+            );
+            breaches.push(breach(what, &[life.opened]));
+        }
+    }
+    breaches
+}
+
+fn no_tick(evidence: &Evidence<'_>) -> Vec<Breach> {
+    let mut breaches = Vec::new();
+    for (conn, life) in lives(evidence) {
+        let (Some(tick), Some((silent, heard, _))) = (life.tick_us, life.longest) else {
+            continue;
+        };
+        if silent > tick.saturating_mul(INTERVALS).saturating_add(GRACE_US) {
+            let who = evidence.wire.describe(conn);
+            let what = format!(
+                "{who} heard nothing for {} ms and stayed, although ticks come every {} ms",
+                silent / 1_000,
+                tick / 1_000
+            );
+            breaches.push(breach(what, &[heard]));
+        }
+    }
+    breaches
+}
