@@ -1,5 +1,7 @@
 //! Plays a flow and keeps what was heard, connection by connection.
 
+mod http;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::connect::{self, Ink};
-use super::flow::{Await, Connect, Flow, Http, Open, Request, Step};
+use super::flow::{Await, Connect, Flow, Open, Request, Step};
 use super::ground::{Ground, LOCAL, PROXY};
 use super::line::{Bell, Line};
 use super::words::Words;
@@ -418,50 +420,6 @@ impl<G: Ground> Player<'_, G> {
         let entry = json!({"timeout": format!("no event {event}")});
         self.note(&wanted.conn, entry);
         Ok(())
-    }
-
-    async fn http(&mut self, plan: &Http) -> Result<(), String> {
-        for _ in 0..plan.times {
-            let entry = self.http_once(plan).await?;
-            let bell = Arc::clone(&self.bell);
-            let line = self
-                .lines
-                .entry(plan.conn.clone())
-                .or_insert_with(|| Line::silent(&bell));
-            line.note(entry);
-        }
-        Ok(())
-    }
-
-    async fn http_once(&self, plan: &Http) -> Result<Value, String> {
-        let authority = self.ground.authority();
-        let (ip, mut headers) = self.origin_of(plan.from.as_deref(), &authority, false)?;
-        headers.push(("Connection".to_owned(), "close".to_owned()));
-        let body = self.words.text(plan.body.as_deref().unwrap_or_default())?;
-        if plan.body.is_some() {
-            headers.push(("Content-Type".to_owned(), "application/json".to_owned()));
-            headers.push(("Content-Length".to_owned(), body.len().to_string()));
-        }
-        self.change_headers(&mut headers, &plan.headers)?;
-        let head = ws::request_head(&plan.method, &self.words.text(&plan.path)?, &headers);
-        let exchange = async {
-            let mut stream = self.ground.dial(ip).await?;
-            ws::send(&mut stream, format!("{head}{body}").as_bytes()).await?;
-            let mut rest = Vec::new();
-            let answered = ws::read_head(&mut stream, &mut rest).await?;
-            let body = if plan.method == "HEAD" {
-                Vec::new()
-            } else {
-                ws::read_body(&mut stream, &answered, rest).await?
-            };
-            Ok::<_, std::io::Error>((answered, body))
-        };
-        let kind = if plan.shape { "shape" } else { "http" };
-        Ok(match tokio::time::timeout(PATIENCE, exchange).await {
-            Ok(Ok((answered, body))) => connect::http_entry(&answered, &body, kind),
-            Ok(Err(_)) => json!({"end": "hung up"}),
-            Err(_) => json!({"end": "no answer"}),
-        })
     }
 
     async fn setup_code(&mut self, name: &str, limited: bool) -> Result<(), String> {

@@ -1,12 +1,14 @@
 //! The real shells over streams: what the memory world and the loopback world have in common.
 
+mod dialer;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use client_core::{ClientEvent, Intent};
-use gateway_client::{ClientHandle, Clock, Connector, MemoryState, Setup};
+use gateway_client::{ClientHandle, Clock, MemoryState, Setup};
 use gateway_core::Control;
 use gateway_protocol::{ClockFault, Hand, UnixMillis};
 use link::{Carrier, FaultName, FaultSpec, FaultTable};
@@ -14,7 +16,9 @@ use mock_gateway::Running;
 use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
-use transcript::{Draft, Kind, Recorder};
+use transcript::Recorder;
+
+use dialer::{Dialer, Toll};
 
 use super::arrange::{Arrangement, ClientPlan};
 use super::bell::Bell;
@@ -353,55 +357,6 @@ async fn listen(
 async fn watch(mut snapshot: tokio::sync::watch::Receiver<client_core::Snapshot>, bell: Bell) {
     while snapshot.changed().await.is_ok() {
         bell.ring();
-    }
-}
-
-/// Opens streams for one client.
-struct Dialer<C> {
-    road: C,
-    port: u16,
-    headers: Vec<String>,
-    knives: Knives,
-    toll: Toll,
-}
-
-/// Counts connects that were refused, where the gateway can't: by the system.
-#[derive(Clone)]
-struct Toll {
-    faults: FaultTable,
-    recorder: Recorder,
-    begin: Instant,
-    actor: String,
-}
-
-impl Toll {
-    fn through<S>(&self, opened: io::Result<S>) -> io::Result<S> {
-        let refused =
-            matches!(&opened, Err(error) if error.kind() == io::ErrorKind::ConnectionRefused);
-        if refused && let Some(conn) = self.faults.refused() {
-            let t_us = u64::try_from(self.begin.elapsed().as_micros()).unwrap_or(u64::MAX);
-            let draft = Draft::new(t_us, Kind::Fault).conn(conn).actor(&self.actor);
-            self.recorder.record(draft.text(FaultName::Refuse.as_str()));
-        }
-        opened
-    }
-}
-
-impl<C: Road> Connector for Dialer<C> {
-    type Stream = Tether<C::Stream>;
-
-    async fn connect(&self, url: &str) -> io::Result<Self::Stream> {
-        // Nobody but the gateway listens in a world: any other port refuses, any host is this machine.
-        if !url.contains(&format!(":{}", self.port)) {
-            return Err(io::ErrorKind::ConnectionRefused.into());
-        }
-        let stream = self.toll.through(self.road.open().await)?;
-        let knife = Knife::default();
-        self.knives
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(knife.clone());
-        Ok(Tether::new(stream, &self.headers, knife))
     }
 }
 
