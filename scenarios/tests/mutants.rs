@@ -59,7 +59,7 @@ fn client_script(mutation: &str) -> Option<String> {
         "keep_retrying_after_terminal" => refusing(
             r#"{ code = "INVALID_REQUEST", message = "unauthorized: too many failed authentication attempts (retry later)", details = { code = "AUTH_RATE_LIMITED" }, close = { code = 1008, reason = "unauthorized" } }"#,
         ) + paired + start + WAIT,
-        // Shown by a gateway that says nothing, at first or later.
+        // Shown by a gateway that says nothing, at first or later (gives_up_on_a_silent_gateway).
         "wait_for_the_challenge_for_ever" => format!(
             "#gateway\n[gateway]\nhandshake_timeout = \"1m\"\n[[gateway.on]]\nname = \"silent\"\nopen = true\nchallenge = {{ skip = true }}\n#actor\n{paired}{start}[[step]]\nelapse = \"50s\"\n"
         ),
@@ -149,6 +149,7 @@ fn tamper(field: &str, record: &mut RunRecord) -> bool {
             form: "raw".to_owned(),
             file: "transcript.jsonl".to_owned(),
         }),
+        // A program that was to stay and ended (client_keeps_running).
         "programs" => record.programs.push(ProgramNote {
             actor: "companion".to_owned(),
             what: "start".to_owned(),

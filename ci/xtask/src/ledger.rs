@@ -358,6 +358,7 @@ mod tests {
         };
         Tree {
             files: files.iter().map(file).collect(),
+            ..Tree::default()
         }
     }
 

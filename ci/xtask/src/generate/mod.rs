@@ -128,6 +128,7 @@ mod tests {
                 path: page().path.to_owned(),
                 text: text.to_owned(),
             }],
+            ..Tree::default()
         }
     }
 

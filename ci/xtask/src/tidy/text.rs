@@ -128,4 +128,5 @@ fn is_there(tree: &Tree, from: &str, link: &str) -> bool {
     tree.files
         .iter()
         .any(|file| file.path == path || file.path.starts_with(&folder))
+        || tree.binaries.contains(&path)
 }

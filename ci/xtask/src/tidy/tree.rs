@@ -45,6 +45,8 @@ impl SourceFile {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tree {
     pub(crate) files: Vec<SourceFile>,
+    /// Paths of the files that hold no text: pictures.
+    pub(crate) binaries: Vec<String>,
 }
 
 impl Tree {
@@ -94,8 +96,9 @@ impl Tree {
                     path: entry.path(),
                     source,
                 })?;
-                if let Ok(text) = String::from_utf8(bytes) {
-                    self.files.push(SourceFile { path, text });
+                match String::from_utf8(bytes) {
+                    Ok(text) => self.files.push(SourceFile { path, text }),
+                    Err(_) => self.binaries.push(path),
                 }
             }
         }
