@@ -1,11 +1,12 @@
 //! One test per flow and version: what the mock says is what the real gateway said when it was recorded.
 //!
-//! A known difference passes while it is there, and fails as stale once it is gone.
+//! A known difference passes while it is there, and fails as stale once it is gone. `mutant::NAME` proves that the flows
+//! notice a gateway that is wrong in one point.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use gateway_core::PROFILES;
+use gateway_core::{Mutation, PROFILES};
 use libtest_mimic::{Arguments, Failed, Trial};
 use scenarios::conform::{Library, Outcome, against_golden};
 
@@ -16,6 +17,7 @@ fn main() {
         Library::load(None, here).unwrap_or_else(|problems| panic!("{}", problems.join("\n")));
     let library = Arc::new(library);
     let mut trials = flows(&library);
+    trials.extend(mutants(&library));
     let orphans = library.orphans();
     trials.push(Trial::test("every golden record has its flow", move || {
         if orphans.is_empty() {
@@ -47,4 +49,52 @@ fn flows(library: &Arc<Library>) -> Vec<Trial> {
         }
     }
     trials
+}
+
+/// Every deliberate bug is noticed by a flow that notices nothing without it.
+fn mutants(library: &Arc<Library>) -> Vec<Trial> {
+    let recorded = |mutation: &Mutation| {
+        let flow = library.flows.iter().find(|flow| flow.id == mutation.flow());
+        flow.is_some_and(|flow| {
+            PROFILES
+                .iter()
+                .any(|version| matches!(library.golden(version, flow), Ok(Some(_))))
+        })
+    };
+    let trial = |mutation: Mutation| {
+        let library = Arc::clone(library);
+        Trial::test(format!("mutant::{mutation:?}"), move || {
+            match caught_by(&library, mutation) {
+                Some(_) => Ok(()),
+                None => Err(format!("no flow notices {mutation:?}").into()),
+            }
+        })
+    };
+    // One whose flow was not recorded proves nothing.
+    Mutation::ALL
+        .into_iter()
+        .filter(recorded)
+        .map(trial)
+        .collect()
+}
+
+/// The first flow that is `same` without the mutation and different with it.
+fn caught_by(library: &Library, mutation: Mutation) -> Option<String> {
+    let hint = mutation.flow();
+    let mut flows: Vec<_> = library.flows.iter().collect();
+    flows.sort_by_key(|flow| flow.id != hint);
+    flows
+        .into_iter()
+        .take(1)
+        .find(|flow| {
+            PROFILES.iter().any(|version| {
+                flow.runs_on(version)
+                    && against_golden(library, flow, version, None) == Outcome::Same
+                    && matches!(
+                        against_golden(library, flow, version, Some(mutation)),
+                        Outcome::Different(_)
+                    )
+            })
+        })
+        .map(|flow| flow.id.clone())
 }

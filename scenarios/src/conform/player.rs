@@ -417,6 +417,10 @@ impl<G: Ground> Player<'_, G> {
             self.taken.insert((wanted.conn.clone(), index));
             return self.capture(&wanted.capture, &entry);
         }
+        // What did not come has no parts; what uses them then differs.
+        for name in wanted.capture.keys() {
+            self.words.learn(name, "<missing>");
+        }
         let entry = json!({"timeout": format!("no event {event}")});
         self.note(&wanted.conn, entry);
         Ok(())
