@@ -194,6 +194,7 @@ fn is_time(name: &str) -> bool {
         || name == "uptimeMs"
         || name.ends_with("AtMs")
         || name.ends_with("At")
+        || name == "timestamp"
         || name.ends_with("Timestamp")
 }
 

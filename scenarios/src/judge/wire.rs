@@ -3,7 +3,7 @@
 //! An entry alone does not say which actor a connection belongs to, which role it asked for, or which request
 //! a response answers. [`Wire`] is a fold that knows. It takes raw entries (live) and stored ones alike.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::Value;
 use transcript::{CloseInfo, Direction, Entry, Kind, RawEntry, Stage};
@@ -101,7 +101,7 @@ pub struct Connection {
     pub ended: Option<u64>,
     /// Entry at which the gateway answered `connect` with ok.
     pub hello: Option<u64>,
-    requests: BTreeMap<(bool, String), String>,
+    requests: BTreeMap<(bool, String), VecDeque<String>>,
 }
 
 /// The fold.
@@ -160,7 +160,9 @@ impl Wire {
                 };
                 connection
                     .requests
-                    .insert((from_client, id.to_owned()), method.to_owned());
+                    .entry((from_client, id.to_owned()))
+                    .or_default()
+                    .push_back(method.to_owned());
                 if method == "connect" && from_client && connection.role.is_none() {
                     let role = frame
                         .pointer("/params/role")
@@ -171,13 +173,18 @@ impl Wire {
             }
             Some("res") => {
                 let Some(id) = text("id") else { return };
-                let Some(method) = connection.requests.get(&(!from_client, id.to_owned())) else {
+                // An id that is used twice is answered in the order of its requests; the last one may have two answers.
+                let asked = connection.requests.get_mut(&(!from_client, id.to_owned()));
+                let Some(method) = asked.and_then(|asked| match asked.len() {
+                    0 | 1 => asked.front().cloned(),
+                    _ => asked.pop_front(),
+                }) else {
                     return;
                 };
                 if method == "connect" && frame.get("ok") == Some(&Value::Bool(true)) {
                     connection.hello = connection.hello.or_else(|| Some(entry.n()));
                 }
-                self.answers.insert(entry.n(), method.clone());
+                self.answers.insert(entry.n(), method);
             }
             _ => {}
         }
