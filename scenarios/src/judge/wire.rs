@@ -101,7 +101,14 @@ pub struct Connection {
     pub ended: Option<u64>,
     /// Entry at which the gateway answered `connect` with ok.
     pub hello: Option<u64>,
-    requests: BTreeMap<(bool, String), VecDeque<String>>,
+    requests: BTreeMap<(bool, String), VecDeque<Asked>>,
+}
+
+/// A request, and whether it was answered.
+#[derive(Clone, Debug, PartialEq)]
+struct Asked {
+    method: String,
+    answered: bool,
 }
 
 /// The fold.
@@ -158,11 +165,15 @@ impl Wire {
                 let (Some(id), Some(method)) = (text("id"), text("method")) else {
                     return;
                 };
-                connection
+                let asked = connection
                     .requests
                     .entry((from_client, id.to_owned()))
-                    .or_default()
-                    .push_back(method.to_owned());
+                    .or_default();
+                asked.retain(|earlier| !earlier.answered);
+                asked.push_back(Asked {
+                    method: method.to_owned(),
+                    answered: false,
+                });
                 if method == "connect" && from_client && connection.role.is_none() {
                     let role = frame
                         .pointer("/params/role")
@@ -173,14 +184,17 @@ impl Wire {
             }
             Some("res") => {
                 let Some(id) = text("id") else { return };
-                // An id that is used twice is answered in the order of its requests; the last one may have two answers.
-                let asked = connection.requests.get_mut(&(!from_client, id.to_owned()));
-                let Some(method) = asked.and_then(|asked| match asked.len() {
-                    0 | 1 => asked.front().cloned(),
-                    _ => asked.pop_front(),
-                }) else {
+                // An id that is used twice is answered in the order of its requests; a request may have two answers.
+                let Some(asked) = connection.requests.get_mut(&(!from_client, id.to_owned()))
+                else {
                     return;
                 };
+                let next = asked.iter().position(|one| !one.answered);
+                let Some(one) = asked.get_mut(next.unwrap_or_default()) else {
+                    return;
+                };
+                one.answered = true;
+                let method = one.method.clone();
                 if method == "connect" && frame.get("ok") == Some(&Value::Bool(true)) {
                     connection.hello = connection.hello.or_else(|| Some(entry.n()));
                 }

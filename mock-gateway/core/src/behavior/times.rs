@@ -212,7 +212,11 @@ mod tests {
     #[test]
     fn nonsense_is_refused() {
         assert!(Times::limited(0).check().is_err());
-        assert!(Times::demanded(&(3..=2)).check().is_err());
+        assert!(
+            Times::demanded(&std::ops::RangeInclusive::new(3, 2))
+                .check()
+                .is_err()
+        );
         let unknown = serde_json::from_str::<Times>(r#"{"once":true}"#).unwrap_err();
         assert!(
             unknown.to_string().contains("invalid type") || unknown.to_string().contains("once")
