@@ -232,7 +232,7 @@ pub struct ServeArgs {
     /// Write the redacted transcript into DIR while running
     #[arg(long, value_name = "DIR")]
     pub save: Option<PathBuf>,
-    /// TOML file with what the agent says to chat messages ([[turn]] tables); it echoes when left out
+    /// TOML file with what the agent says to chat messages (`[[turn]]` tables); it echoes when left out
     #[arg(long, value_name = "FILE")]
     pub agent_script: Option<PathBuf>,
 }

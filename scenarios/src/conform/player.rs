@@ -250,20 +250,6 @@ impl<G: Ground> Player<'_, G> {
         Ok((ip, headers))
     }
 
-    fn change_headers(
-        &self,
-        headers: &mut Vec<(String, String)>,
-        changes: &BTreeMap<String, String>,
-    ) -> Result<(), String> {
-        for (name, value) in changes {
-            headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
-            if value != "$absent" {
-                headers.push((name.clone(), self.words.text(value)?));
-            }
-        }
-        Ok(())
-    }
-
     async fn challenge(&mut self, name: &str) {
         let found = self
             .until(name, PATIENCE, |_, entry| {
@@ -368,7 +354,7 @@ impl<G: Ground> Player<'_, G> {
     }
 
     /// The answer to a request; nothing when the connection ended first.
-    async fn answer(&mut self, name: &str, id: &str) -> Option<Value> {
+    async fn answer(&self, name: &str, id: &str) -> Option<Value> {
         let found = self
             .until(name, PATIENCE, |_, entry| {
                 (entry["type"] == "res" && entry["id"] == id).then(|| entry.clone())
@@ -441,7 +427,7 @@ impl<G: Ground> Player<'_, G> {
 
     /// Waits until `wanted` finds something on a connection, the connection ends, or it takes too long.
     async fn until<T>(
-        &mut self,
+        &self,
         name: &str,
         within: Duration,
         mut wanted: impl FnMut(usize, &Value) -> Option<T>,
@@ -465,7 +451,7 @@ impl<G: Ground> Player<'_, G> {
         }
     }
 
-    async fn until_end(&mut self, name: &str, within: Duration) {
+    async fn until_end(&self, name: &str, within: Duration) {
         let mut bell = self.bell.subscribe();
         let deadline = Instant::now() + within;
         while self

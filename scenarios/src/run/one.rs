@@ -181,6 +181,19 @@ fn conduct(job: &Job, seed: u64, commit: Option<&str>) -> Conducted {
             .as_ref()
             .map_or(1.0, |client| client.adapter.file.patience.value),
     };
+    staged(job, brief, arrangement, recorder, faults)
+}
+
+/// Runs what was arranged in the job's world.
+fn staged(
+    job: &Job,
+    brief: Brief<'_>,
+    arrangement: Arrangement,
+    recorder: Recorder,
+    faults: FaultTable,
+) -> Conducted {
+    let (scenario, world, seed) = (brief.scenario, job.world, brief.seed);
+    let nothing = |end: RunEnd| (empty(scenario, world, seed, end), Vec::new());
     if let Some(client) = &job.client {
         let (client, mark) = (Arc::clone(client), mark(&scenario.id, seed));
         return on_runtime(false, async move {

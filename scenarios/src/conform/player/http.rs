@@ -1,5 +1,6 @@
 //! The plain HTTP requests of a flow.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -54,5 +55,19 @@ impl<G: Ground> Player<'_, G> {
             Ok(Err(_)) => json!({"end": "hung up"}),
             Err(_) => json!({"end": "no answer"}),
         })
+    }
+
+    pub(super) fn change_headers(
+        &self,
+        headers: &mut Vec<(String, String)>,
+        changes: &BTreeMap<String, String>,
+    ) -> Result<(), String> {
+        for (name, value) in changes {
+            headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+            if value != "$absent" {
+                headers.push((name.clone(), self.words.text(value)?));
+            }
+        }
+        Ok(())
     }
 }
