@@ -195,6 +195,7 @@ fn is_time(name: &str) -> bool {
         || name.ends_with("AtMs")
         || name.ends_with("At")
         || name == "timestamp"
+        || name == "durationMs"
         || name.ends_with("Timestamp")
 }
 

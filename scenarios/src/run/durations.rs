@@ -6,7 +6,7 @@
 //! ```
 //! use scenarios::run::Durations;
 //! let known = Durations::parse(r#"{"format": 1, "micros": {"a/slow::memory": 900, "a/quick::memory": 10}}"#)?;
-//! assert_eq!(known.deal(&["a/quick", "a/new", "a/slow"], 2), [2, 2, 1]);
+//! assert_eq!(known.deal(&["a/quick", "a/new", "a/slow"], 2), [1, 1, 2]);
 //! # Ok::<(), String>(())
 //! ```
 

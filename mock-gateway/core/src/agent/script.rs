@@ -8,7 +8,7 @@
 //! let script: AgentScript = serde_json::from_str(r#"{
 //!     "turns": [{ "contains": "weather", "text": "Sunny, all day.", "pieces": 2, "every_ms": 50 }]
 //! }"#)?;
-//! assert_eq!(script.turns[0].deltas_for("the weather?"), ["Sunny, ", "all day."]);
+//! assert_eq!(script.turns[0].deltas_for("the weather?"), ["Sunny, all ", "day."]);
 //! assert_eq!(Turn::echo().deltas_for("hello").concat(), "You said: hello");
 //! # Ok::<(), serde_json::Error>(())
 //! ```
