@@ -27,10 +27,10 @@ fn embed(folder: &str, extensions: &[&str]) -> io::Result<()> {
             .unwrap_or(&file)
             .to_string_lossy()
             .replace('\\', "/");
+        // By the folder of the build at hand: a target folder that moves with its checkout stays right.
         writeln!(
             source,
-            "    ({id:?}, include_str!({:?})),",
-            file.display().to_string()
+            "    ({id:?}, include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/{folder}/\", {id:?}))),"
         )
         .map_err(io::Error::other)?;
     }

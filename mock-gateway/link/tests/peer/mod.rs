@@ -129,8 +129,9 @@ async fn connection<S: Carrier>(
         while let Some(leaving) = wire.poll(clock()) {
             match leaving.what {
                 Departure::Cut(cut) => return finish(socket, &wire, cut).await,
+                // As the gateway's driver: what leaves at one time is flushed at once, so it can share a segment.
                 Departure::Deliver(message) if leaving.dir == Direction::GatewayToClient => {
-                    if socket.send(to_codec(message)).await.is_err() {
+                    if socket.feed(to_codec(message)).await.is_err() {
                         return;
                     }
                 }
@@ -141,6 +142,9 @@ async fn connection<S: Carrier>(
                 Departure::Deliver(WireMessage::Close(_)) => return drain(socket).await,
                 Departure::Deliver(_) => {}
             }
+        }
+        if socket.flush().await.is_err() {
+            return;
         }
         let deadline = wire.next_deadline();
         tokio::select! {
