@@ -127,12 +127,15 @@ async fn mock(release: &str) -> Result<Figures, Failure> {
         .trim_end_matches('/')
         .parse()?;
     let start = began.elapsed();
-    let connects_per_second = connects(address, MOCK_CONNECTS).await?;
     let process = tree.id().ok_or("it ended")?;
+    // After as many connects as the real one had, then as many as it takes for a rate.
+    connects(address, REAL_CONNECTS).await?;
+    let resident_bytes = resident_bytes(process).ok_or("its memory is not told here")?;
+    let connects_per_second = connects(address, MOCK_CONNECTS).await?;
     let figures = Figures {
         start,
         connects_per_second,
-        resident_bytes: resident_bytes(process).ok_or("its memory is not told here")?,
+        resident_bytes,
     };
     tree.terminate(Duration::from_secs(5)).await?;
     Ok(figures)
