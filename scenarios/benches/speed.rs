@@ -116,7 +116,10 @@ fn idle(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The machine's own measure: one signature and its verification. 49 us on the quiet machine of the anchors.
+/// What the yardstick shows on the quiet machine that the targets were set on.
+const TARGET_YARDSTICK: Duration = Duration::from_micros(49);
+
+/// The machine's own measure: one signature and its verification.
 fn yardstick(criterion: &mut Criterion) {
     let key = Keypair::from_seed([7; 32]);
     let payload = "x".repeat(260);
@@ -167,6 +170,17 @@ fn figures(_criterion: &mut Criterion) {
     let shorts = 1.0 / lowest_decile(500, || passes(&short)).as_secs_f64();
     let shakes = || assert_eq!(handshakes(black_box(HANDSHAKES), 7), HANDSHAKES);
     let shakes = f64::from(HANDSHAKES) / lowest_decile(20, shakes).as_secs_f64();
+    let (key, payload) = (Keypair::from_seed([7; 32]), "x".repeat(260));
+    let stick = lowest_decile(500, || {
+        let signature = key.sign(black_box(&payload));
+        assert!(key.public().verify(&payload, &signature));
+    });
+    eprintln!(
+        "yardstick: {stick:?} for a signature and its verification; a handshake takes {:.2} of them, and 12000 a \
+         second on the machine of the targets ({TARGET_YARDSTICK:?}) are {:.2}",
+        1.0 / shakes / stick.as_secs_f64(),
+        1.0 / 12_000.0 / TARGET_YARDSTICK.as_secs_f64(),
+    );
     let quiet = job(&scenario(IDLE), WorldName::Memory);
     let ratio = HALF_DAY.as_secs_f64() / lowest_decile(10, || passes(&quiet)).as_secs_f64();
     table::print(&[
