@@ -33,6 +33,10 @@ pub enum Verb {
     Unregister(String),
     /// `--set-default <distro>`
     SetDefault(String),
+    /// `--export <distro> <file>`
+    Export(String, String),
+    /// `--import <distro> <folder> <file>`
+    Import(String, String, String),
     /// `--shutdown`: stops every distro of the machine. No setup may use it.
     Shutdown,
     /// Anything that runs inside a distro, or opens its shell when no command is given.
@@ -169,6 +173,8 @@ impl Verb {
             "--terminate" | "-t" => "--terminate",
             "--unregister" => "--unregister",
             "--set-default" | "-s" => "--set-default",
+            "--export" => "--export",
+            "--import" => "--import",
             _ => return parse_run(words).map(Self::Run),
         };
         words.pop_front();
@@ -180,6 +186,15 @@ impl Verb {
             "--install" => Self::Install(parse_install(&mut words)?),
             "--terminate" => Self::Terminate(value(&mut words, verb, "a distro name")?),
             "--unregister" => Self::Unregister(value(&mut words, verb, "a distro name")?),
+            "--export" => Self::Export(
+                value(&mut words, verb, "a distro name")?,
+                value(&mut words, verb, "a file")?,
+            ),
+            "--import" => Self::Import(
+                value(&mut words, verb, "a distro name")?,
+                value(&mut words, verb, "a folder")?,
+                value(&mut words, verb, "a file")?,
+            ),
             _ => Self::SetDefault(value(&mut words, verb, "a distro name")?),
         };
         match words.pop_front() {
@@ -222,6 +237,12 @@ impl Verb {
             Self::Terminate(distro) => pair(&mut say, "--terminate", distro),
             Self::Unregister(distro) => pair(&mut say, "--unregister", distro),
             Self::SetDefault(distro) => pair(&mut say, "--set-default", distro),
+            Self::Export(distro, file) => {
+                ["--export", distro, file].into_iter().for_each(say);
+            }
+            Self::Import(distro, folder, file) => {
+                ["--import", distro, folder, file].into_iter().for_each(say);
+            }
             Self::Run(run) => {
                 options(
                     &mut say,

@@ -18,6 +18,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// What `--list --verbose` shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
@@ -41,7 +43,8 @@ impl State {
 }
 
 /// What a start costs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ColdStart {
     /// How much longer the first command takes.
     pub delay: Duration,
@@ -67,7 +70,7 @@ pub enum Fate {
     StillInstalling,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Phase {
     Installing {
         until: Duration,
@@ -80,7 +83,7 @@ enum Phase {
 }
 
 /// One distro.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Distro {
     name: String,
     cold_start: ColdStart,

@@ -1,33 +1,34 @@
 //! A WSL that can be broken on purpose: the verbs of wsl.exe as a typed API, and stand-ins for it.
 //!
 //! - [`Wsl`]: the verbs that a setup program uses, the same for every back-end
-//! - [`argv`]: the argument grammar of wsl.exe, parsed and printed
-//! - [`expand`]: what wsl.exe does to variables in arguments before a shell sees them
-//! - [`output`]: UTF-16LE, lists and versions as wsl.exe prints them
-//! - [`distro`]: a distro's life as a pure state machine, cold start included
+//! - [`argv`], [`expand`], [`output`], [`text`]: how wsl.exe is spoken to, and what it says
+//! - [`machine`], [`distro`]: a computer with WSL as a pure state machine, cold start and idle stop included
+//! - [`fault`]: what goes wrong, as data
 //! - [`log`]: every command that was run, with secrets redacted
 //! - [`model`]: a back-end made of these parts alone; it runs no program
 //!
 //! A stand-in is called a stand-in: nothing here is ever reported as real WSL.
 //!
 //! ```
-//! use std::time::Duration;
 //! use wsl_fixtures::{ModelWsl, Wsl as _, argv::{Install, Run}};
 //!
-//! let mut wsl = ModelWsl::new();
+//! let mut wsl = ModelWsl::default();
 //! wsl.install(&Install::named("Ubuntu-24.04", "OpenClawGateway")).unwrap();
-//! wsl.elapse(Duration::from_mins(1));
-//! assert!(wsl.run(&Run::bash_stdin("OpenClawGateway"), b"true\n").unwrap().success());
+//! assert!(wsl.run(&Run::bash_stdin("OpenClawGateway"), b"true\n").success());
 //! assert_eq!(wsl.list().unwrap()[0].name, "OpenClawGateway");
 //! ```
 
 pub mod argv;
 pub mod distro;
 pub mod expand;
+pub mod fault;
 pub mod log;
+pub mod machine;
 pub mod model;
 pub mod output;
+pub mod text;
 mod wsl;
 
+pub use machine::Machine;
 pub use model::ModelWsl;
-pub use wsl::{Finished, Wsl, WslError};
+pub use wsl::{Call, Finished, Wsl, WslError};

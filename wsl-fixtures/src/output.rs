@@ -125,6 +125,9 @@ pub enum ListError {
     },
 }
 
+/// The column of states has room for `Uninstalling`, whether or not a distro is being removed.
+const LONGEST_STATE: usize = "Uninstalling".len();
+
 /// `--list --verbose`: aligned columns, CRLF.
 pub fn print_list(rows: &[ListRow], labels: &Labels) -> String {
     let width = |head: &str, cells: &mut dyn Iterator<Item = usize>| {
@@ -140,7 +143,10 @@ pub fn print_list(rows: &[ListRow], labels: &Labels) -> String {
     );
     let states = width(
         labels.state,
-        &mut rows.iter().map(|row| row.state.chars().count()),
+        &mut rows
+            .iter()
+            .map(|row| row.state.chars().count())
+            .chain([LONGEST_STATE]),
     );
     let line = |star: char, name: &str, state: &str, version: &str| {
         format!("{star} {name:names$}{state:states$}{version}\r\n")
@@ -267,7 +273,7 @@ mod tests {
             ListRow::new("Ubuntu", "Running", 2).as_default(),
             ListRow::new("docker-desktop", "Stopped", 1),
         ];
-        let expected = "  NAME              STATE      VERSION\r\n* Ubuntu            Running    2\r\n  docker-desktop    Stopped    1\r\n";
+        let expected = "  NAME              STATE           VERSION\r\n* Ubuntu            Running         2\r\n  docker-desktop    Stopped         1\r\n";
         assert_eq!(print_list(&rows, &Labels::ENGLISH), expected);
     }
 

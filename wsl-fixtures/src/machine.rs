@@ -1,0 +1,488 @@
+//! A Windows computer with WSL, as a pure state machine: a call of wsl.exe goes in, what it prints or what has
+//! to be run in a distro comes out.
+//!
+//! - [`Machine::call`]: reads the words, applies faults, changes distros, answers
+//! - [`Answer`]: printed at once, never ending, or a command for the back-end to execute
+//! - [`Machine::finished`], [`Machine::idle`]: what runs keeps a distro alive; one that idles is stopped
+//!
+//! The same machine stands behind the in-memory back-end and behind the executable: it is written to disk as
+//! JSON between two calls.
+//!
+//! ```
+//! use std::time::Duration;
+//! use wsl_fixtures::{Call, machine::{Answer, Machine}, output::decode};
+//!
+//! let mut machine = Machine::default();
+//! let Answer::Printed(answer) = machine.call(Duration::ZERO, &Call::new(["--terminate", "D"]), 1) else { unreachable!() };
+//! assert_eq!(answer.exit, -1);
+//! assert!(decode(&answer.stdout).contains("WSL_E_DISTRO_NOT_FOUND"));
+//! ```
+//!
+//! ref: setup-and-wsl.md §10
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::argv::{ArgvError, Install, List, Run, Verb};
+use crate::distro::{ColdStart, Distro, Fate, State};
+use crate::expand::expand;
+use crate::fault::{Effect, Faults};
+use crate::output::{ListRow, encode_utf16le, print_list, print_names};
+use crate::text::{self, Locale};
+use crate::wsl::Call;
+
+/// How wsl.exe writes its own sentences.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Encoding {
+    /// As the real one does.
+    #[default]
+    Utf16le,
+    /// The same with a mark in front.
+    Utf16leBom,
+    /// As newer ones do when `WSL_UTF8=1` is set.
+    Utf8,
+}
+
+/// A distro as Windows knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registered {
+    /// Its life.
+    pub distro: Distro,
+    /// Which distribution it was made from.
+    pub base: String,
+    /// Folder with its disk; `None` for the place that WSL picks.
+    pub location: Option<String>,
+    /// Commands that run in it.
+    running: u32,
+    /// When the last one ended.
+    idle_since: Duration,
+}
+
+/// The computer. Every member has a default, so that a file may name only what differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Machine {
+    /// Version of WSL.
+    pub version: Vec<u32>,
+    /// Language of Windows.
+    pub locale: Locale,
+    /// How wsl.exe writes.
+    pub encoding: Encoding,
+    /// Whether wsl.exe rewrites variables in arguments, as the real one does.
+    pub expands_argv: bool,
+    /// What starts of a distro cost.
+    pub cold_start: ColdStart,
+    /// How long an installation takes, in milliseconds.
+    pub install_ms: u64,
+    /// A distro without commands is stopped after this many milliseconds; `None` leaves it running.
+    pub idle_stop_ms: Option<u64>,
+    /// What goes wrong.
+    pub faults: Faults,
+    /// The distros by name.
+    pub distros: BTreeMap<String, Registered>,
+    /// The starred one.
+    pub default_distro: Option<String>,
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self {
+            version: vec![2, 4, 13, 0],
+            locale: Locale::default(),
+            encoding: Encoding::default(),
+            expands_argv: true,
+            cold_start: ColdStart::default(),
+            install_ms: 0,
+            idle_stop_ms: None,
+            faults: Faults::default(),
+            distros: BTreeMap::new(),
+            default_distro: None,
+        }
+    }
+}
+
+/// What wsl.exe prints by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Printed {
+    /// Exit code as Windows has it: -1 is 4294967295.
+    pub exit: i32,
+    /// Standard output.
+    pub stdout: Vec<u8>,
+    /// Standard error.
+    pub stderr: Vec<u8>,
+    /// How much later.
+    pub delay: Duration,
+}
+
+/// A change of the disk that goes with what is printed. The back-end makes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A distro was made.
+    Made(String),
+    /// A distro was stopped: everything in it dies.
+    Stopped(String),
+    /// A distro was removed: its files go.
+    Removed(String),
+    /// A distro's files are to be written to an archive.
+    Exported(String, String),
+    /// A distro was made from an archive.
+    Imported(String, String),
+}
+
+/// A command to run in a distro.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Execution {
+    /// Which distro; it runs.
+    pub distro: String,
+    /// As whom; `None` is the distro's default user.
+    pub user: Option<String>,
+    /// Folder to begin in.
+    pub cd: Option<String>,
+    /// The words as the program in the distro gets them; empty opens a shell.
+    pub words: Vec<String>,
+    /// Variables that cross.
+    pub env: BTreeMap<String, String>,
+    /// The start, and faults.
+    pub delay: Duration,
+}
+
+/// What becomes of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It prints and ends; see [`Machine::call_with_changes`].
+    Printed(Printed),
+    /// It prints and never ends.
+    Hangs(Vec<u8>),
+    /// The back-end runs this, prints what it prints and ends as it ends.
+    Execute(Execution),
+}
+
+type Said = Result<String, String>;
+
+impl Machine {
+    /// One call of wsl.exe at `now`, by a process with this id. The changes are what the disk has to follow.
+    pub fn call_with_changes(
+        &mut self,
+        now: Duration,
+        call: &Call,
+        pid: u32,
+    ) -> (Answer, Vec<Change>) {
+        let verb = Verb::parse(call.words.iter().cloned());
+        let verb = match verb {
+            Ok(verb) => verb,
+            Err(error) => {
+                let told = self.faults.strike(&call.words.join(" "));
+                let answer = told.map_or_else(|| self.print(Err(refusal(&error))), instead);
+                return (answer, Vec::new());
+            }
+        };
+        let mut changes = Vec::new();
+        let effect = self.faults.strike(&subject(&verb, &call.stdin));
+        let (mut delay, mut fails) = (Duration::ZERO, None);
+        match effect {
+            Some(Effect::Slow { ms }) => delay = Duration::from_millis(ms),
+            Some(Effect::HalfDone { exit, stderr }) => fails = Some((exit, stderr)),
+            Some(effect) => return (instead(effect), changes),
+            None => {}
+        }
+        let mut answer = if let Verb::Run(run) = &verb {
+            self.run(now, run, call, pid)
+        } else {
+            let said = self.own(now, &verb, &mut changes);
+            self.print(said)
+        };
+        match &mut answer {
+            Answer::Printed(printed) => printed.delay += delay,
+            Answer::Execute(execution) => execution.delay += delay,
+            Answer::Hangs(_) => {}
+        }
+        if let Some((exit, stderr)) = fails {
+            let stderr = self.encode(&stderr);
+            answer = Answer::Printed(Printed {
+                exit,
+                stderr,
+                ..Printed::default()
+            });
+        }
+        (answer, changes)
+    }
+
+    /// The same where no disk has to follow.
+    pub fn call(&mut self, now: Duration, call: &Call, pid: u32) -> Answer {
+        self.call_with_changes(now, call, pid).0
+    }
+
+    /// A command in a distro has ended.
+    pub fn finished(&mut self, now: Duration, distro: &str) {
+        if let Some(entry) = self.distros.get_mut(distro) {
+            entry.running = entry.running.saturating_sub(1);
+            entry.idle_since = now;
+        }
+    }
+
+    /// Stops distros in which nothing has run for too long, and names them.
+    pub fn idle(&mut self, now: Duration) -> Vec<String> {
+        let Some(limit) = self.idle_stop_ms.map(Duration::from_millis) else {
+            return Vec::new();
+        };
+        let idles = |entry: &&mut Registered| {
+            entry.running == 0
+                && entry.distro.state(now) == State::Running
+                && now.saturating_sub(entry.idle_since) >= limit
+        };
+        let stopped = self.distros.values_mut().filter(idles).map(|entry| {
+            entry.distro.terminate();
+            entry.distro.name().to_owned()
+        });
+        stopped.collect()
+    }
+
+    /// A registered distro.
+    pub fn distro(&self, name: &str) -> Option<&Registered> {
+        self.distros.get(name)
+    }
+
+    /// Names of all distros.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.distros.keys().map(String::as_str)
+    }
+
+    fn encode(&self, text: &str) -> Vec<u8> {
+        match self.encoding {
+            Encoding::Utf16le => encode_utf16le(text, false),
+            Encoding::Utf16leBom => encode_utf16le(text, true),
+            Encoding::Utf8 => text.as_bytes().to_vec(),
+        }
+    }
+
+    /// wsl.exe prints its errors to standard output, and ends with -1.
+    fn print(&self, said: Said) -> Answer {
+        let (exit, text) = match said {
+            Ok(text) => (0, text),
+            Err(text) => (-1, text),
+        };
+        Answer::Printed(Printed {
+            exit,
+            stdout: self.encode(&text),
+            ..Printed::default()
+        })
+    }
+
+    /// A verb that wsl.exe answers by itself.
+    fn own(&mut self, now: Duration, verb: &Verb, changes: &mut Vec<Change>) -> Said {
+        match verb {
+            Verb::Version => Ok(self.locale.version(&self.version)),
+            Verb::Status => Ok(self.locale.status(self.default_distro.as_deref())),
+            Verb::List(list) => self.list(now, *list),
+            Verb::Install(install) => self.install(now, install, changes),
+            Verb::Terminate(name) => {
+                self.entry(name)?.distro.terminate();
+                changes.push(Change::Stopped(name.clone()));
+                Ok(text::DONE.to_owned())
+            }
+            Verb::Unregister(name) => {
+                self.remove(name)?;
+                changes.push(Change::Removed(name.clone()));
+                Ok(format!("Unregistering.\r\n{}", text::DONE))
+            }
+            Verb::SetDefault(name) => {
+                self.entry(name)?;
+                self.default_distro = Some(name.clone());
+                Ok(text::DONE.to_owned())
+            }
+            Verb::Export(name, file) => {
+                self.entry(name)?.distro.terminate();
+                changes.push(Change::Stopped(name.clone()));
+                changes.push(Change::Exported(name.clone(), file.clone()));
+                Ok(text::DONE.to_owned())
+            }
+            Verb::Import(name, folder, file) => {
+                self.register(now, name, "import", Some(folder))?;
+                changes.push(Change::Imported(name.clone(), file.clone()));
+                Ok(text::DONE.to_owned())
+            }
+            // Stopping every distro of the machine is nothing a stand-in does: the log has the call.
+            Verb::Shutdown => Err("This stand-in refuses --shutdown: it would stop every distribution of the machine.\r\nError code: Wsl/E_ACCESSDENIED\r\n".to_owned()),
+            Verb::Run(_) => Ok(String::new()),
+        }
+    }
+
+    fn list(&self, now: Duration, list: List) -> Said {
+        if list.online {
+            return Ok(text::ONLINE.to_owned());
+        }
+        let shown = || {
+            self.distros
+                .values()
+                .filter(|entry| !list.running || entry.distro.state(now) == State::Running)
+        };
+        if shown().next().is_none() {
+            return Err(text::NONE_INSTALLED.to_owned());
+        }
+        let is_default =
+            |entry: &Registered| self.default_distro.as_deref() == Some(entry.distro.name());
+        // The starred one stands first, then the alphabet.
+        let shown = || {
+            shown()
+                .filter(|entry| is_default(entry))
+                .chain(shown().filter(|entry| !is_default(entry)))
+        };
+        if list.quiet {
+            return Ok(print_names(shown().map(|entry| entry.distro.name())));
+        }
+        if !list.verbose {
+            let line = |entry: &Registered| {
+                let mark = if is_default(entry) { " (Default)" } else { "" };
+                format!("{}{mark}\r\n", entry.distro.name())
+            };
+            let names: String = shown().map(line).collect();
+            return Ok(format!(
+                "Windows Subsystem for Linux Distributions:\r\n{names}"
+            ));
+        }
+        let row = |entry: &Registered| ListRow {
+            is_default: is_default(entry),
+            ..ListRow::new(entry.distro.name(), entry.distro.state(now).label(), 2)
+        };
+        let rows: Vec<ListRow> = shown().map(row).collect();
+        Ok(print_list(&rows, &self.locale.labels()))
+    }
+
+    fn install(&mut self, now: Duration, install: &Install, changes: &mut Vec<Change>) -> Said {
+        if install.no_distribution {
+            return Ok(text::DONE.to_owned());
+        }
+        let base = install.distribution.as_deref().unwrap_or("Ubuntu");
+        let name = install.name.as_deref().unwrap_or(base);
+        self.register(now, name, base, install.location.as_deref())?;
+        changes.push(Change::Made(name.to_owned()));
+        Ok(format!(
+            "Downloading: {base}\r\nInstalling: {base}\r\nDistribution successfully installed. It can be launched via 'wsl.exe -d {name}'\r\n"
+        ))
+    }
+
+    fn register(
+        &mut self,
+        now: Duration,
+        name: &str,
+        base: &str,
+        location: Option<&str>,
+    ) -> Result<(), String> {
+        if self.distros.contains_key(name) {
+            return Err(text::EXISTS.to_owned());
+        }
+        let until = now + Duration::from_millis(self.install_ms);
+        let entry = Registered {
+            distro: Distro::installing(name, self.cold_start, until),
+            base: base.to_owned(),
+            location: location.map(ToOwned::to_owned),
+            running: 0,
+            idle_since: now,
+        };
+        self.distros.insert(name.to_owned(), entry);
+        self.default_distro.get_or_insert_with(|| name.to_owned());
+        Ok(())
+    }
+
+    fn remove(&mut self, name: &str) -> Result<(), String> {
+        self.entry(name)?;
+        self.distros.remove(name);
+        if self.default_distro.as_deref() == Some(name) {
+            self.default_distro = self.distros.keys().next().cloned();
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, name: &str) -> Result<&mut Registered, String> {
+        self.distros
+            .get_mut(name)
+            .ok_or_else(|| text::NOT_FOUND.to_owned())
+    }
+
+    fn run(&mut self, now: Duration, run: &Run, call: &Call, pid: u32) -> Answer {
+        let Some(name) = run.distro.clone().or_else(|| self.default_distro.clone()) else {
+            return self.print(Err(text::NONE_INSTALLED.to_owned()));
+        };
+        let fate = match self.entry(&name) {
+            Ok(entry) => entry.distro.command(now),
+            Err(said) => return self.print(Err(said)),
+        };
+        let delay = match fate {
+            Fate::Runs { delay } => delay,
+            Fate::Hangs => return Answer::Hangs(Vec::new()),
+            Fate::StillInstalling => return self.print(Err(text::INSTALLING.to_owned())),
+            Fate::ColdStartFailure => {
+                let stderr = b"the distro has only just started\n".to_vec();
+                return Answer::Printed(Printed {
+                    exit: 1,
+                    stderr,
+                    ..Printed::default()
+                });
+            }
+        };
+        if let Ok(entry) = self.entry(&name) {
+            entry.running += 1;
+        }
+        let rewrite = |word: &String| {
+            if self.expands_argv {
+                expand(word, &call.env, pid)
+            } else {
+                word.clone()
+            }
+        };
+        Answer::Execute(Execution {
+            words: run.command.iter().map(rewrite).collect(),
+            distro: name,
+            user: run.user.clone(),
+            cd: run.cd.clone(),
+            env: call.env.crossing(),
+            delay,
+        })
+    }
+}
+
+fn instead(effect: Effect) -> Answer {
+    match effect {
+        Effect::Answer {
+            exit,
+            stdout,
+            stderr,
+        } => Answer::Printed(Printed {
+            exit,
+            stdout: stdout.into_bytes(),
+            stderr: stderr.into_bytes(),
+            delay: Duration::ZERO,
+        }),
+        Effect::Hang { stdout } => Answer::Hangs(stdout.into_bytes()),
+        Effect::Slow { ms } => Answer::Printed(Printed {
+            delay: Duration::from_millis(ms),
+            ..Printed::default()
+        }),
+        Effect::HalfDone { exit, stderr } => Answer::Printed(Printed {
+            exit,
+            stderr: stderr.into_bytes(),
+            ..Printed::default()
+        }),
+    }
+}
+
+/// What faults look at.
+fn subject(verb: &Verb, stdin: &[u8]) -> String {
+    let words = verb.to_words().join(" ");
+    if matches!(verb, Verb::Run(_)) {
+        format!("run {words}\n{}", String::from_utf8_lossy(stdin))
+    } else {
+        words
+    }
+}
+
+fn refusal(error: &ArgvError) -> String {
+    match error {
+        ArgvError::UnknownOption(option) => text::unknown_option(option),
+        ArgvError::MissingValue { option, .. } => text::missing_value(option),
+        ArgvError::ExtraWord { word, .. } => text::unknown_option(word),
+    }
+}
