@@ -3,9 +3,11 @@
 //! - [`Wsl`]: the verbs that a setup program uses, the same for every back-end
 //! - [`argv`], [`expand`], [`output`], [`text`]: how wsl.exe is spoken to, and what it says
 //! - [`machine`], [`distro`]: a computer with WSL as a pure state machine, cold start and idle stop included
+//! - [`service`]: a user service in a distro, start limit included
 //! - [`fault`]: what goes wrong, as data
 //! - [`log`]: every command that was run, with secrets redacted
 //! - [`model`]: a back-end made of these parts alone; it runs no program
+//! - [`standin`]: `wsl.exe` as a program, over namespaces of this machine
 //!
 //! A stand-in is called a stand-in: nothing here is ever reported as real WSL.
 //!
@@ -26,8 +28,11 @@ pub mod log;
 pub mod machine;
 pub mod model;
 pub mod output;
+pub mod service;
+pub mod standin;
 pub mod text;
 mod wsl;
+pub mod wsl_conf;
 
 pub use machine::Machine;
 pub use model::ModelWsl;

@@ -20,6 +20,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::expand::WindowsEnv;
+
 /// One call, as it happened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Draft {
@@ -27,6 +29,8 @@ pub struct Draft {
     pub at: Duration,
     /// Words after `wsl.exe`.
     pub argv: Vec<String>,
+    /// The words that the program in the distro got, when wsl.exe rewrote them.
+    pub received: Option<Vec<String>>,
     /// Linux user, when one was named.
     pub user: Option<String>,
     /// Everything that went to its input.
@@ -48,6 +52,9 @@ pub struct Entry {
     pub at_ms: u64,
     /// Words after `wsl.exe`, redacted.
     pub argv: Vec<String>,
+    /// The words that the program in the distro got, when wsl.exe rewrote them; redacted too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received: Option<Vec<String>>,
     /// Linux user.
     pub user: Option<String>,
     /// SHA-256 of the input in hex; `None` when there was none.
@@ -89,21 +96,23 @@ impl CommandLog {
             .sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
     }
 
+    /// Learns the values that cross into a distro under the name of a secret.
+    pub fn learn(&mut self, env: &WindowsEnv) {
+        for (name, value) in env.crossing() {
+            if names_a_secret(&name) {
+                self.redact(&name, &value);
+            }
+        }
+    }
+
     /// Keeps a call.
     pub fn record(&mut self, draft: Draft) {
-        let mut after_secret_option = false;
-        let argv = draft.argv.iter().map(|word| {
-            let word = if std::mem::take(&mut after_secret_option) {
-                REDACTED.to_owned()
-            } else {
-                self.clean(word)
-            };
-            after_secret_option =
-                word.starts_with('-') && !word.contains('=') && names_a_secret(&word);
-            word
-        });
         let entry = Entry {
-            argv: argv.collect(),
+            argv: self.clean_words(&draft.argv),
+            received: draft
+                .received
+                .as_deref()
+                .map(|words| self.clean_words(words)),
             n: u64::try_from(self.entries.len())
                 .unwrap_or(u64::MAX)
                 .saturating_add(1),
@@ -122,6 +131,21 @@ impl CommandLog {
         &self.entries
     }
 
+    fn clean_words(&self, words: &[String]) -> Vec<String> {
+        let mut after_secret_option = false;
+        let words = words.iter().map(|word| {
+            let word = if std::mem::take(&mut after_secret_option) {
+                REDACTED.to_owned()
+            } else {
+                self.clean(word)
+            };
+            after_secret_option =
+                word.starts_with('-') && !word.contains('=') && names_a_secret(&word);
+            word
+        });
+        words.collect()
+    }
+
     fn clean(&self, text: &str) -> String {
         let known = self
             .secrets
@@ -136,7 +160,8 @@ impl CommandLog {
 
 const REDACTED: &str = "<redacted>";
 
-fn names_a_secret(name: &str) -> bool {
+/// Whether the name of a variable or option says that its value is a secret.
+pub fn names_a_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     ["token", "secret", "password", "auth-key", "authkey"]
         .iter()
@@ -192,7 +217,7 @@ fn redact_quoted(text: &str) -> String {
     }
 }
 
-fn sha256_hex(bytes: &[u8]) -> String {
+pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
     let digits = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
     digits

@@ -79,6 +79,14 @@ pub struct Machine {
     pub install_ms: u64,
     /// A distro without commands is stopped after this many milliseconds; `None` leaves it running.
     pub idle_stop_ms: Option<u64>,
+    /// How Windows reaches the distro.
+    pub network: Network,
+    /// Ports that the relay carries.
+    pub relay_ports: Vec<u16>,
+    /// Files and folders of this machine that a distro sees, read-only: where it sees them, and where they are.
+    pub binds: BTreeMap<String, String>,
+    /// What starts the gateway that `openclaw` runs in a distro; `{port}` and `{token}` are filled in.
+    pub gateway: Vec<String>,
     /// What goes wrong.
     pub faults: Faults,
     /// The distros by name.
@@ -97,6 +105,10 @@ impl Default for Machine {
             cold_start: ColdStart::default(),
             install_ms: 0,
             idle_stop_ms: None,
+            network: Network::default(),
+            relay_ports: Vec::new(),
+            binds: BTreeMap::new(),
+            gateway: Vec::new(),
             faults: Faults::default(),
             distros: BTreeMap::new(),
             default_distro: None,
@@ -147,6 +159,25 @@ pub struct Execution {
     pub env: BTreeMap<String, String>,
     /// The start, and faults.
     pub delay: Duration,
+}
+
+impl Execution {
+    /// The words, when they are not those of the call any more.
+    pub fn rewritten(&self, call: &Call) -> Option<Vec<String>> {
+        let untouched = call.words.ends_with(&self.words);
+        (!untouched).then(|| self.words.clone())
+    }
+}
+
+/// How Windows reaches a port of the distro.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Network {
+    /// The distro has its own network; a relay owns the Windows side of [`Machine::relay_ports`].
+    Nat,
+    /// One network for both: the guest owns the port and Windows shows no listener.
+    #[default]
+    Mirrored,
 }
 
 /// What becomes of a call.

@@ -24,6 +24,7 @@ pub struct ModelWsl {
     now: Duration,
     script: Script,
     detached: Vec<String>,
+    received: Option<Vec<String>>,
     log: CommandLog,
 }
 
@@ -53,6 +54,7 @@ impl ModelWsl {
                 ..Finished::default()
             }),
             detached: Vec::new(),
+            received: None,
             log: CommandLog::default(),
         }
     }
@@ -93,6 +95,7 @@ impl ModelWsl {
                 ..Finished::default()
             },
             Answer::Execute(execution) => {
+                self.received = execution.rewritten(call);
                 let mut finished = (self.script)(&execution, &call.stdin);
                 finished.took += execution.delay;
                 self.machine
@@ -111,6 +114,7 @@ impl ModelWsl {
     }
 
     fn note(&mut self, call: &Call, exit: Option<i32>, took: Duration) {
+        self.log.learn(&call.env);
         let user = match Verb::parse(call.words.iter().cloned()) {
             Ok(Verb::Run(run)) => run.user,
             _ => None,
@@ -118,6 +122,7 @@ impl ModelWsl {
         self.log.record(Draft {
             at: self.now,
             argv: call.words.clone(),
+            received: self.received.take(),
             user,
             stdin: call.stdin.clone(),
             env: call.env.crossing().into_keys().collect(),
@@ -140,7 +145,10 @@ impl Wsl for ModelWsl {
     fn start(&mut self, call: &Call) -> Result<(), WslError> {
         match self.machine.call(self.now, call, PID) {
             // It goes on running: the machine is never told that it finished.
-            Answer::Execute(execution) => self.detached.push(execution.words.join(" ")),
+            Answer::Execute(execution) => {
+                self.received = execution.rewritten(call);
+                self.detached.push(execution.words.join(" "));
+            }
             Answer::Hangs(_) => self.detached.push(call.words.join(" ")),
             Answer::Printed(printed) => {
                 self.note(call, Some(printed.exit), Duration::ZERO);

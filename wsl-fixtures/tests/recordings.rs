@@ -27,12 +27,12 @@ fn machine(locale: Locale) -> Machine {
     machine
 }
 
-fn printed(machine: &mut Machine, words: &str) -> (i32, Vec<u8>) {
+fn printed(machine: &mut Machine, words: &str) -> Option<(i32, Vec<u8>)> {
     let answer = machine.call(Duration::ZERO, &Call::new(words.split_whitespace()), 1);
     let Answer::Printed(printed) = answer else {
-        panic!("wsl.exe answers '{words}' by itself: {answer:?}");
+        return None;
     };
-    (printed.exit, printed.stdout)
+    Some((printed.exit, printed.stdout))
 }
 
 #[rstest]
@@ -51,7 +51,7 @@ fn the_bytes_are_the_recorded_ones(
     #[case] exit: i32,
     #[case] recorded: &[u8],
 ) {
-    let (said, stdout) = printed(&mut machine(locale), words);
+    let (said, stdout) = printed(&mut machine(locale), words).unwrap();
     assert_eq!(decode(&stdout), decode(recorded));
     assert_eq!((said, stdout.as_slice()), (exit, recorded));
 }
@@ -63,7 +63,7 @@ fn an_empty_list_is_an_error() {
     for words in ["--list --quiet", "--list --verbose", "-- true"] {
         assert_eq!(
             printed(&mut Machine::default(), words),
-            (-1, recorded.to_vec()),
+            Some((-1, recorded.to_vec())),
             "{words}"
         );
     }
