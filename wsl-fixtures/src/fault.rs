@@ -84,7 +84,8 @@ impl Effect {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// All of these occur in the words of the call (long options; `run ` before a command in a distro), or in
+    /// All of these occur in the words of the call (long options; `run ` stands before a
+    /// command in a distro, `wsl ` before everything else), or in
     /// the script on its input.
     pub on: Vec<String>,
     /// How many matching calls are left alone first.
@@ -191,21 +192,21 @@ faults! {
     "first-launch-never", "no probe of a fresh distro ever answers" =>
         Fault::always(READY, Effect::hang());
     "version-hangs", "wsl --version starts an installer that waits for a key" =>
-        Fault::always(&["--version"], Effect::hang());
+        Fault::always(&["wsl --version"], Effect::hang());
     "version-slow", "wsl --version takes three seconds" =>
-        Fault::always(&["--version"], Effect::Slow { ms: 3_000 });
+        Fault::always(&["wsl --version"], Effect::Slow { ms: 3_000 });
     "virtualization-off", "WSL is there and can't start a virtual machine" =>
-        Fault::always(&["--status"], Effect::Answer { exit: 0, stdout: "WSL2 is not supported with your current machine configuration.\r\nPlease enable the \"Virtual Machine Platform\" optional component and ensure virtualization is enabled in the BIOS.\r\n".to_owned(), stderr: String::new() });
+        Fault::always(&["wsl --status"], Effect::Answer { exit: 0, stdout: "WSL2 is not supported with your current machine configuration.\r\nPlease enable the \"Virtual Machine Platform\" optional component and ensure virtualization is enabled in the BIOS.\r\n".to_owned(), stderr: String::new() });
     "too-old", "the WSL that came with Windows, which knows no --version" =>
-        Fault::always(&["--version"], Effect::Answer { exit: -1, stdout: "Invalid command line option: --version\r\n".to_owned(), stderr: String::new() });
+        Fault::always(&["wsl --version"], Effect::Answer { exit: -1, stdout: "Invalid command line option: --version\r\n".to_owned(), stderr: String::new() });
     "list-fails", "the list of distros can't be had" =>
-        Fault::always(&["--list"], Effect::fail(-1, ""));
+        Fault::always(&["wsl --list"], Effect::fail(-1, ""));
     "list-hangs-once", "the first list of distros never comes" =>
-        Fault::first(1, &["--list"], Effect::hang());
+        Fault::first(1, &["wsl --list"], Effect::hang());
     "install-partial", "the installation registers its distro and breaks off" =>
-        Fault::first(1, &["--install", "--name"], Effect::HalfDone { exit: 1, stderr: "The operation timed out. \r\nError code: Wsl/InstallDistro/0x80072ee2\r\n".to_owned() });
+        Fault::first(1, &["wsl --install", "--name"], Effect::HalfDone { exit: 1, stderr: "The operation timed out. \r\nError code: Wsl/InstallDistro/0x80072ee2\r\n".to_owned() });
     "disk-locked-once", "the first unregister finds the disk in use" =>
-        Fault::first(1, &["--unregister"], Effect::fail(-1, "The process cannot access the file because it is being used by another process. \r\nError code: Wsl/Service/ERROR_SHARING_VIOLATION\r\n"));
+        Fault::first(1, &["wsl --unregister"], Effect::fail(-1, "The process cannot access the file because it is being used by another process. \r\nError code: Wsl/Service/ERROR_SHARING_VIOLATION\r\n"));
     "disk-missing", "the distro is registered and its disk is gone" =>
         Fault::always(&["run "], Effect::fail(-1, "Failed to attach disk: The system cannot find the file specified. \r\nError code: Wsl/Service/CreateInstance/MountDisk/HCS/ERROR_FILE_NOT_FOUND\r\n"));
     "distro-not-found", "the distro was removed from outside" =>

@@ -7,6 +7,8 @@
 //! - [`fault`]: what goes wrong, as data
 //! - [`log`]: every command that was run, with secrets redacted
 //! - [`model`]: a back-end made of these parts alone; it runs no program
+//! - [`backend`]: back-ends that run programs
+//! - [`setup`]: the set-up pipeline, from preflight to keepalive, and back
 //! - [`standin`]: `wsl.exe` as a program, over namespaces of this machine
 //!
 //! A stand-in is called a stand-in: nothing here is ever reported as real WSL.
@@ -21,6 +23,7 @@
 //! ```
 
 pub mod argv;
+pub mod backend;
 pub mod distro;
 pub mod expand;
 pub mod fault;
@@ -29,6 +32,7 @@ pub mod machine;
 pub mod model;
 pub mod output;
 pub mod service;
+pub mod setup;
 pub mod standin;
 pub mod text;
 mod wsl;

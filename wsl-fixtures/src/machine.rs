@@ -506,7 +506,7 @@ fn subject(verb: &Verb, stdin: &[u8]) -> String {
     if matches!(verb, Verb::Run(_)) {
         format!("run {words}\n{}", String::from_utf8_lossy(stdin))
     } else {
-        words
+        format!("wsl {words}")
     }
 }
 

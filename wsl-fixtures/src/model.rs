@@ -1,4 +1,4 @@
-//! A WSL in memory: the [`Machine`] with a clock that is moved by hand and commands that do what a [`Script`] says.
+//! A WSL in memory: the [`Machine`] with a clock that is moved by hand and commands that do what [`Inside`] says.
 //!
 //! It runs no program. Time passes only when a call takes it or somebody pauses, so ninety seconds of waiting
 //! cost nothing.
@@ -8,21 +8,35 @@ use std::time::Duration;
 use crate::argv::Verb;
 use crate::distro::State;
 use crate::log::{CommandLog, Draft};
-use crate::machine::{Answer, Execution, Machine};
+use crate::machine::{Answer, Change, Execution, Machine};
 use crate::wsl::{Call, Finished, Wsl, WslError};
 
 /// The process id that `$$` becomes.
 const PID: u32 = 4711;
 
-/// What commands in a distro answer: told the command and its input.
-pub type Script = Box<dyn FnMut(&Execution, &[u8]) -> Finished>;
+/// What is in a distro.
+pub trait Inside {
+    /// Runs a command.
+    fn run(&mut self, execution: &Execution, stdin: &[u8]) -> Finished;
+
+    /// A distro was made, stopped or removed.
+    fn follow(&mut self, change: &Change) {
+        drop(change.clone());
+    }
+}
+
+impl<F: FnMut(&Execution, &[u8]) -> Finished> Inside for F {
+    fn run(&mut self, execution: &Execution, stdin: &[u8]) -> Finished {
+        self(execution, stdin)
+    }
+}
 
 /// The model of a computer with WSL.
 pub struct ModelWsl {
     /// The computer.
     pub machine: Machine,
     now: Duration,
-    script: Script,
+    inside: Box<dyn Inside>,
     detached: Vec<String>,
     received: Option<Vec<String>>,
     log: CommandLog,
@@ -49,7 +63,7 @@ impl ModelWsl {
         Self {
             machine,
             now: Duration::ZERO,
-            script: Box::new(|_, _| Finished {
+            inside: Box::new(|_: &Execution, _: &[u8]| Finished {
                 exit: Some(0),
                 ..Finished::default()
             }),
@@ -59,10 +73,10 @@ impl ModelWsl {
         }
     }
 
-    /// What commands answer.
+    /// What is in the distros.
     #[must_use]
-    pub fn with_script(mut self, script: Script) -> Self {
-        self.script = script;
+    pub fn with_inside(mut self, inside: Box<dyn Inside>) -> Self {
+        self.inside = inside;
         self
     }
 
@@ -96,7 +110,7 @@ impl ModelWsl {
             },
             Answer::Execute(execution) => {
                 self.received = execution.rewritten(call);
-                let mut finished = (self.script)(&execution, &call.stdin);
+                let mut finished = self.inside.run(&execution, &call.stdin);
                 finished.took += execution.delay;
                 self.machine
                     .finished(self.now + finished.took, &execution.distro);
@@ -135,14 +149,17 @@ impl ModelWsl {
 impl Wsl for ModelWsl {
     fn call(&mut self, call: &Call) -> Finished {
         self.machine.idle(self.now);
-        let answer = self.machine.call(self.now, call, PID);
+        let (answer, changes) = self.machine.call_with_changes(self.now, call, PID);
+        for change in &changes {
+            self.inside.follow(change);
+        }
         let finished = self.finish(answer, call);
         self.note(call, finished.exit, finished.took);
         self.now += finished.took;
         finished
     }
 
-    fn start(&mut self, call: &Call) -> Result<(), WslError> {
+    fn start(&mut self, call: &Call) -> Result<u32, WslError> {
         match self.machine.call(self.now, call, PID) {
             // It goes on running: the machine is never told that it finished.
             Answer::Execute(execution) => {
@@ -160,7 +177,7 @@ impl Wsl for ModelWsl {
             }
         }
         self.note(call, None, Duration::ZERO);
-        Ok(())
+        Ok(PID)
     }
 
     fn pause(&mut self, time: Duration) {
@@ -273,7 +290,7 @@ mod tests {
                 expands_argv,
                 ..Machine::default()
             })
-            .with_script(Box::new(echo));
+            .with_inside(Box::new(echo));
             let run = Run::command("D", &["bash", "-c", "x=abc; echo $x"]);
             assert_eq!(wsl.run(&run, b"").text(), expected);
         }

@@ -136,11 +136,11 @@ pub trait Wsl {
     /// Calls wsl.exe and waits for its end, or for its limit.
     fn call(&mut self, call: &Call) -> Finished;
 
-    /// Starts wsl.exe and leaves it running.
+    /// Starts wsl.exe, leaves it running and gives its process id.
     ///
     /// # Errors
     /// [`WslError::Failed`] when it could not be started.
-    fn start(&mut self, call: &Call) -> Result<(), WslError>;
+    fn start(&mut self, call: &Call) -> Result<u32, WslError>;
 
     /// Lets this much time pass.
     fn pause(&mut self, time: Duration);
