@@ -1,4 +1,4 @@
-//! Checks and chores of the workspace: `cargo xtask test | check | shard | tidy | ledger | generate`.
+//! Checks and chores of the workspace: `cargo xtask test | check | shard | tidy | ledger | clients | generate`.
 //!
 //! - [`tests`]: everything that can be executed, and one closing line with the real counts.
 //! - [`check`]: what CI runs before the tests: format, lints, docs, tidy, generated files.
@@ -58,6 +58,11 @@ enum Chore {
     Tidy,
     /// List every row of the registries with the scenarios, tests, recordings and code that name it, and the gaps.
     Ledger,
+    /// Write docs/reference/clients.md from the tables (*.json) that `bash ci/run clients` leaves in a folder.
+    Clients {
+        /// target/ci/clients, after that lane.
+        folder: PathBuf,
+    },
     /// Write the reference pages under docs/reference from the registries in the code.
     Generate {
         /// Write nothing; fail when a page is not what would be written.
@@ -85,6 +90,7 @@ fn run(cli: &Cli) -> Result<(), XtaskError> {
         Chore::Shard { name, save } => shard::run(&root, name, save.as_deref()),
         Chore::Tidy => tidy::run(&root),
         Chore::Ledger => ledger::run(&root),
+        Chore::Clients { folder } => generate::clients::run(&root, folder),
         Chore::Generate { check } => generate::run(&root, *check),
     }
 }

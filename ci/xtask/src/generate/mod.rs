@@ -5,7 +5,9 @@
 //! - [`harness`]: faults, invariants, exit codes.
 //! - [`language`]: what a scenario file can say, as a page and as a schema for editors.
 //! - [`suite`]: the list of all scenarios.
+//! - [`clients`]: what each client does, from the tables of a run.
 
+pub(crate) mod clients;
 mod harness;
 mod language;
 mod protocol;
@@ -33,7 +35,12 @@ pub(crate) struct Page {
 impl Page {
     /// A page of the reference: title, a sentence, the body.
     pub(crate) fn reference(path: &'static str, title: &str, about: &str, body: &str) -> Self {
-        let note = "<!-- Written by `cargo xtask generate` from the registries in the code. Do not edit. -->";
+        Self::made_by("cargo xtask generate", path, title, about, body)
+    }
+
+    /// The same, with the command that makes it.
+    fn made_by(command: &str, path: &'static str, title: &str, about: &str, body: &str) -> Self {
+        let note = format!("<!-- Written by `{command}`. Do not edit. -->");
         let body = body.trim_end();
         Self {
             path,

@@ -32,7 +32,7 @@ fn known(method: &str) -> Option<Value> {
         "usage.status" => json!({"updatedAt": 0, "providers": []}),
         "usage.cost" => json!({"updatedAt": 0, "days": 0, "daily": [], "totals": {"totalCost": 0}}),
         "logs.tail" => {
-            json!({"file": "", "cursor": 0, "size": 0, "lines": [], "truncated": false, "reset": false})
+            json!({"file": "openclaw.log", "cursor": 0, "size": 0, "lines": [], "truncated": false, "reset": false})
         }
         "skills.bins" => json!({"bins": ["git", "node", "python3"]}),
         "models.list" => json!({"models": []}),
@@ -41,7 +41,8 @@ fn known(method: &str) -> Option<Value> {
         }
         "cron.list" => json!({"jobs": []}),
         "cron.status" => json!({"enabled": false, "jobs": 0}),
-        "exec.approval.list" | "plugin.approval.list" | "question.list" => json!([]),
+        "exec.approval.list" | "plugin.approval.list" => json!([]),
+        "question.list" => json!({"questions": []}),
         "update.status" => json!({"available": false}),
         _ => return None,
     })
