@@ -184,7 +184,7 @@ fn a_terminated_distro_has_no_process_and_a_removed_one_no_file() {
     on_a_distro(Machine::default(), |wsl| {
         wsl.says(
             &["-d", "D", "--", "bash", "-s"],
-            b"echo kept > /root/file; setsid sleep 4711 >/dev/null 2>&1 &\n",
+            b"echo kept > ~/file; setsid sleep 4711 >/dev/null 2>&1 &\n",
         );
         wsl.says(&["--terminate", "D"], b"");
         let list = wsl.wsl(&["--list", "--verbose"], b"");
@@ -200,7 +200,7 @@ fn a_terminated_distro_has_no_process_and_a_removed_one_no_file() {
                     "--",
                     "bash",
                     "-c",
-                    "cat /root/file; ps ax | grep -c '[s]leep 4711'"
+                    "cat ~/file; ps ax | grep -c '[s]leep 4711'"
                 ],
                 b""
             ),
