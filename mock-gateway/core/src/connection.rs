@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use gateway_protocol::{ClientInfo, ConnId, DeviceId, Nonce, Role};
 
 use crate::locality::Locality;
+use crate::profile::Profile;
 use crate::timers::TimerKey;
 use crate::view::{ConnectionView, PhaseView};
 
@@ -95,7 +96,29 @@ pub(crate) struct Surface {
     pub(crate) permissions: Option<BTreeMap<String, bool>>,
 }
 
+/// The profile of whoever holds the shared secret or a device token, unless somebody else logged in.
+pub(crate) const OWNER_PROFILE: &str = "gateway-owner";
+
+impl OpenConnection {
+    /// Whether presence lists it. ref: gateway-behaviour.md §3
+    pub(crate) fn is_listed(&self, profile: &Profile) -> bool {
+        let mode = self.client.mode.as_str();
+        mode != "cli" && !(profile.rules.rich_hello && mode == "backend")
+    }
+
+    /// Whether 2026.9.6 knows a person behind it. Seen by the flows events/presence and pairing/own-device-only.
+    pub(crate) fn is_somebody(&self, profile: &Profile) -> bool {
+        profile.rules.rich_hello && self.role == Role::Operator && self.is_listed(profile)
+    }
+}
+
 impl Connection {
+    /// Whom its copies of broadcasts name.
+    pub(crate) fn recipient(&self, profile: &Profile) -> Option<&'static str> {
+        let open = self.open()?;
+        open.is_somebody(profile).then_some(OWNER_PROFILE)
+    }
+
     pub(crate) fn open(&self) -> Option<&OpenConnection> {
         match &self.phase {
             Phase::Open(open) => Some(open),

@@ -503,7 +503,9 @@ impl Gateway {
         for (conn, connection) in &mut self.connections {
             if connection.open().is_some_and(&wanted) {
                 connection.seq += u64::from(!restarts || connection.seq == 0);
-                self.outputs.push_copy(*conn, connection.seq, &broadcast);
+                let recipient = connection.recipient(self.profile);
+                self.outputs
+                    .push_copy(*conn, connection.seq, recipient, &broadcast);
             }
         }
     }
@@ -519,7 +521,9 @@ impl Gateway {
             let open = self.connections.get_mut(conn);
             if let Some(connection) = open.filter(|connection| connection.open().is_some()) {
                 connection.seq += 1;
-                self.outputs.push_copy(*conn, connection.seq, &broadcast);
+                let recipient = connection.recipient(self.profile);
+                self.outputs
+                    .push_copy(*conn, connection.seq, recipient, &broadcast);
             }
         }
     }

@@ -103,7 +103,8 @@ impl Gateway {
                 Phase::Closing => {}
             }
         }
-        self.forget_connections(now);
+        let in_place = matches!(down, Down::Restart { .. });
+        self.forget_connections(now, in_place);
         match down {
             Down::Stop => {
                 self.boot.up = Up::Stopped;
@@ -136,8 +137,9 @@ impl Gateway {
         }
     }
 
-    /// What lives in memory only is gone; devices, tokens, surfaces and pending device requests stay.
-    fn forget_connections(&mut self, now: Now) {
+    /// What lives in memory only is gone; devices, tokens, surfaces and pending device requests stay. A restart `in_place`
+    /// keeps the process, and what it knows of who was there. Flow lifecycle/restart-keeps-devices.
+    fn forget_connections(&mut self, now: Now, in_place: bool) {
         for connection in self.connections.values_mut() {
             connection.phase = Phase::Closing;
         }
@@ -151,7 +153,12 @@ impl Gateway {
             self.invokes.finish(&id, "disconnected", None);
         }
         self.nodes.work.clear();
-        self.presence.clear();
+        self.nodes.runners.clear();
+        if in_place {
+            self.presence.all_gone(now.wall);
+        } else {
+            self.presence.clear();
+        }
         self.agent.restart();
         self.limiter.clear();
     }

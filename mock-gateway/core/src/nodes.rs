@@ -92,6 +92,8 @@ pub(crate) struct Nodes {
     /// Names given by `node.rename`.
     pub(crate) names: BTreeMap<NodeId, String>,
     pub(crate) work: BTreeMap<NodeId, Work>,
+    /// What connected nodes say about their runners; 2026.9.6.
+    pub(crate) runners: BTreeMap<NodeId, Value>,
 }
 
 /// What waits for a node.
@@ -401,6 +403,10 @@ impl NodeRecord {
             .maybe("remoteIp", self.meta.remote_ip.map(|ip| ip.to_string()))
             .with("createdAtMs", self.created_at.0)
             .with("approvedAtMs", self.approved_at.0)
+            .maybe(
+                "lastConnectedAtMs",
+                seen.and_then(|seen| seen.last_connected_at).map(|at| at.0),
+            )
             .maybe("lastSeenAtMs", last.map(|(at, _)| at.0))
             .maybe("lastSeenReason", last.map(|(_, reason)| reason.clone()))
             .build()

@@ -376,18 +376,19 @@ impl Gateway {
             .map(|(number, _)| *number)
             .collect();
         for number in &wanted {
-            let seq = match self.connections.get_mut(number) {
+            let (seq, recipient) = match self.connections.get_mut(number) {
                 Some(connection) if !targeted => {
                     connection.seq += 1;
-                    Some(connection.seq)
+                    (Some(connection.seq), connection.recipient(self.profile))
                 }
-                Some(_) | None => None,
+                Some(_) | None => (None, None),
             };
             let event = gateway_protocol::Event {
                 event: event.to_owned(),
                 payload: payload.clone(),
                 seq,
                 state_version: None,
+                recipient_profile_id: recipient.map(str::to_owned),
             };
             self.send(*number, Frame::Event(event));
         }

@@ -23,6 +23,7 @@ enum Queued {
     Copy {
         conn: u32,
         seq: u64,
+        recipient: Option<&'static str>,
         broadcast: Arc<Broadcast>,
     },
 }
@@ -36,11 +37,18 @@ impl Outputs {
         self.0.push_back(Queued::Output(output));
     }
 
-    /// Queues one connection's copy of a broadcast, counted `seq` on it.
-    pub(crate) fn push_copy(&mut self, conn: u32, seq: u64, broadcast: &Arc<Broadcast>) {
+    /// Queues one connection's copy of a broadcast, counted `seq` on it, for a person if it is somebody's.
+    pub(crate) fn push_copy(
+        &mut self,
+        conn: u32,
+        seq: u64,
+        recipient: Option<&'static str>,
+        broadcast: &Arc<Broadcast>,
+    ) {
         self.0.push_back(Queued::Copy {
             conn,
             seq,
+            recipient,
             broadcast: Arc::clone(broadcast),
         });
     }
@@ -51,6 +59,7 @@ impl Outputs {
             Queued::Copy {
                 conn,
                 seq,
+                recipient,
                 broadcast,
             } => {
                 let event = Event {
@@ -58,6 +67,7 @@ impl Outputs {
                     payload: broadcast.payload.clone(),
                     seq: Some(seq),
                     state_version: broadcast.state_version,
+                    recipient_profile_id: recipient.map(str::to_owned),
                 };
                 Output::Send {
                     conn,

@@ -6,6 +6,7 @@ use gateway_protocol::{DeviceId, Role, UnixMillis};
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 
+use crate::connection::OWNER_PROFILE;
 use crate::devices::role_names;
 use crate::json::Object;
 use crate::pairing::union;
@@ -77,6 +78,19 @@ impl Presence {
         true
     }
 
+    /// Notes that every client has gone; who was gone already keeps the time of it.
+    pub(crate) fn all_gone(&mut self, now: UnixMillis) {
+        let here: Vec<String> = self
+            .entries
+            .iter()
+            .filter(|(_, kept)| kept.reason != "disconnect")
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in here {
+            self.disconnected(&id, now);
+        }
+    }
+
     pub(crate) fn clear(&mut self) {
         self.entries.clear();
     }
@@ -119,9 +133,9 @@ fn gateway_entry(profile: &Profile, instance: &str, now: UnixMillis) -> Value {
 /// Whoever holds the shared secret or a device token is the owner.
 fn owner() -> Value {
     json!({
-        "id": "gateway-owner",
-        "identity": {"type": "profile", "id": "gateway-owner"},
-        "avatarUrl": "/api/users/gateway-owner/avatar?v=1",
+        "id": OWNER_PROFILE,
+        "identity": {"type": "profile", "id": OWNER_PROFILE},
+        "avatarUrl": format!("/api/users/{OWNER_PROFILE}/avatar?v=1"),
     })
 }
 

@@ -282,18 +282,19 @@ impl Gateway {
 
     fn send_scripted_events(&mut self, conn: u32, events: &[EventReply]) {
         for event in events {
-            let seq = match self.connections.get_mut(&conn) {
+            let (seq, recipient) = match self.connections.get_mut(&conn) {
                 Some(connection) if event.counted => {
                     connection.seq += 1;
-                    Some(connection.seq)
+                    (Some(connection.seq), connection.recipient(self.profile))
                 }
-                Some(_) | None => None,
+                Some(_) | None => (None, None),
             };
             let event = Event {
                 event: event.event.clone(),
                 payload: event.payload.clone(),
                 seq,
                 state_version: None,
+                recipient_profile_id: recipient.map(str::to_owned),
             };
             self.send(conn, Frame::Event(event));
         }

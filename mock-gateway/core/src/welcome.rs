@@ -158,7 +158,9 @@ impl Gateway {
         seen.connected_at = Some(now.wall);
         seen.path_env.clone_from(&attempt.params.path_env);
         seen.last = Some((now.wall, "connect".to_owned()));
+        // A changed surface of an approved node is a question, however its device was approved.
         let silent = self.profile.rules.node_errors_9
+            && !self.nodes.records.contains_key(&node_id)
             && self
                 .devices
                 .find(&device.id)
@@ -221,12 +223,11 @@ impl Gateway {
         let Some(connection) = self.connections.get(&conn) else {
             return;
         };
-        let rich = self.profile.rules.rich_hello;
-        let shown = |mode: &str| mode != "cli" && !(rich && mode == "backend");
-        let Some(open) = connection.open().filter(|open| shown(&open.client.mode)) else {
+        let open = connection.open();
+        let Some(open) = open.filter(|open| open.is_listed(self.profile)) else {
             return;
         };
-        let somebody = rich && open.role == Role::Operator;
+        let somebody = open.is_somebody(self.profile);
         let client = &open.client;
         let entry = PresenceEntry {
             host: client
@@ -346,6 +347,9 @@ impl Gateway {
         if self.nodes.live.get(node) == Some(&conn) {
             self.nodes.live.remove(node);
             self.nodes.note_disconnected(node, now.wall);
+            if self.nodes.runners.remove(node).is_some() {
+                self.tell_runners_changed(node);
+            }
         }
         for id in lost {
             self.fail_invoke(&id, crate::invoke::InvokeFailure::Disconnected);

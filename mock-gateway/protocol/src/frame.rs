@@ -15,7 +15,7 @@ pub enum Frame {
     Request(Request),
     /// `{"type":"res","id","ok","payload"|"error"}`
     Response(Response),
-    /// `{"type":"event","event","payload","seq"?,"stateVersion"?}`
+    /// `{"type":"event","event","payload","seq"?,"stateVersion"?,"recipientProfileId"?}`
     Event(Event),
 }
 
@@ -79,6 +79,8 @@ pub struct Event {
     pub seq: Option<u64>,
     /// Only on `health` and `presence` broadcasts.
     pub state_version: Option<StateVersion>,
+    /// 2026.9.6: the profile of the person whom this copy of a broadcast is for.
+    pub recipient_profile_id: Option<String>,
 }
 
 impl Event {
@@ -89,6 +91,7 @@ impl Event {
             payload,
             seq: None,
             state_version: None,
+            recipient_profile_id: None,
         }
     }
 }
@@ -189,6 +192,12 @@ impl Frame {
                         serde_json::json!({"presence": version.presence, "health": version.health}),
                     );
                 }
+                if let Some(profile) = &event.recipient_profile_id {
+                    object.insert(
+                        "recipientProfileId".to_owned(),
+                        Value::from(profile.as_str()),
+                    );
+                }
             }
         }
         Value::Object(object)
@@ -234,6 +243,9 @@ impl serde::Serialize for Frame {
                 }
                 if let Some(version) = &event.state_version {
                     map.serialize_entry("stateVersion", version)?;
+                }
+                if let Some(profile) = &event.recipient_profile_id {
+                    map.serialize_entry("recipientProfileId", profile)?;
                 }
             }
         }
@@ -324,12 +336,17 @@ fn parse_event(mut value: Value) -> Result<Event, FrameError> {
             health: version.get("health")?.as_u64()?,
         })
     });
+    let recipient_profile_id = value
+        .get("recipientProfileId")
+        .and_then(Value::as_str)
+        .map(str::to_owned);
     let payload = value.get_mut("payload").map_or(Value::Null, Value::take);
     Ok(Event {
         event,
         payload,
         seq,
         state_version,
+        recipient_profile_id,
     })
 }
 
@@ -346,6 +363,7 @@ mod tests {
     #[case::ok(json!({"type":"res","id":"1","ok":true,"payload":null}))]
     #[case::error(json!({"type":"res","id":"1","ok":false,"error":{"code":"UNAVAILABLE","message":"m","details":{"reason":"startup-sidecars"},"retryable":true,"retryAfterMs":500}}))]
     #[case::event(json!({"type":"event","event":"health","payload":{},"seq":1,"stateVersion":{"presence":2,"health":3}}))]
+    #[case::event_for_somebody(json!({"type":"event","event":"tick","payload":{},"seq":1,"recipientProfileId":"gateway-owner"}))]
     fn a_frame_reads_back_as_it_was_written(#[case] value: Value) {
         let text = value.to_string();
         let frame = Frame::parse(&text).unwrap();

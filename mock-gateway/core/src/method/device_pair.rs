@@ -301,16 +301,19 @@ impl Gateway {
             .get("limited")
             .and_then(Value::as_bool)
             .unwrap_or_default();
-        let minted = self.mint_setup_code(now, &url, None, limited);
-        Ok(json!({
-            "setupId": minted.setup_id,
-            "expiresAtMs": minted.expires_at.0,
-            "setupCode": minted.setup_code,
-            "gatewayUrl": url,
-            "auth": self.config.auth.mode.as_str(),
-            "urlSource": "request.publicUrl",
-            "access": minted.access,
-        }))
+        // Full access is not handed out over a network in clear text. Flow setup/over-rpc.
+        let downgraded = !limited && !is_secure(&url) && !is_on_this_machine(&url);
+        let minted = self.mint_setup_code(now, &url, None, limited || downgraded);
+        Ok(Object::new()
+            .with("setupId", minted.setup_id)
+            .with("expiresAtMs", minted.expires_at.0)
+            .with("setupCode", minted.setup_code)
+            .with("gatewayUrl", url)
+            .with("auth", self.config.auth.mode.as_str())
+            .with("urlSource", "request.publicUrl")
+            .with("access", minted.access)
+            .when(downgraded, "accessDowngraded", true)
+            .build())
     }
 
     fn device_setup_status(&self, call: &Call) -> Value {
@@ -423,25 +426,36 @@ impl Gateway {
 
 /// Whether a URL leads over the open network without TLS. Seen by the flow setup/over-rpc.
 fn is_public_plain(url: &str) -> bool {
-    let secure = url.starts_with("wss://") || url.starts_with("https://");
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let host = rest
-        .split(['/', '?'])
-        .next()
-        .and_then(|authority| {
-            authority
-                .rsplit_once(':')
-                .map_or(Some(authority), |(host, _)| Some(host))
-        })
-        .unwrap_or_default();
-    let near = match host.trim_matches(['[', ']']).parse::<std::net::IpAddr>() {
+    let host = host_of(url);
+    let near = match host.parse::<std::net::IpAddr>() {
         Ok(std::net::IpAddr::V4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
         Ok(std::net::IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unique_local(),
         Err(_) => {
             host == "localhost" || host.to_ascii_lowercase().rsplit('.').next() == Some("local")
         }
     };
-    !secure && !near
+    !is_secure(url) && !near
+}
+
+fn is_secure(url: &str) -> bool {
+    url.starts_with("wss://") || url.starts_with("https://")
+}
+
+fn is_on_this_machine(url: &str) -> bool {
+    let host = host_of(url);
+    let ip = host.parse::<std::net::IpAddr>();
+    host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
+}
+
+/// The host of a URL, without the brackets of an IPv6 address.
+fn host_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        Some(_) | None => authority,
+    };
+    host.trim_matches(['[', ']'])
 }
 
 /// The approver must hold every operator scope that the new token will have: those asked for and those that the

@@ -2,6 +2,7 @@
 //!
 //! - `device_pair.rs`: `device.pair.*`, `device.token.*`, `device.scopes.*`
 //! - `node_pair.rs`: `node.pair.*`, `node.rename`; `node.rs`: lists, events, pending work; `node_invoke.rs`
+//! - `node_reports.rs`: what node hosts report of their machine and runners
 //! - `system.rs`: health, status, identity, restart
 //! - `chat.rs`, `sessions.rs`: conversations with the scripted agent
 //! - `synthetic.rs`: everything else, plausible and marked as made up
@@ -11,6 +12,7 @@ mod device_pair;
 mod node;
 mod node_invoke;
 mod node_pair;
+mod node_reports;
 mod params;
 mod sessions;
 mod synthetic;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::connection::{Connection, Surface};
 use crate::gateway::Gateway;
 use crate::json::Object;
+use crate::method::node_reports::is_host_stats;
 use crate::method::{Answer, Call, invalid};
 use crate::nodes::NodeMeta;
 use crate::view::NodeView;
@@ -39,7 +40,7 @@ impl Gateway {
             "node.pluginSurface.refresh" => self.plugin_surface(now.wall, call).into(),
             "node.skills.update" => Ok(node_echo(call, "skills")).into(),
             "node.pluginTools.update" => Ok(node_echo(call, "tools")).into(),
-            "node.runnerInventory.update" => Ok(json!({"nodeId": node_of(call).as_str()})).into(),
+            "node.runnerInventory.update" => Ok(self.runner_inventory(call)).into(),
             _ => self.made_up(call),
         }
     }
@@ -329,7 +330,14 @@ impl Gateway {
             }
             "exec.finished" | "exec.denied" => handled(false, "unmatched_exec_event"),
             "chat.subscribe" | "chat.unsubscribe" | "voice.transcript" => json!({"ok": true}),
-            "node.host.stats" if self.profile.rules.node_errors_9 => handled(true, "updated"),
+            "node.host.stats" if self.profile.rules.node_errors_9 => {
+                let known = event_payload(call).filter(is_host_stats);
+                let Some(stats) = known else {
+                    return handled(false, "invalid_payload");
+                };
+                self.host_stats(now, call, stats);
+                handled(true, "updated")
+            }
             _ if self.profile.rules.node_errors_9 => handled(false, "unsupported_event"),
             _ => json!({"ok": true}),
         }
@@ -447,10 +455,8 @@ impl Gateway {
             .connections
             .get(&call.conn)
             .and_then(|connection| connection.host.as_deref());
-        let url = format!(
-            "http://{}/__openclaw__/cap/{capability}",
-            host.unwrap_or("127.0.0.1")
-        );
+        let host = self.surface_host(host.unwrap_or("127.0.0.1"));
+        let url = format!("http://{host}/__openclaw__/cap/{capability}");
         let expires = now.plus(Duration::from_mins(10)).0;
         Ok(
             json!({"surface": surface, "pluginSurfaceUrls": {"canvas": url}, "expiresAtMs": expires}),
