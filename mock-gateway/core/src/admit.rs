@@ -204,10 +204,12 @@ impl Gateway {
             self.approve_silently(now, attempt, device, scopes, ApprovedVia::Silent);
             return Ok(());
         }
-        let in_range = attempt
-            .locality
-            .remote_ip
-            .is_some_and(|ip| in_ranges(ip, &self.config.nodes.auto_approve_cidrs));
+        // An address that came through a proxy on this machine proves nothing. Flow pairing/trusted-range.
+        let locality = &attempt.locality;
+        let in_range = !locality.behind_loopback_proxy
+            && locality
+                .remote_ip
+                .is_some_and(|ip| in_ranges(ip, &self.config.nodes.auto_approve_cidrs));
         if in_range && attempt.role == Role::Node && scopes.is_empty() && !attempt.browser() {
             self.approve_silently(now, attempt, device, scopes, ApprovedVia::TrustedCidr);
             return Ok(());

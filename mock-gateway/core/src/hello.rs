@@ -20,6 +20,12 @@ const HELLO_BYTES: usize = 16 * 1024;
 /// Room for its smaller parts.
 const PART_BYTES: usize = 512;
 
+/// The port of a gateway that was told no other. ref: gateway-behaviour.md §1.1
+const DEFAULT_PORT: u16 = 18_789;
+
+/// What a URL need not say.
+const HTTP_PORT: u16 = 80;
+
 /// `{"type":"res","id","ok":true,"payload"}` around a payload that is printed already.
 pub(crate) fn response_text(id: &RequestId, payload: &str) -> String {
     Printed::new(payload.len() + PART_BYTES)
@@ -45,12 +51,7 @@ impl Gateway {
             return Value::Null.to_string();
         };
         let rich = self.profile.rules.rich_hello;
-        let host = connection.host.as_deref().unwrap_or("127.0.0.1");
-        let host = if rich {
-            host.to_owned()
-        } else {
-            self.with_port(host)
-        };
+        let host = self.surface_host(connection.host.as_deref().unwrap_or("127.0.0.1"));
         let operator = admitted.attempt.role == Role::Operator;
         let scopes = &admitted.scopes;
         let reads = operator && gateway_protocol::role::scope_allows(scopes, scope::READ);
@@ -85,18 +86,26 @@ impl Gateway {
             .build()
     }
 
-    /// A `Host` header without a port gets the gateway's own. Seen by the flow pairing/untrusted-proxy-headers.
-    fn with_port(&self, host: &str) -> String {
-        let bare = !host
-            .rsplit(']')
-            .next()
-            .is_some_and(|rest| rest.contains(':'));
-        let hint = self.config.url_hint.as_deref().unwrap_or_default();
-        match hint.rsplit_once(':') {
-            Some((_, port)) if bare && port.bytes().all(|byte| byte.is_ascii_digit()) => {
-                format!("{host}:{port}")
+    /// Host and port of the canvas: the client's `Host` header in the newer release; the older one puts its own port
+    /// there, unless that is the default one. Flows origin/host-header and pairing/untrusted-proxy-headers.
+    pub(crate) fn surface_host(&self, host: &str) -> String {
+        let (name, port) = match host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
+                (name, port.parse::<u16>().ok())
             }
-            Some(_) | None => host.to_owned(),
+            Some(_) | None => (host, None),
+        };
+        let hint = self.config.url_hint.as_deref().unwrap_or_default();
+        let own = hint
+            .rsplit_once(':')
+            .and_then(|(_, port)| port.parse::<u16>().ok());
+        let of_header = port.unwrap_or(HTTP_PORT);
+        match own {
+            Some(own) if !self.profile.rules.rich_hello && own != DEFAULT_PORT => {
+                format!("{name}:{own}")
+            }
+            Some(_) | None if of_header == HTTP_PORT => name.to_owned(),
+            Some(_) | None => format!("{name}:{of_header}"),
         }
     }
 
@@ -151,10 +160,16 @@ impl Gateway {
             .build()
     }
 
-    /// A value of its own for each device token, the same at every connect.
-    fn recovery_scope(&self, token: &str) -> String {
+    /// The same at every connect with the same device token; without one, with the same secret and device.
+    fn recovery_scope(&self, admitted: &Admitted, token: Option<&Token>) -> String {
         use sha2::Digest as _;
-        let text = format!("{}|{token}", self.boot.recovery_scope);
+        let attempt = &admitted.attempt;
+        let device = attempt
+            .device
+            .as_ref()
+            .map_or("", |device| device.id.as_str());
+        let who = token.map_or(device, |token| token.value.expose());
+        let text = format!("{}|{who}", self.boot.recovery_scope);
         gateway_protocol::device::base64url(&sha2::Sha256::digest(text))
     }
 
@@ -162,7 +177,7 @@ impl Gateway {
         let rich = self.profile.rules.rich_hello;
         let role = admitted.attempt.role;
         let operator = role == Role::Operator;
-        let recovery = self.recovery_scope(token.map_or("", |token| token.value.expose()));
+        let recovery = self.recovery_scope(admitted, token);
         Object::new()
             .when(rich, "method", admitted.granted.as_str())
             .with("role", role.as_str())

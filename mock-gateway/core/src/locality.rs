@@ -14,8 +14,11 @@ pub(crate) struct Locality {
     pub(crate) remote_ip: Option<IpAddr>,
     /// Address that the rate limit counts; the unspecified one for whoever a trusted proxy does not name.
     pub(crate) limit_ip: IpAddr,
-    /// Forwarding headers from a peer that is no trusted proxy.
+    /// Nobody trustworthy says whose connection it is: forwarding headers from a peer that is no trusted proxy, or a
+    /// trusted proxy that names no client, or one on the gateway's own machine.
     pub(crate) unattributed: bool,
+    /// A proxy on the gateway's own machine named the client. Anything on that machine could have.
+    pub(crate) behind_loopback_proxy: bool,
 }
 
 impl Locality {
@@ -27,7 +30,8 @@ impl Locality {
                 local,
                 remote_ip: (!local).then_some(ip),
                 limit_ip: ip,
-                unattributed: false,
+                unattributed: !local && in_ranges(ip, &config.trusted_proxies),
+                behind_loopback_proxy: false,
             };
         }
         if !in_ranges(ip, &config.trusted_proxies) {
@@ -36,6 +40,7 @@ impl Locality {
                 remote_ip: None,
                 limit_ip: ip,
                 unattributed: true,
+                behind_loopback_proxy: false,
             };
         }
         let client = forwarded_address(peer, config);
@@ -43,7 +48,8 @@ impl Locality {
             local: false,
             remote_ip: client,
             limit_ip: client.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
-            unattributed: false,
+            unattributed: client.is_none_or(|client| client.is_loopback()),
+            behind_loopback_proxy: ip.is_loopback(),
         }
     }
 }

@@ -68,6 +68,8 @@ const WINDOWS_ONLY: &[&str] = &[
     "device.status",
     "screen.snapshot",
 ];
+/// What a plugin of the newer release lets Linux node hosts offer. Flow node/platform-lists.
+const LINUX_9: &[&str] = &["camera.list", "location.get"];
 const UNKNOWN: &[&str] = &["camera.list", "location.get", "system.notify"];
 /// Need to be allowed by name. ref: gateway-behaviour.md E
 const DANGEROUS: &[&str] = &[
@@ -215,7 +217,10 @@ fn listed(command: &str, platform: Platform, profile: &Profile) -> bool {
                 || HOST.contains(&command)
                 || (newer && HOST_9.contains(&command))
         }
-        Platform::Linux => HOST.contains(&command) || (newer && HOST_9.contains(&command)),
+        Platform::Linux => {
+            HOST.contains(&command)
+                || (newer && (HOST_9.contains(&command) || LINUX_9.contains(&command)))
+        }
         Platform::Unknown => UNKNOWN.contains(&command),
     }
 }
