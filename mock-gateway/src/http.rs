@@ -32,6 +32,16 @@ const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 /// Largest body of a tool call. ref: gateway-behaviour.md §9; nothing larger was seen
 const TOOL_BODY: usize = 2 * 1024 * 1024;
 
+/// Folders from which 2026.6.34 would serve media, as they are on a machine like the one in the snapshot of hello-ok.
+const MEDIA_ROOTS: [&str; 6] = [
+    "/tmp/openclaw",
+    "/home/openclaw/.openclaw/media",
+    "/home/openclaw/.openclaw/canvas",
+    "/home/openclaw/.openclaw/workspace",
+    "/home/openclaw/.openclaw/sandboxes",
+    "/home/openclaw/.openclaw/workspace-main",
+];
+
 /// What the routes share.
 #[derive(Clone)]
 pub(crate) struct Site {
@@ -226,7 +236,7 @@ fn ui_config(site: &Site) -> Value {
             "pluginFrameGrants": [],
         })
     } else {
-        json!({"localMediaPreviewRoots": []})
+        json!({"localMediaPreviewRoots": MEDIA_ROOTS})
     };
     if let (Some(members), Value::Object(more)) = (config.as_object_mut(), more) {
         members.extend(more);

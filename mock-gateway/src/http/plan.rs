@@ -65,6 +65,8 @@ impl Plan {
 /// Paths that belong to the gateway and not to the Control UI.
 const RESERVED: [&str; 3] = ["/api", "/hooks", "/plugins"];
 
+const CAPABILITY: &str = "/__openclaw__/cap";
+
 /// The plan for a request. `newer` chooses 2026.9.6.
 pub(super) fn of(newer: bool, method: &Method, path: &str) -> Plan {
     let reads = method == Method::GET || method == Method::HEAD;
@@ -85,6 +87,8 @@ pub(super) fn of(newer: bool, method: &Method, path: &str) -> Plan {
     if let Some(session) = history_of(path) {
         return Plan::History(session.to_owned());
     }
+    // The older release takes a capability out of the path and serves what is behind it.
+    let path = if newer { path } else { behind_capability(path) };
     if is_at_or_below(path, "/__openclaw__/a2ui") || (!newer && is_canvas(path)) {
         return Plan::Canvas;
     }
@@ -103,8 +107,20 @@ pub(super) fn of(newer: bool, method: &Method, path: &str) -> Plan {
     }
 }
 
+/// What a path with a capability in it leads to; the path itself when there is none, or nothing behind it. Seen by the
+/// flow http/canvas.
+fn behind_capability(path: &str) -> &str {
+    let inside = path
+        .strip_prefix(CAPABILITY)
+        .and_then(|rest| rest.strip_prefix('/'));
+    match inside.and_then(|rest| rest.split_once('/').map(|(name, _)| (name, rest))) {
+        Some((name, rest)) if !name.is_empty() => rest.get(name.len()..).unwrap_or(path),
+        Some(_) | None => path,
+    }
+}
+
 fn is_canvas(path: &str) -> bool {
-    is_at_or_below(path, "/__openclaw__/canvas") || is_at_or_below(path, "/__openclaw__/cap")
+    is_at_or_below(path, "/__openclaw__/canvas") || is_at_or_below(path, CAPABILITY)
 }
 
 fn is_at_or_below(path: &str, area: &str) -> bool {
@@ -144,11 +160,18 @@ mod tests {
         Plan::Canvas,
         ui("/__openclaw__/canvas/")
     )]
-    #[case::cap(
+    #[case::cap("GET", "/__openclaw__/cap/x/y", ui("/y"), ui("/__openclaw__/cap/x/y"))]
+    #[case::canvas_by_capability(
         "GET",
-        "/__openclaw__/cap/x/y",
+        "/__openclaw__/cap/x/__openclaw__/canvas/",
         Plan::Canvas,
-        ui("/__openclaw__/cap/x/y")
+        ui("/__openclaw__/cap/x/__openclaw__/canvas/")
+    )]
+    #[case::nothing_behind_the_capability(
+        "GET",
+        "/__openclaw__/cap/x",
+        Plan::Canvas,
+        ui("/__openclaw__/cap/x")
     )]
     #[case::library("GET", "/__openclaw__/a2ui/", Plan::Canvas, Plan::Canvas)]
     #[case::no_history(
