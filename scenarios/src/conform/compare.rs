@@ -28,7 +28,7 @@ pub(crate) fn first_difference(expected: &[Entry], got: &[Entry]) -> Option<Diff
     for conn in connections(expected, got) {
         let of = |record: &[Entry]| -> Vec<Value> {
             let own = record.iter().filter(|entry| entry.on == conn);
-            own.map(|entry| entry.got.clone()).collect()
+            own.map(|entry| people_sorted(&entry.got)).collect()
         };
         let (expected, got) = (of(expected), of(got));
         for index in 0..expected.len().max(got.len()) {
@@ -49,6 +49,42 @@ pub(crate) fn first_difference(expected: &[Entry], got: &[Entry]) -> Option<Diff
         }
     }
     None
+}
+
+/// Presence with the entries of people in an order of their own.
+///
+/// 2026.9.6 writes all entries of one person anew whenever one of their connections comes, one after another, and lists
+/// the latest millisecond first: which of them share a millisecond is chance.
+fn people_sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let sorted = members.iter().map(|(name, member)| {
+                let mut member = people_sorted(member);
+                if let Some(entries) = member.as_array_mut().filter(|_| name == "presence") {
+                    entries
+                        .sort_by_cached_key(|entry| (entry.get("user").is_none(), person(entry)));
+                }
+                (name.clone(), member)
+            });
+            Value::Object(sorted.collect())
+        }
+        Value::Array(items) => items.iter().map(people_sorted).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+    }
+}
+
+/// What tells entries of people apart, whatever the order of their members; nothing for everybody else, whose order
+/// counts.
+fn person(entry: &Value) -> Option<String> {
+    let members = entry
+        .as_object()
+        .filter(|members| members.contains_key("user"))?;
+    let mut members: Vec<String> = members
+        .iter()
+        .map(|(name, member)| format!("{name}={member}"))
+        .collect();
+    members.sort();
+    Some(members.join(" "))
 }
 
 fn connections(expected: &[Entry], got: &[Entry]) -> Vec<String> {
@@ -124,6 +160,24 @@ mod tests {
         let one = record(&[("a", json!({"x": {"y": 1, "z": [1, 2]}}))]);
         let other = record(&[("a", json!({"x": {"z": [1, 3], "y": 1}}))]);
         assert_eq!(first_difference(&one, &other).unwrap().at, "/x/z/1");
+    }
+
+    /// Only who is there counts for people; everybody else's order counts, too.
+    #[test]
+    fn people_may_be_listed_in_any_order() {
+        let (one, two) = (
+            json!({"user": 1, "host": "a"}),
+            json!({"user": 1, "host": "b"}),
+        );
+        let (node, other) = (json!({"host": "n"}), json!({"host": "m"}));
+        let list = |entries: &[&Value]| record(&[("a", json!({"presence": entries}))]);
+        let first = list(&[&one, &two, &node, &other]);
+        assert_eq!(
+            first_difference(&first, &list(&[&two, &one, &node, &other])),
+            None
+        );
+        assert!(first_difference(&first, &list(&[&one, &two, &other, &node])).is_some());
+        assert!(first_difference(&first, &list(&[&one, &one, &node, &other])).is_some());
     }
 
     #[test]

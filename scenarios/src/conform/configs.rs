@@ -80,7 +80,7 @@ impl Settings {
         if let Some(ms) = self.env.get("OPENCLAW_HANDSHAKE_TIMEOUT_MS") {
             config.handshake_timeout_ms = ms.parse().map_err(|_| format!("{ms} is no number"))?;
         }
-        config.url_hint = Some("ws://127.0.0.1:18789".to_owned());
+        config.url_hint = Some(format!("ws://{}", super::mock::AUTHORITY));
         Ok(config)
     }
 

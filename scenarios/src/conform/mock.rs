@@ -18,8 +18,9 @@ use super::normalize::{Entry, record};
 use super::player;
 use super::ws::Stream;
 
-/// Host and port of the memory net.
-const AUTHORITY: &str = "127.0.0.1:18789";
+/// Host and port of the memory net. Not the default port: the older release treats that one in a way of its own, and the
+/// real gateways were recorded on other ones.
+pub(super) const AUTHORITY: &str = "127.0.0.1:19001";
 
 /// Virtual, so that it costs nothing.
 const SETTLE: Duration = Duration::from_millis(500);
