@@ -2,7 +2,7 @@
 //!
 //! ref: gateway-behaviour.md §1.5, §1.7, §2.2, §2.3 (precedence), §10
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use gateway_protocol::{
@@ -165,7 +165,7 @@ pub(crate) fn check_origin(
         .host
         .as_deref()
         .is_some_and(|own| own.eq_ignore_ascii_case(authority))
-        && is_near(host);
+        && is_near(host, connection.locality.local);
     let listed = config
         .allowed_origins
         .iter()
@@ -232,14 +232,25 @@ fn is_loopback(host: &str) -> bool {
         || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// Loopback or private LAN.
-fn is_near(host: &str) -> bool {
-    is_loopback(host)
-        || match host.parse::<IpAddr>() {
-            Ok(IpAddr::V4(ip)) => ip.is_private() || ip.is_link_local(),
-            Ok(IpAddr::V6(ip)) => ip.is_unique_local() || ip.is_unicast_link_local(),
-            Err(_) => false,
+/// Whether a page may come from the very host it talks to: an address of a private network, a name that only such a network
+/// knows, and this machine for clients on it. Recordings 118 and the flows origin/host-header and origin/remote-same-host.
+fn is_near(host: &str, local: bool) -> bool {
+    if is_loopback(host) {
+        return local;
+    }
+    match host.parse::<IpAddr>() {
+        Ok(IpAddr::V4(ip)) => ip.is_private() || ip.is_link_local() || is_carrier_grade(ip),
+        Ok(IpAddr::V6(ip)) => ip.is_unique_local() || ip.is_unicast_link_local(),
+        Err(_) => {
+            let host = host.to_ascii_lowercase();
+            [".local", ".ts.net"].iter().any(|end| host.ends_with(end))
         }
+    }
+}
+
+/// 100.64.0.0/10, where overlay networks live.
+fn is_carrier_grade(ip: Ipv4Addr) -> bool {
+    ip.to_bits() >> 22 == Ipv4Addr::new(100, 64, 0, 0).to_bits() >> 22
 }
 
 /// Control UI and TUI cannot do without a device, whatever else they offer.
@@ -280,12 +291,24 @@ mod tests {
     }
 
     #[rstest]
-    #[case("127.0.0.1:80", "127.0.0.1", true)]
-    #[case("[::1]:80", "::1", true)]
-    #[case("10.0.0.8", "10.0.0.8", true)]
-    #[case("203.0.113.1:1", "203.0.113.1", false)]
-    #[case("gw.example:1", "gw.example", false)]
-    fn hosts(#[case] authority: &str, #[case] host: &str, #[case] near: bool) {
-        assert_eq!((host_of(authority), is_near(host)), (host, near));
+    #[case("127.0.0.1:80", "127.0.0.1", true, false)]
+    #[case("[::1]:80", "::1", true, false)]
+    #[case("localhost:1", "localhost", true, false)]
+    #[case("10.0.0.8", "10.0.0.8", true, true)]
+    #[case("100.64.0.1:1", "100.64.0.1", true, true)]
+    #[case("100.128.0.1:1", "100.128.0.1", false, false)]
+    #[case("box.local:1", "box.local", true, true)]
+    #[case("box.ts.net", "box.ts.net", true, true)]
+    #[case("203.0.113.1:1", "203.0.113.1", false, false)]
+    #[case("gw.example:1", "gw.example", false, false)]
+    fn hosts(
+        #[case] authority: &str,
+        #[case] host: &str,
+        #[case] from_here: bool,
+        #[case] from_elsewhere: bool,
+    ) {
+        assert_eq!(host_of(authority), host);
+        assert_eq!(is_near(host, true), from_here);
+        assert_eq!(is_near(host, false), from_elsewhere);
     }
 }

@@ -25,9 +25,10 @@ pub struct ClientActor {
     /// Which client behaviour is followed; the scenario's `policy` when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<Policy>,
-    /// How the gateway's address is written in the client's record.
-    #[serde(skip_serializing_if = "is_default")]
-    pub url: UrlForm,
+    /// How the gateway's address is written in the client's record: `localhost` for clients on its machine, `lan` for
+    /// others, when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<UrlForm>,
     /// Where the gateway believes the client to be.
     #[serde(skip_serializing_if = "is_default")]
     pub peer: Peer,
@@ -152,16 +153,27 @@ impl Policy {
 }
 
 /// How the address of the gateway is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UrlForm {
     /// `ws://localhost:PORT`.
-    #[default]
     Localhost,
     /// `ws://127.0.0.1:PORT`.
     Ipv4,
     /// `ws://[::1]:PORT`.
     Ipv6,
+    /// `ws://192.168.1.20:PORT`, as a client elsewhere in the gateway's network has it.
+    Lan,
+}
+
+impl UrlForm {
+    /// What a client has that is told nothing else.
+    pub const fn of(peer: Peer) -> Self {
+        match peer {
+            Peer::Local => Self::Localhost,
+            Peer::Remote => Self::Lan,
+        }
+    }
 }
 
 /// Where the gateway believes a client to be.

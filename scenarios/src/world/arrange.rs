@@ -308,7 +308,10 @@ impl Arranger<'_> {
         if holds.no_record && holds.nothing() {
             return Ok(state);
         }
-        let mut record = GatewayRecord::new(GATEWAY_ID, address(actor.url));
+        let mut record = GatewayRecord::new(
+            GATEWAY_ID,
+            address(actor.url.unwrap_or(UrlForm::of(actor.peer))),
+        );
         record.requires_v2_signature = holds.requires_v2;
         record.shared_gateway_token = self
             .shared_token(name, holds.shared_token)
@@ -438,6 +441,7 @@ const fn address(form: UrlForm) -> &'static str {
         UrlForm::Localhost => "ws://localhost:18789",
         UrlForm::Ipv4 => "ws://127.0.0.1:18789",
         UrlForm::Ipv6 => "ws://[::1]:18789",
+        UrlForm::Lan => "ws://192.168.1.20:18789",
     }
 }
 
