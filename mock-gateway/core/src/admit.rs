@@ -158,7 +158,7 @@ impl Gateway {
                 handoff = self.redeem(&attempt);
             }
         } else if granted == Granted::BootstrapToken {
-            handoff = Some(self.pair_by_setup_code(now, &attempt, device)?);
+            handoff = self.pair_by_setup_code(now, &attempt, device)?;
         } else if is_local_backend(&attempt, granted) {
             return Ok(Admitted {
                 attempt,
@@ -168,7 +168,7 @@ impl Gateway {
                 handoff: None,
             });
         } else {
-            self.pair_fresh(now, &attempt, device, granted)?;
+            self.pair_fresh(now, &attempt, device)?;
         }
         if let Some(record) = self.devices.find_mut(&device.id) {
             record.seen(
@@ -193,13 +193,12 @@ impl Gateway {
         now: UnixMillis,
         attempt: &Attempt,
         device: &VerifiedDevice,
-        granted: Granted,
     ) -> Result<(), Refusal> {
         let scopes = attempt.scopes();
         let fitting = scopes
             .iter()
             .all(|scope| scope_belongs_to(scope, attempt.role));
-        let local = self.approves_locally(attempt, granted);
+        let local = self.approves_locally(attempt);
         if local && fitting {
             self.approve_silently(now, attempt, device, scopes, ApprovedVia::Silent);
             return Ok(());
@@ -224,23 +223,23 @@ impl Gateway {
         ))
     }
 
-    /// Whether a local client needs nobody's approval.
-    fn approves_locally(&self, attempt: &Attempt, granted: Granted) -> bool {
+    /// Whether a local client needs nobody's approval, however it proved itself.
+    fn approves_locally(&self, attempt: &Attempt) -> bool {
         let web = ["openclaw-control-ui", "openclaw-tui", "webchat-ui"]
             .contains(&attempt.params.client.id.as_str());
         attempt.locality.local
-            && granted.is_shared()
             && (!attempt.browser() || web)
             && (!self.profile.rules.lenient_local || self.config.nodes.auto_approve_local)
     }
 
-    /// A device nobody knows, with a setup code. ref: gateway-behaviour.md §5.1, §5.2
+    /// A device nobody knows, with a setup code; gives the code when that used it up. On the gateway's own machine it is
+    /// paired as with any other credential. ref: gateway-behaviour.md §5.1, §5.2; flow setup/other-client-local.
     fn pair_by_setup_code(
         &mut self,
         now: UnixMillis,
         attempt: &Attempt,
         device: &VerifiedDevice,
-    ) -> Result<SetupToken, Refusal> {
+    ) -> Result<Option<SetupToken>, Refusal> {
         let offered = setup_token_of(attempt);
         if metadata::is_official_mobile_node(&attempt.params)
             && let Some(setup) = self.setup_tokens.consume(&offered)
@@ -251,7 +250,11 @@ impl Gateway {
             let mut pending = self.request_of(now, attempt, device, setup.scopes.clone(), false);
             pending.roles = vec![Role::Node, Role::Operator];
             self.approve(now, &pending, ApprovedVia::Bootstrap);
-            return Ok(setup);
+            return Ok(Some(setup));
+        }
+        if self.approves_locally(attempt) {
+            self.pair_fresh(now, attempt, device)?;
+            return Ok(self.redeem(attempt));
         }
         if let Some(setup) = self.setup_tokens.find_mut(&offered) {
             setup.wait_for(attempt.role);
@@ -301,13 +304,13 @@ impl Gateway {
             &attempt.params.client,
             self.profile.rules.lenient_local,
         );
-        let local = self.approves_locally(attempt, granted);
+        let local = self.approves_locally(attempt);
         match change {
             Change::Different if self.has(Mutation::MetadataNotPinned) => {}
             Change::None => {}
             Change::Refresh => self.refresh_metadata(attempt, device),
             Change::Different
-                if attempt.locality.local && attempt.is_client("openclaw-macos", "ui") =>
+                if attempt.locality.local && !attempt.browser() && is_native_app(attempt) =>
             {
                 self.approve_silently(now, attempt, device, Vec::new(), ApprovedVia::Silent);
             }
@@ -339,7 +342,7 @@ impl Gateway {
         if granted == Granted::DeviceToken || covered || self.has(Mutation::ScopeUpgradeUnasked) {
             return Ok(());
         }
-        if local && self.profile.rules.lenient_local {
+        if local && granted.is_shared() && self.profile.rules.lenient_local {
             self.approve_silently(now, attempt, device, scopes, ApprovedVia::Silent);
             return Ok(());
         }
@@ -494,6 +497,13 @@ fn is_local_backend(attempt: &Attempt, granted: Granted) -> bool {
         && attempt.locality.local
         && granted.is_shared()
         && !attempt.browser()
+}
+
+/// An app that may call its platform by another name from the gateway's own machine.
+fn is_native_app(attempt: &Attempt) -> bool {
+    ["openclaw-macos", "openclaw-ios", "openclaw-android"]
+        .iter()
+        .any(|id| attempt.is_client(id, "ui"))
 }
 
 fn new_device(pending: &PendingDevice, via: ApprovedVia, now: UnixMillis) -> Device {
