@@ -296,11 +296,7 @@ impl Gateway {
                  private LAN addresses, .local hosts, or the Android emulator.",
             ));
         }
-        let limited = call
-            .params
-            .get("limited")
-            .and_then(Value::as_bool)
-            .unwrap_or_default();
+        let limited = call.text("bootstrapProfile") == "limited";
         // Full access is not handed out over a network in clear text. Flow setup/over-rpc.
         let downgraded = !limited && !is_secure(&url) && !is_on_this_machine(&url);
         let minted = self.mint_setup_code(now, &url, None, limited || downgraded);

@@ -23,7 +23,12 @@ const REVOKE: Shape = Shape::Object(&[
 const SETUP_CODE: Shape = Shape::Object(&[
     Field::optional("publicUrl", Shape::TEXT),
     Field::optional("includeQr", Shape::Bool),
-    Field::optional("limited", Shape::Bool),
+    Field::optional("preferRemoteUrl", Shape::Bool),
+    Field::optional(
+        "bootstrapProfile",
+        Shape::OneOf(&["limited", "node", "voice-node"]),
+    ),
+    Field::optional("joinUrl", Shape::Bool),
 ]);
 const SCOPES: Shape = Shape::Object(&[Field::required(
     "scopes",

@@ -176,9 +176,10 @@ fn a_restart_comes_back(
     let (_, hello) = world.join(&Client::backend(&["operator.admin"]));
     assert_eq!(
         hello["snapshot"]["presence"].as_array().unwrap().len(),
-        // The newer release shows no backend. Flow pairing/local-backend.
-        if seconds == 5 { 1 } else { 1 + 1 },
-        "presence starts empty"
+        // The gateway, and both connections of the backend, which the newer release does not show. Flows
+        // lifecycle/restart-keeps-devices and pairing/local-backend.
+        if seconds == 5 { 1 } else { 1 + 2 },
+        "presence keeps who was there"
     );
     assert_eq!(hello["snapshot"]["uptimeMs"], 0);
 }

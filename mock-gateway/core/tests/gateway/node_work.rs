@@ -170,9 +170,11 @@ fn what_the_newer_node_host_sends_after_hello_is_answered() {
         world.call(node, "node.skills.update", json!({"skills": []})),
         Ok(skills)
     );
-    let stats = json!({"event": "node.host.stats", "payloadJSON": "{}"});
-    assert_eq!(
-        world.call(node, "node.event", stats).unwrap()["reason"],
-        "updated"
-    );
+    let mut stats = |payload: &str| {
+        let params = json!({"event": "node.host.stats", "payloadJSON": payload});
+        world.call(node, "node.event", params).unwrap()["reason"].clone()
+    };
+    assert_eq!(stats("{}"), "invalid_payload");
+    let fine = r#"{"cpuCount": 2, "memoryTotalBytes": 8, "memoryFreeBytes": 3}"#;
+    assert_eq!(stats(fine), "updated");
 }

@@ -261,8 +261,22 @@ fn the_newer_release_mints_codes_over_the_wire() {
         )
         .unwrap();
     assert_eq!(
-        (&minted["urlSource"], &minted["access"]),
-        (&json!("request.publicUrl"), &json!("full"))
+        (
+            &minted["urlSource"],
+            &minted["access"],
+            &minted["accessDowngraded"]
+        ),
+        (&json!("request.publicUrl"), &json!("limited"), &json!(true)),
+        "not with full access through clear text"
+    );
+    let secure = json!({"publicUrl": "wss://gw.example"});
+    let full = world.call(admin, "device.pair.setupCode", secure).unwrap();
+    assert_eq!(full["access"], "full");
+    let asked = json!({"publicUrl": "ws://127.0.0.1:1", "bootstrapProfile": "limited"});
+    let limited = world.call(admin, "device.pair.setupCode", asked).unwrap();
+    assert_eq!(
+        (&limited["access"], &limited["accessDowngraded"]),
+        (&json!("limited"), &Value::Null)
     );
     let status = json!({"setupId": minted["setupId"]});
     assert_eq!(
