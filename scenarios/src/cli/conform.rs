@@ -14,7 +14,10 @@ pub(super) fn conform(args: &ConformArgs) -> Exit {
         Err(exit) => return exit,
     };
     let plan = match Plan::of(&library, &args.patterns, &args.profile, args.slow) {
-        Ok(plan) => plan,
+        Ok(plan) => Plan {
+            tell: |text| say(text),
+            ..plan
+        },
         Err(problem) => {
             say(format_args!("error: {problem}"));
             say("hint: `clawproof conform --list` shows every flow");

@@ -461,6 +461,12 @@ impl Flow {
         self.steps.iter().any(|step| matches!(step, Step::Stop(_)))
     }
 
+    /// Setup codes with full access that are minted on the way.
+    pub(crate) fn setup_codes(&self) -> usize {
+        let full = |step: &&Step| matches!(step, Step::SetupCode(code) if !code.limited);
+        self.steps.iter().filter(full).count()
+    }
+
     /// Whether this version can be asked.
     pub fn runs_on(&self, version: &str) -> bool {
         self.versions.is_empty() || self.versions.iter().any(|known| known == version)

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::configs::Settings;
 use super::flow::Flow;
@@ -23,15 +25,24 @@ use crate::real::{RealGateway, RealOptions};
 
 /// A gateway of ours to do with as we like.
 pub(crate) struct Real {
-    gateway: Mutex<Option<RealGateway>>,
+    gateway: Handle,
     port: u16,
     secret: String,
+    started_in: Duration,
+    /// Setup codes that were ordered at the start: the older release takes ten seconds and more for one, and other flows
+    /// need not wait for that.
+    minted: Mutex<mpsc::Receiver<Result<String, String>>>,
+    // Ends with it.
+    _minter: JoinSet<()>,
 }
+
+/// Nobody does two things to it at a time; none once it was stopped.
+type Handle = Arc<Mutex<Option<RealGateway>>>;
 
 /// What the flows of one version heard from the real gateway, by flow.
 pub(crate) type Heard = BTreeMap<String, Result<Vec<Entry>, String>>;
 
-/// Plays flows on real gateways of one version, one start per configuration.
+/// Plays flows on real gateways of one version, one start per configuration; `tell` hears how far it is.
 ///
 /// # Errors
 /// When there is no real gateway here; with what to do about it.
@@ -39,6 +50,7 @@ pub(crate) async fn play_version(
     library: &Library,
     version: &str,
     flows: Vec<(usize, Flow)>,
+    tell: fn(&str),
 ) -> Result<Heard, String> {
     let cache = Cache::open().map_err(|missing| format!("{missing}\nhint: {}", missing.hint()))?;
     let mut by_config: BTreeMap<String, Vec<(usize, Flow)>> = BTreeMap::new();
@@ -54,18 +66,34 @@ pub(crate) async fn play_version(
         let Some(settings) = library.configs.get(&name) else {
             continue;
         };
-        // What ends the gateway comes last.
-        flows.sort_by_key(|(_, flow)| flow.ends_the_gateway());
-        let real = match Real::start(&cache, version, settings).await {
+        // Setup codes take their time, and what ends the gateway comes last.
+        flows.sort_by_key(|(_, flow)| (flow.ends_the_gateway(), flow.setup_codes()));
+        let codes = flows
+            .iter()
+            .filter(|(_, flow)| !flow.slow)
+            .map(|(_, flow)| flow.setup_codes())
+            .sum();
+        tell(&format!("{version}, configuration {name}: starting"));
+        let real = match Real::start(&cache, version, settings, codes).await {
             Ok(real) => Arc::new(real),
             Err(problem) => {
+                tell(&format!("{version}, configuration {name}: {problem}"));
                 let missing = |(_, flow): (usize, Flow)| (flow.id, Err(problem.clone()));
                 heard.extend(flows.into_iter().map(missing));
                 first_problem.get_or_insert(problem);
                 continue;
             }
         };
+        let (count, began) = (flows.len(), Instant::now());
+        tell(&format!(
+            "{version}, configuration {name}: ready after {} s",
+            real.started_in.as_secs()
+        ));
         heard.extend(play_all(&real, flows).await);
+        tell(&format!(
+            "{version}, configuration {name}: {count} flows in {} s",
+            began.elapsed().as_secs()
+        ));
         let gateway = real.gateway.lock().await.take();
         if let Some(gateway) = gateway
             && let Err(error) = gateway.terminate().await
@@ -80,7 +108,12 @@ pub(crate) async fn play_version(
 }
 
 impl Real {
-    async fn start(cache: &Cache, version: &str, settings: &Settings) -> Result<Self, String> {
+    async fn start(
+        cache: &Cache,
+        version: &str,
+        settings: &Settings,
+        codes: usize,
+    ) -> Result<Self, String> {
         let mut options = RealOptions::new(version);
         options.token = settings.secret();
         options.config = without_markers(settings.real(version));
@@ -88,10 +121,26 @@ impl Real {
         let gateway = RealGateway::start(cache, options)
             .await
             .map_err(|error| format!("{error}\nhint: {}", error.hint()))?;
+        let (port, started_in) = (gateway.port(), gateway.started_in());
+        let gateway: Handle = Arc::new(Mutex::new(Some(gateway)));
+        let (tell, minted) = mpsc::channel(codes.max(1));
+        let mut minter = JoinSet::new();
+        let theirs = Arc::clone(&gateway);
+        minter.spawn(async move {
+            for _ in 0..codes {
+                // Dropped when nobody plays any more.
+                if tell.send(mint(&theirs, false).await).await.is_err() {
+                    return;
+                }
+            }
+        });
         Ok(Self {
-            port: gateway.port(),
-            gateway: Mutex::new(Some(gateway)),
+            gateway,
+            port,
             secret: settings.secret(),
+            started_in,
+            minted: Mutex::new(minted),
+            _minter: minter,
         })
     }
 }
@@ -104,6 +153,15 @@ fn without_markers(mut config: Value) -> Value {
         }
     }
     config
+}
+
+async fn mint(gateway: &Handle, limited: bool) -> Result<String, String> {
+    let gateway = gateway.lock().await;
+    let gateway = gateway.as_ref().ok_or("the gateway, which was stopped")?;
+    gateway
+        .mint_setup_code(&gateway.url(), limited)
+        .await
+        .map_err(|error| error.to_string())
 }
 
 impl Ground for Real {
@@ -129,15 +187,10 @@ impl Ground for Real {
     }
 
     async fn mint(&self, limited: bool) -> Result<String, String> {
-        if limited {
-            return Err("a limited setup code of the real gateway".to_owned());
+        if !limited && let Some(code) = self.minted.lock().await.recv().await {
+            return code;
         }
-        let gateway = self.gateway.lock().await;
-        let gateway = gateway.as_ref().ok_or("the gateway, which was stopped")?;
-        gateway
-            .mint_setup_code(&gateway.url())
-            .await
-            .map_err(|error| error.to_string())
+        mint(&self.gateway, limited).await
     }
 
     async fn restart(&self, token: Option<&str>) -> Result<(), String> {

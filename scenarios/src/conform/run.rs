@@ -231,7 +231,9 @@ fn real(library: &Library, plan: &Plan<'_>) -> Result<Report, String> {
     let mut report = Report::default();
     for version in &plan.versions {
         let flows = playable(library, plan, version);
-        let heard = runtime()?.block_on(super::real::play_version(library, version, flows))?;
+        let heard = runtime()?.block_on(super::real::play_version(
+            library, version, flows, plan.tell,
+        ))?;
         report
             .cases
             .extend(beside(library, plan, version, heard).cases);

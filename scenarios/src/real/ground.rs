@@ -236,7 +236,7 @@ async fn obey(gateway: &RealGateway, order: Order) {
     match order {
         Order::Restart(answer) => drop(answer.send(gateway.restart().await)),
         Order::MintSetupCode { url, answer } => {
-            drop(answer.send(gateway.mint_setup_code(&url).await));
+            drop(answer.send(gateway.mint_setup_code(&url, false).await));
         }
         Order::RssBytes(answer) => drop(answer.send(gateway.rss_bytes())),
     }
