@@ -3,6 +3,9 @@
 //! ref: gateway-behaviour.md §2.3 (precedence), §4.3, §5, §6.2, §6.5
 
 mod ask;
+mod ssh_probe;
+
+pub(crate) use ssh_probe::SshProbes;
 
 use gateway_protocol::{ConnectParams, Now, Role, SecretKind, UnixMillis};
 use serde_json::Value;

@@ -177,8 +177,8 @@ pub struct NodesConfig {
     pub auto_approve_cidrs: Vec<String>,
     /// 2026.9.6 only: false turns off every silent local approval.
     pub auto_approve_local: bool,
-    /// 2026.9.6 only: whether the gateway looks over SSH who a fresh node at a private address is. No mock does; the
-    /// setting decides what such a node is told while it waits.
+    /// 2026.9.6 only: whether the gateway looks over SSH who a fresh node at a private address is. The mock's look finds
+    /// nothing; the setting decides what such a node is told meanwhile.
     pub ssh_verify: bool,
 }
 

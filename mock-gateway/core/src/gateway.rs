@@ -12,6 +12,7 @@ use gateway_protocol::{
 };
 use serde_json::{Value, json};
 
+use crate::admit::SshProbes;
 use crate::agent::Agent;
 use crate::bootstrap::SetupTokens;
 use crate::config::Config;
@@ -54,6 +55,7 @@ pub struct Gateway {
     pub(crate) pending_devices: PendingDevices,
     pub(crate) setup_tokens: SetupTokens,
     pub(crate) completed_setups: BTreeMap<String, Value>,
+    pub(crate) ssh_probes: SshProbes,
     pub(crate) nodes: Nodes,
     pub(crate) invokes: Invokes,
     pub(crate) presence: Presence,
@@ -141,6 +143,7 @@ impl Gateway {
             pending_devices: PendingDevices::default(),
             setup_tokens: SetupTokens::default(),
             completed_setups: BTreeMap::new(),
+            ssh_probes: SshProbes::default(),
             nodes: Nodes::default(),
             invokes: Invokes::default(),
             presence: Presence::default(),

@@ -2,7 +2,7 @@
 //!
 //! ref: gateway-behaviour.md §1.5, §1.7, §2.2, §2.3 (precedence), §10
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use gateway_protocol::{
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::connection::Connection;
+use crate::locality::is_private_network;
 use crate::profile::Profile;
 
 /// How a connect ends when it fails: perhaps an answer, then a close frame.
@@ -239,18 +240,12 @@ fn is_near(host: &str, local: bool) -> bool {
         return local;
     }
     match host.parse::<IpAddr>() {
-        Ok(IpAddr::V4(ip)) => ip.is_private() || ip.is_link_local() || is_carrier_grade(ip),
-        Ok(IpAddr::V6(ip)) => ip.is_unique_local() || ip.is_unicast_link_local(),
+        Ok(ip) => is_private_network(ip),
         Err(_) => {
             let host = host.to_ascii_lowercase();
             [".local", ".ts.net"].iter().any(|end| host.ends_with(end))
         }
     }
-}
-
-/// 100.64.0.0/10, where overlay networks live.
-fn is_carrier_grade(ip: Ipv4Addr) -> bool {
-    ip.to_bits() >> 22 == Ipv4Addr::new(100, 64, 0, 0).to_bits() >> 22
 }
 
 /// Control UI and TUI cannot do without a device, whatever else they offer.

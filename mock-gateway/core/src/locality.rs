@@ -103,6 +103,17 @@ fn address(text: &str) -> Option<IpAddr> {
         .map(canonical)
 }
 
+/// Whether an address is of a private network: a LAN, a link, or an overlay network in 100.64.0.0/10.
+pub(crate) fn is_private_network(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => {
+            let carrier_grade = ip.to_bits() >> 22 == Ipv4Addr::new(100, 64, 0, 0).to_bits() >> 22;
+            ip.is_private() || ip.is_link_local() || carrier_grade
+        }
+        IpAddr::V6(ip) => ip.is_unique_local() || ip.is_unicast_link_local(),
+    }
+}
+
 /// Whether `ip` lies in one of the ranges; a range that does not parse matches nothing.
 pub(crate) fn in_ranges(ip: IpAddr, ranges: &[String]) -> bool {
     ranges

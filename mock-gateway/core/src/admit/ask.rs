@@ -62,7 +62,8 @@ impl Gateway {
                 pending
             }
         };
-        self.pairing_required(attempt, &pending, reason, approved)
+        let looking = self.looks_over_ssh(now, attempt, device, reason);
+        self.pairing_required(attempt, &pending, reason, approved, looking)
     }
 
     /// ref: gateway-behaviour.md §6.2
@@ -72,6 +73,7 @@ impl Gateway {
         pending: &PendingDevice,
         reason: PairingReason,
         approved: &Approved,
+        looking: bool,
     ) -> Refusal {
         let auth = attempt.params.auth.as_ref();
         let by_setup_code = auth
@@ -81,6 +83,7 @@ impl Gateway {
             && attempt.params.client.id == "openclaw-control-ui"
             && attempt.role == Role::Operator;
         let wait = web
+            || looking
             || (by_setup_code && attempt.role == Role::Node && reason == PairingReason::NotPaired);
         let scopes = attempt.scopes();
         let details = Object::new()
