@@ -16,7 +16,7 @@ use super::Violation;
 pub struct Difference {
     /// The only profile that it is true for; both when absent.
     pub profile: Option<String>,
-    /// The frame, as in [`Violation::frame`].
+    /// The frame, as in [`Violation::frame`]; a `*` at its end stands for any rest.
     pub frame: String,
     /// Where: a JSON pointer in which `*` stands for one step.
     pub at: String,
@@ -59,7 +59,7 @@ impl Differences {
                 .profile
                 .as_deref()
                 .is_none_or(|its| its == profile)
-                && difference.frame == violation.frame
+                && names(&difference.frame, &violation.frame)
                 && covers(&difference.at, &violation.at)
                 && violation.says.contains(&difference.says)
         });
@@ -79,6 +79,13 @@ impl Differences {
         all.filter(|(index, _)| !met.contains(index))
             .map(|(_, difference)| difference)
             .collect()
+    }
+}
+
+fn names(pattern: &str, frame: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(beginning) => frame.starts_with(beginning),
+        None => pattern == frame,
     }
 }
 
