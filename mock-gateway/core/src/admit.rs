@@ -150,7 +150,11 @@ impl Gateway {
         let known = self.devices.find(&device.id).is_some();
         let mut handoff = None;
         if known {
-            self.settle_upgrades(now, &attempt, device, granted)?;
+            let settled = self.settle_upgrades(now, &attempt, device, granted);
+            if settled.is_err() && granted == Granted::BootstrapToken {
+                self.wait_for_approval(&attempt);
+            }
+            settled?;
             // From here on the device is called what the record calls it.
             if let Some(record) = self.devices.find(&device.id) {
                 let client = &mut attempt.params.client;
@@ -259,9 +263,7 @@ impl Gateway {
             self.pair_fresh(now, attempt, device)?;
             return Ok(self.redeem(attempt));
         }
-        if let Some(setup) = self.setup_tokens.find_mut(&offered) {
-            setup.wait_for(attempt.role);
-        }
+        self.wait_for_approval(attempt);
         Err(self.ask(
             now,
             attempt,
@@ -272,15 +274,23 @@ impl Gateway {
         ))
     }
 
-    /// A known device came in with its setup code; gives the code when that used it up.
+    /// Until its request is decided, the code is worth nothing in the other role.
+    fn wait_for_approval(&mut self, attempt: &Attempt) {
+        if let Some(setup) = self.setup_tokens.find_mut(&setup_token_of(attempt)) {
+            setup.wait_for(attempt.role);
+        }
+    }
+
+    /// A known device came in with its setup code; gives the code when that used it up and the newer release hands over
+    /// the tokens of the other role.
     fn redeem(&mut self, attempt: &Attempt) -> Option<SetupToken> {
         let offered = setup_token_of(attempt);
-        let complete = self.setup_tokens.find_mut(&offered)?.redeem(attempt.role);
-        if complete && self.profile.rules.setup_rpc {
-            self.setup_tokens.consume(&offered)
-        } else {
-            None
+        let setup = self.setup_tokens.find_mut(&offered)?;
+        if !setup.redeem(attempt.role, &attempt.scopes()) {
+            return None;
         }
+        let used_up = self.setup_tokens.consume(&offered);
+        used_up.filter(|_| self.profile.rules.setup_rpc)
     }
 
     /// A known device: metadata, then role, then scopes. ref: gateway-behaviour.md §6.5

@@ -19,6 +19,8 @@ pub(crate) struct SetupToken {
     /// Role whose approval is being waited for; the other one is refused meanwhile.
     waiting_for: Option<Role>,
     pub(crate) redeemed: Vec<Role>,
+    /// Operator scopes that have been asked for, and given.
+    redeemed_scopes: Vec<String>,
 }
 
 /// All setup codes that can still be used.
@@ -45,6 +47,7 @@ impl SetupTokens {
             bound_to: None,
             waiting_for: None,
             redeemed: Vec::new(),
+            redeemed_scopes: Vec::new(),
         });
     }
 
@@ -135,13 +138,16 @@ impl SetupToken {
         self.waiting_for = Some(role);
     }
 
-    /// Notes that the presenter is past hello in `role`; gives whether every role has now been redeemed.
-    pub(crate) fn redeem(&mut self, role: Role) -> bool {
+    /// Notes that the presenter is past hello in `role`; gives whether every role has now been redeemed, with every scope
+    /// of the code.
+    pub(crate) fn redeem(&mut self, role: Role, scopes: &[String]) -> bool {
         self.waiting_for = None;
         if !self.redeemed.contains(&role) {
             self.redeemed.push(role);
         }
-        Role::ALL.iter().all(|role| self.redeemed.contains(role))
+        self.redeemed_scopes.extend(scopes.iter().cloned());
+        let given = |scope: &String| scope_allows(&self.redeemed_scopes, scope);
+        Role::ALL.iter().all(|role| self.redeemed.contains(role)) && self.scopes.iter().all(given)
     }
 }
 
@@ -214,7 +220,7 @@ mod tests {
                 )
                 .is_none()
         );
-        tokens.find_mut("tok").unwrap().redeem(Role::Node);
+        tokens.find_mut("tok").unwrap().redeem(Role::Node, &[]);
         assert!(
             tokens
                 .claim(
@@ -226,5 +232,15 @@ mod tests {
                 )
                 .is_some()
         );
+    }
+
+    /// A code is used up when both roles have come in and every scope of it was given.
+    #[test]
+    fn a_code_is_used_up_scope_by_scope() {
+        let mut tokens = minted();
+        let setup = tokens.find_mut("tok").unwrap();
+        assert!(!setup.redeem(Role::Node, &[]));
+        assert!(!setup.redeem(Role::Operator, &[]), "without its scope");
+        assert!(setup.redeem(Role::Operator, &["operator.read".to_owned()]));
     }
 }

@@ -39,55 +39,63 @@ struct Kept {
     entry: PresenceEntry,
     reason: &'static str,
     at: UnixMillis,
+    /// Counts what was noted; what is noted together has one number.
+    noted: u64,
 }
 
-/// All entries, least recent first.
+/// All entries, in the order in which they first came.
 #[derive(Debug, Default)]
 pub(crate) struct Presence {
     entries: IndexMap<String, Kept>,
+    noted: u64,
 }
 
 impl Presence {
-    /// Notes a connect. Roles and scopes of earlier connections of the same device stay.
+    /// Notes a connect. Roles and scopes of earlier connections of the same device stay, and so does its place. The entries
+    /// of people are noted anew with each of them: they are all one person.
     pub(crate) fn connected(&mut self, mut entry: PresenceEntry, now: UnixMillis) {
-        if let Some(older) = self.entries.shift_remove(&entry.instance_id) {
+        self.noted += 1;
+        let noted = self.noted;
+        if entry.online_since.is_some() {
+            let people = self.entries.values_mut();
+            let here = people.filter(|kept| kept.is_person() && kept.reason == "connect");
+            here.for_each(|kept| (kept.at, kept.noted) = (now, noted));
+        }
+        if let Some(older) = self.entries.get(&entry.instance_id) {
             entry.roles = union(&older.entry.roles, &entry.roles);
             entry.scopes = union(&older.entry.scopes, &entry.scopes);
+        } else if self.entries.len() >= KEPT {
+            let oldest = self.entries.values().enumerate();
+            let oldest = oldest.min_by_key(|(_, kept)| kept.noted);
+            if let Some((index, _)) = oldest {
+                self.entries.shift_remove_index(index);
+            }
         }
-        if self.entries.len() >= KEPT {
-            self.entries.shift_remove_index(0);
-        }
-        self.entries.insert(
-            entry.instance_id.clone(),
-            Kept {
-                entry,
-                reason: "connect",
-                at: now,
-            },
-        );
+        let kept = Kept {
+            entry,
+            reason: "connect",
+            at: now,
+            noted,
+        };
+        self.entries.insert(kept.entry.instance_id.clone(), kept);
     }
 
     /// Notes a disconnect; false when the client never appeared.
     pub(crate) fn disconnected(&mut self, instance_id: &str, now: UnixMillis) -> bool {
-        let Some(mut kept) = self.entries.shift_remove(instance_id) else {
+        self.noted += 1;
+        let Some(kept) = self.entries.get_mut(instance_id) else {
             return false;
         };
-        kept.reason = "disconnect";
-        kept.at = now;
-        self.entries.insert(instance_id.to_owned(), kept);
+        (kept.reason, kept.at, kept.noted) = ("disconnect", now, self.noted);
         true
     }
 
-    /// Notes that every client has gone; who was gone already keeps the time of it.
+    /// Notes that every client has gone, all at once; who was gone already keeps the time of it.
     pub(crate) fn all_gone(&mut self, now: UnixMillis) {
-        let here: Vec<String> = self
-            .entries
-            .iter()
-            .filter(|(_, kept)| kept.reason != "disconnect")
-            .map(|(id, _)| id.clone())
-            .collect();
-        for id in here {
-            self.disconnected(&id, now);
+        self.noted += 1;
+        let entries = self.entries.values_mut();
+        for kept in entries.filter(|kept| kept.reason != "disconnect") {
+            (kept.reason, kept.at, kept.noted) = ("disconnect", now, self.noted);
         }
     }
 
@@ -95,7 +103,7 @@ impl Presence {
         self.entries.clear();
     }
 
-    /// The list: the gateway itself, then the most recent first.
+    /// The list: the gateway itself, then the latest first; what was noted together in the order in which it first came.
     pub(crate) fn to_json(
         &self,
         profile: &Profile,
@@ -103,12 +111,10 @@ impl Presence {
         now: UnixMillis,
     ) -> Value {
         let own = gateway_entry(profile, gateway_instance, now);
-        // Operators of 2026.9.6 come first, in the order in which they came.
-        let somebody = |kept: &&Kept| kept.entry.online_since.is_some();
-        let people = self.entries.values().filter(somebody);
-        let rest = self.entries.values().rev().filter(|kept| !somebody(kept));
+        let mut latest: Vec<&Kept> = self.entries.values().collect();
+        latest.sort_by_key(|kept| std::cmp::Reverse(kept.noted));
         std::iter::once(own)
-            .chain(people.chain(rest).map(|kept| kept.to_json(profile)))
+            .chain(latest.into_iter().map(|kept| kept.to_json(profile)))
             .collect()
     }
 }
@@ -140,6 +146,10 @@ fn owner() -> Value {
 }
 
 impl Kept {
+    fn is_person(&self) -> bool {
+        self.entry.online_since.is_some()
+    }
+
     fn to_json(&self, profile: &Profile) -> Value {
         let entry = &self.entry;
         Object::new()
