@@ -239,13 +239,11 @@ fn is_near(host: &str, local: bool) -> bool {
     if is_loopback(host) {
         return local;
     }
-    match host.parse::<IpAddr>() {
-        Ok(ip) => is_private_network(ip),
-        Err(_) => {
-            let host = host.to_ascii_lowercase();
-            [".local", ".ts.net"].iter().any(|end| host.ends_with(end))
-        }
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return is_private_network(ip);
     }
+    let host = host.to_ascii_lowercase();
+    [".local", ".ts.net"].iter().any(|end| host.ends_with(end))
 }
 
 /// Control UI and TUI cannot do without a device, whatever else they offer.

@@ -350,10 +350,11 @@ impl RealGateway {
             said,
         };
         if self.release != "2026.6.34" {
-            let mut params = json!({ "publicUrl": url, "includeQr": false });
-            if limited {
-                params["bootstrapProfile"] = "limited".into();
-            }
+            let params = if limited {
+                json!({ "publicUrl": url, "includeQr": false, "bootstrapProfile": "limited" })
+            } else {
+                json!({ "publicUrl": url, "includeQr": false })
+            };
             let answer = match self.admin().await {
                 Ok(mut owner) => owner.request("device.pair.setupCode", params).await,
                 Err(error) => Err(error),

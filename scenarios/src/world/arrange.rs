@@ -310,7 +310,7 @@ impl Arranger<'_> {
         }
         let mut record = GatewayRecord::new(
             GATEWAY_ID,
-            address(actor.url.unwrap_or(UrlForm::of(actor.peer))),
+            address(actor.url.unwrap_or_else(|| UrlForm::of(actor.peer))),
         );
         record.requires_v2_signature = holds.requires_v2;
         record.shared_gateway_token = self

@@ -14,6 +14,7 @@ mod behaviors;
 mod driver;
 mod handshake;
 mod lifecycle;
+mod node_addresses;
 mod node_work;
 mod nodes;
 mod pairing;
