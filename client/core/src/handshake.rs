@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::credential::CredentialSource;
 use crate::mutation::Mutation;
-use crate::options::ClientOptions;
+use crate::options::{ClientOptions, is_local_only};
 
 /// What a challenge gave.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -90,12 +90,12 @@ impl ConnectParts<'_> {
             caps: Some(if operator {
                 Vec::new()
             } else {
-                unique(&self.options.node.caps)
+                offered(&self.options.node.caps)
             }),
             commands: Some(if operator {
                 Vec::new()
             } else {
-                unique(&self.options.node.commands)
+                offered(&self.options.node.commands)
             }),
             permissions: Some(if operator {
                 BTreeMap::new()
@@ -189,11 +189,11 @@ impl ConnectParts<'_> {
     }
 }
 
-/// The names in their order, without duplicates.
-fn unique(names: &[String]) -> Vec<String> {
+/// The names in their order, without duplicates and without those that are this computer's own business.
+fn offered(names: &[String]) -> Vec<String> {
     let mut kept: Vec<String> = Vec::with_capacity(names.len());
     for name in names {
-        if !kept.contains(name) {
+        if !kept.contains(name) && !is_local_only(name) {
             kept.push(name.clone());
         }
     }

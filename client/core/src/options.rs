@@ -35,6 +35,13 @@ impl NodeSurface {
     }
 }
 
+/// What only this computer's own users may call; no gateway ever hears of it. ref: client-behaviour.md §23
+pub(crate) fn is_local_only(command: &str) -> bool {
+    let prefix = command.get(..4);
+    prefix.is_some_and(|prefix| prefix.eq_ignore_ascii_case("app."))
+        || command.eq_ignore_ascii_case("app")
+}
+
 const COMPANION: &[(&str, &[&str])] = &[
     (
         "system",

@@ -68,6 +68,8 @@ pub enum Output {
     StartTunnel {
         /// Its name.
         tunnel: TunnelId,
+        /// For whose connections.
+        gateway_id: String,
         /// Where it leads. A local port of 0 means any free one.
         spec: SshTunnel,
     },

@@ -9,6 +9,7 @@ use crate::client::Client;
 use crate::client::connection::Connection;
 use crate::event::{ClientEvent, DiagnosticCategory as Category};
 use crate::input::{InvokeOutcome, SocketId};
+use crate::options::is_local_only;
 use crate::output::{InvokeKey, InvokeRequest, Output};
 
 /// Running invokes at most. ref: §21
@@ -142,7 +143,7 @@ impl Client {
             .node
             .commands
             .iter()
-            .find(|name| name.eq_ignore_ascii_case(command));
+            .find(|name| name.eq_ignore_ascii_case(command) && !is_local_only(name));
         let known = known.ok_or_else(|| format!("Command not supported: {command}"))?;
         if self.invokes.running() >= BUSY_LIMIT {
             return Err("node busy, retry".to_owned());

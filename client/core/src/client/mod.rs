@@ -19,6 +19,7 @@
 
 mod approvals;
 mod connection;
+mod dashboard;
 mod durable;
 mod ensure;
 mod handshaking;
@@ -44,6 +45,8 @@ use gateway_protocol::{Now, Role};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use serde_json::Value;
+
+pub use self::dashboard::Dashboard;
 
 use self::approvals::AutoApproval;
 use self::connection::{Connection, Slot};

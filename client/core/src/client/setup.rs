@@ -154,6 +154,7 @@ impl Client {
             None => self.authorize(&record, CredentialSource::SharedToken),
         };
         let connection = self.new_connection(Slot::Validation, &record.id, url, credential, v2);
+        let gateway_id = record.id.clone();
         let serial = connection.serial;
         self.wait_for(Step::Validating(Box::new(record)));
         match authorized {
@@ -169,7 +170,7 @@ impl Client {
         self.timers.set(at, Timer::ValidationDeadline { serial });
         self.diagnose(Category::Setup, "Validating shared gateway token");
         match tunnel {
-            Some(spec) => self.start_trial_tunnel(&spec),
+            Some(spec) => self.start_trial_tunnel(gateway_id, &spec),
             None => self.open_socket(Slot::Validation),
         }
     }

@@ -110,8 +110,11 @@ impl Client {
             spec: spec.clone(),
             phase: TunnelPhase::Starting,
         });
-        self.outputs
-            .push_back(Output::StartTunnel { tunnel: id, spec });
+        self.outputs.push_back(Output::StartTunnel {
+            tunnel: id,
+            gateway_id: record.id.clone(),
+            spec,
+        });
     }
 
     /// Stops a tunnel that leads elsewhere than this record wants.
@@ -137,7 +140,7 @@ impl Client {
     }
 
     /// Starts a tunnel on a port of its own for a validation: the live one is not touched. ref: §16 (3)
-    pub(super) fn start_trial_tunnel(&mut self, spec: &SshTunnel) {
+    pub(super) fn start_trial_tunnel(&mut self, gateway_id: String, spec: &SshTunnel) {
         let id = self.tunnels.new_id();
         self.tunnels.trial = Some((id, false));
         let spec = SshTunnel {
@@ -145,8 +148,11 @@ impl Client {
             include_browser_proxy_forward: false,
             ..spec.clone()
         };
-        self.outputs
-            .push_back(Output::StartTunnel { tunnel: id, spec });
+        self.outputs.push_back(Output::StartTunnel {
+            tunnel: id,
+            gateway_id,
+            spec,
+        });
     }
 
     pub(super) fn stop_trial_tunnel(&mut self) {

@@ -191,3 +191,28 @@ fn unknown_methods_and_missing_ids_are_named() {
         );
     }
 }
+
+#[test]
+fn tools_of_this_computer_are_neither_offered_nor_run() {
+    let mut options = ClientOptions::default();
+    let local = ["app.status", "App.connection.reconnect"].map(str::to_owned);
+    options.node.commands.extend(local);
+    options.node.caps.push("app".to_owned());
+    let state = disk(
+        record(Some("s"), None),
+        Some(identity(Some("o"), Some("n"))),
+    );
+    let mut bench = Bench::with(options, state);
+    bench.intent(Intent::Connect);
+    bench.complete(Role::Operator, admin("o"));
+    let (node, params) = bench.complete(Role::Node, json!({"deviceToken": "n"}));
+    let frame = params.to_string();
+    assert!(!frame.contains("app."), "{frame}");
+    assert_eq!(params["caps"].as_array().unwrap().len(), 9);
+    invoke(&mut bench, node, "i-1", "app.status");
+    assert!(bench.invokes.is_empty());
+    assert_eq!(
+        results(&bench, node)[0]["error"]["message"],
+        "Command not supported: app.status"
+    );
+}

@@ -11,6 +11,7 @@ mod connect;
 mod ensure;
 mod invokes;
 mod lifecycle;
+mod model;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod ownership;
@@ -151,7 +152,7 @@ impl Bench {
                 } => self.end(socket, format!("{code} {reason}")),
                 Output::Abort { socket } => self.end(socket, "abort".to_owned()),
                 Output::Store { op } => self.store(op),
-                Output::StartTunnel { tunnel, spec } => {
+                Output::StartTunnel { tunnel, spec, .. } => {
                     assert!(self.tunnels.insert(tunnel, spec).is_none());
                 }
                 Output::StopTunnel { tunnel } => drop(self.tunnels.remove(&tunnel)),
