@@ -2,28 +2,35 @@
 
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use client_core::{
     ClientEvent, ClientOptions, GatewayRecord, Intent, IntentOutcome, NodeSurface, Policy,
     Registry, Snapshot,
 };
 use gateway_client::invoke::browser_proxy;
+use gateway_client::mcp::{McpContext, McpError, McpServer, McpToken};
+use gateway_client::sanitize::sanitize_log;
+use gateway_client::store::MigrationError;
+#[cfg(target_os = "linux")]
+use gateway_client::tunnel::{ProcListeners, Ssh};
 use gateway_client::{
-    BrowserProxy, Builtins, ClientHandle, Clock, DeviceFacts, FileStore, LoadError, RunPolicy,
-    SearchPath, Setup, Store as _, TcpConnector,
+    BrowserProxy, Builtins, ClientHandle, Clock, DeviceFacts, FileStore, Fingerprint, LoadError,
+    NetConnector, RunPolicy, SearchPath, Setup, Store as _, Timeline, TlsError, TlsTrust,
 };
 use gateway_protocol::SharedToken;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use tracing_subscriber::EnvFilter;
 
 /// A gateway client: operator and node over one device identity per gateway.
 #[derive(Debug, clap::Parser)]
 #[command(name = "companion", version)]
 pub(crate) struct Arguments {
-    /// Where gateways.json and the identities lie; made when it is not there.
+    /// Where gateways.json and the identities lie; made when it is not there. Default: `OPENCLAW_TRAY_DATA_DIR`.
     #[arg(long, value_name = "FOLDER")]
-    data_dir: PathBuf,
+    data_dir: Option<PathBuf>,
     /// Gateway to connect to with a shared token.
     #[arg(long, value_name = "URL", requires = "token")]
     url: Option<String>,
@@ -43,6 +50,15 @@ pub(crate) struct Arguments {
     /// Offer browser.proxy too, where the gateway's shared token is known and its browser control port is sure.
     #[arg(long, requires = "node")]
     browser: bool,
+    /// Serve MCP tools on this port of 127.0.0.1, behind the token in mcp-token.txt; 0 takes any free port.
+    #[arg(long, value_name = "PORT")]
+    mcp_port: Option<u16>,
+    /// Believe wss gateways whose certificate one of these roots vouches for, instead of the computer's roots.
+    #[arg(long, value_name = "PEM", conflicts_with = "tls_fingerprint")]
+    tls_ca: Option<PathBuf>,
+    /// Believe the wss gateway with exactly this certificate: its SHA-256, as openssl prints it.
+    #[arg(long, value_name = "SHA256")]
+    tls_fingerprint: Option<Fingerprint>,
     /// Which generation of the client to be.
     #[arg(long, value_name = "POLICY", default_value = "hardened")]
     policy: PolicyName,
@@ -93,6 +109,7 @@ enum PolicyName {
 pub(crate) enum Exit {
     Stopped = 0,
     Broken = 1,
+    Usage = 2,
     DataDir = 3,
     BadInput = 4,
 }
@@ -102,10 +119,25 @@ pub(crate) fn log_to_stderr(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(|| CleanStderr);
     match format {
         LogFormat::Json => log.json().init(),
         LogFormat::Text => log.with_ansi(false).init(),
+    }
+}
+
+/// Standard error without secrets: each event is one write. ref: client-behaviour.md §26
+struct CleanStderr;
+
+impl std::io::Write for CleanStderr {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        let clean = sanitize_log(&String::from_utf8_lossy(line));
+        std::io::stderr().lock().write_all(clean.as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().lock().flush()
     }
 }
 
@@ -132,24 +164,50 @@ async fn serve(arguments: Arguments) -> Exit {
             return Exit::Broken;
         }
     };
-    let intent = first_intent(&arguments);
-    let mut client = match start(arguments, seed) {
-        Ok(client) => client,
+    let started = match start(arguments, seed).await {
+        Ok(started) => started,
         Err(error) => {
-            tracing::error!(%error, "failed to use the data directory");
-            return Exit::DataDir;
+            tracing::error!(%error, "failed to start");
+            return error.exit();
         }
     };
+    supervise(started, &mut signals).await
+}
+
+/// A client that runs, and what was started beside it.
+struct Started {
+    client: ClientHandle,
+    intent: Intent,
+    clock: Clock,
+    timeline: Arc<Mutex<Timeline>>,
+    mcp: Option<(McpServer, McpContext)>,
+    ready: Value,
+}
+
+async fn supervise(started: Started, signals: &mut Signals) -> Exit {
+    let Started {
+        mut client,
+        intent,
+        clock,
+        timeline,
+        mcp,
+        ready,
+    } = started;
     let watched = (client.events(), client.snapshot());
     let (Some(mut events), mut snapshot) = watched else {
         return Exit::Broken;
     };
-    if say(&json!({"type": "ready", "pid": std::process::id()})).is_err()
-        || client.intent(intent).await.is_err()
-    {
+    // The command line's wish comes before those of the tools: its refusal ends the process.
+    if say(&ready).is_err() || client.intent(intent).await.is_err() {
         return Exit::Broken;
     }
-    let exit = report(&mut signals, &mut events, &mut snapshot).await;
+    let mut beside = JoinSet::new();
+    if let Some((server, context)) = mcp {
+        beside.spawn(async move { match server.serve(context).await {} });
+    }
+    let told = Told { clock, timeline };
+    let exit = report(signals, &mut events, &mut snapshot, &told).await;
+    beside.shutdown().await;
     client.shutdown().await;
     // The roles have gone down meanwhile; whoever read stdout may be gone too.
     drop(say_state(&snapshot.borrow_and_update()));
@@ -170,10 +228,96 @@ fn first_intent(arguments: &Arguments) -> Intent {
     }
 }
 
-fn start(arguments: Arguments, seed: u64) -> Result<ClientHandle, LoadError> {
+/// Why nothing was started.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error("no data directory\nhint: pass --data-dir or set OPENCLAW_TRAY_DATA_DIR")]
+    NoDataDir,
+    #[error("use the data directory: {0}")]
+    Load(#[from] LoadError),
+    #[error("take over the settings of an older companion: {0}")]
+    Migration(#[from] MigrationError),
+    #[error("{0}")]
+    Tls(#[from] TlsError),
+    #[error("serve MCP: {0}")]
+    Mcp(#[from] McpError),
+    #[error("serve MCP: {0}")]
+    Address(std::io::Error),
+}
+
+impl StartError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::NoDataDir => Exit::Usage,
+            Self::Load(_) | Self::Migration(_) => Exit::DataDir,
+            Self::Tls(_) => Exit::BadInput,
+            Self::Mcp(McpError::Token(_)) => Exit::DataDir,
+            Self::Mcp(McpError::Listen { .. }) | Self::Address(_) => Exit::Broken,
+        }
+    }
+}
+
+async fn start(arguments: Arguments, seed: u64) -> Result<Started, StartError> {
     let clock = Clock::system();
+    let data_dir = arguments
+        .data_dir
+        .clone()
+        .or_else(|| std::env::var_os("OPENCLAW_TRAY_DATA_DIR").map(PathBuf::from))
+        .ok_or(StartError::NoDataDir)?;
+    let trust = match (&arguments.tls_ca, arguments.tls_fingerprint) {
+        (Some(path), _) => TlsTrust::ca_file(path)?,
+        (None, Some(pin)) => TlsTrust::Pinned(pin),
+        (None, None) => TlsTrust::System,
+    };
+    let mut store = FileStore::open(&data_dir)?;
+    if let Some(id) = store.migrate_legacy()? {
+        tracing::info!(gateway = id, "took over the settings of an older companion");
+    }
+    let intent = first_intent(&arguments);
+    let server = match arguments.mcp_port {
+        Some(port) => Some(McpServer::bind(&data_dir, port).await?),
+        None => None,
+    };
+    let mut ready = json!({"type": "ready", "pid": std::process::id()});
+    if let (Some(server), Some(ready)) = (&server, ready.as_object_mut()) {
+        let address = server.address().map_err(StartError::Address)?;
+        let token_file = McpToken::path(&data_dir);
+        let mcp = json!({"url": format!("http://{address}/mcp"), "tokenFile": token_file});
+        ready.insert("mcp".to_owned(), mcp);
+    }
+    let (node_mode, browser_proxy) = (arguments.node, arguments.browser);
+    let client = spawn(
+        arguments,
+        seed,
+        store,
+        NetConnector::new(trust),
+        clock.clone(),
+    )?;
+    let timeline = Arc::new(Mutex::new(Timeline::default()));
+    let context = McpContext {
+        control: client.control(),
+        timeline: Arc::clone(&timeline),
+        node_mode,
+        browser_proxy,
+    };
+    Ok(Started {
+        client,
+        intent,
+        clock,
+        timeline,
+        mcp: server.map(|server| (server, context)),
+        ready,
+    })
+}
+
+fn spawn(
+    arguments: Arguments,
+    seed: u64,
+    store: FileStore,
+    connector: NetConnector,
+    clock: Clock,
+) -> Result<ClientHandle, LoadError> {
     let facts = DeviceFacts::of_this_machine();
-    let store = FileStore::open(&arguments.data_dir)?;
     let browser = browser(&arguments, &store.load()?.registry);
     let mut node = NodeSurface {
         caps: Builtins::caps(),
@@ -202,14 +346,24 @@ fn start(arguments: Arguments, seed: u64) -> Result<ClientHandle, LoadError> {
         node.commands.push("browser.proxy".to_owned());
         handler = handler.with_browser(browser);
     }
-    Setup::new(
-        ClientOptions { node, ..options },
-        store,
-        TcpConnector,
-        clock,
-    )
-    .invoke_handler(handler)
-    .spawn()
+    let options = ClientOptions { node, ..options };
+    let setup = Setup::new(options, store, connector, clock).invoke_handler(handler);
+    with_ssh(setup).spawn()
+}
+
+/// Tunnels need to know who owns their near ends, and only Linux says so without more rights.
+#[cfg(target_os = "linux")]
+fn with_ssh(setup: Setup<NetConnector, FileStore>) -> Setup<NetConnector, FileStore> {
+    let ssh = Ssh::new(ProcListeners::default());
+    setup.ssh(match std::env::var_os("OPENCLAW_E2E_SSH_CONFIG_FILE") {
+        Some(file) => ssh.config_file(file),
+        None => ssh,
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn with_ssh(setup: Setup<NetConnector, FileStore>) -> Setup<NetConnector, FileStore> {
+    setup
 }
 
 /// The control host of the gateway that is connected first. What a node offers is said once per process, so a
@@ -235,13 +389,28 @@ fn browser(arguments: &Arguments, registry: &Registry) -> Option<BrowserProxy> {
     }
 }
 
+/// Who else hears of events.
+struct Told {
+    clock: Clock,
+    timeline: Arc<Mutex<Timeline>>,
+}
+
+impl Told {
+    fn hear(&self, event: &ClientEvent) {
+        let mut timeline = self.timeline.lock().unwrap_or_else(PoisonError::into_inner);
+        timeline.hear(self.clock.now().wall, event);
+    }
+}
+
 /// Tells what happens until a signal, a refusal of the first wish, or the client's own end.
 async fn report(
     signals: &mut Signals,
     events: &mut mpsc::Receiver<ClientEvent>,
     snapshot: &mut watch::Receiver<Snapshot>,
+    told_to: &Told,
 ) -> Exit {
     let mut told = say_state(&snapshot.borrow_and_update());
+    let mut is_first_wish = true;
     loop {
         if told.is_err() {
             tracing::info!("nobody reads stdout any more");
@@ -255,8 +424,12 @@ async fn report(
             }
             event = events.recv() => {
                 let Some(event) = event else { return Exit::Broken };
+                told_to.hear(&event);
                 let told = say_event(&event);
-                if refuses_input(&event) {
+                if let ClientEvent::IntentDone { outcome, .. } = &event
+                    && std::mem::take(&mut is_first_wish)
+                    && is_bad_input(*outcome)
+                {
                     return Exit::BadInput;
                 }
                 told
@@ -269,10 +442,7 @@ async fn report(
     }
 }
 
-fn refuses_input(event: &ClientEvent) -> bool {
-    let ClientEvent::IntentDone { outcome, .. } = event else {
-        return false;
-    };
+fn is_bad_input(outcome: IntentOutcome) -> bool {
     matches!(
         outcome,
         IntentOutcome::InvalidCode | IntentOutcome::InvalidUrl

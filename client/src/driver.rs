@@ -21,17 +21,20 @@ use client_core::{
 };
 use futures_util::FutureExt as _;
 use gateway_protocol::Outgoing;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep_until, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 
+use crate::answers::Answers;
 use crate::clock::Clock;
 use crate::connector::Connector;
 use crate::invoke::{Invocation, InvokeHandler};
 use crate::socket::{self, CLOSE_WAIT, Command, EventSender, Plan, SocketEvent, SocketOptions};
 use crate::store::Store;
+use crate::tunnel::Ssh;
+use crate::tunnels::Tunnels;
 
 /// Wishes of users and tools that wait for their turn; people are slow.
 pub(crate) const INTENTS: usize = 64;
@@ -46,7 +49,10 @@ const BUDGET: usize = 32;
 
 /// A wish, a request to look at the disk again, or somebody else's finding.
 pub(crate) enum Order {
-    Intent(Intent),
+    /// A wish, and who wants to hear how it ended.
+    Intent(Intent, Option<oneshot::Sender<ClientEvent>>),
+    /// A look at the core between two inputs.
+    Look(Box<dyn FnOnce(&Client) + Send>),
     RereadIdentities,
     Report(Box<Input>),
 }
@@ -62,6 +68,8 @@ pub(crate) struct Channels {
 struct OpenSocket {
     commands: mpsc::Sender<Command>,
     task: AbortHandle,
+    /// Its first message has come.
+    heard: bool,
 }
 
 pub(crate) struct Driver<C, S> {
@@ -72,6 +80,7 @@ pub(crate) struct Driver<C, S> {
     options: SocketOptions,
     handler: Arc<dyn InvokeHandler>,
     channels: Channels,
+    answers: Answers,
     inputs: VecDeque<Input>,
     news: Vec<ClientEvent>,
     sockets: BTreeMap<SocketId, OpenSocket>,
@@ -80,6 +89,7 @@ pub(crate) struct Driver<C, S> {
     event_sender: EventSender,
     invokes: JoinSet<(InvokeKey, InvokeOutcome)>,
     cancels: BTreeMap<InvokeKey, CancellationToken>,
+    tunnels: Tunnels,
     stopping: bool,
 }
 
@@ -91,6 +101,7 @@ pub(crate) struct Parts<C, S> {
     pub(crate) clock: Clock,
     pub(crate) options: SocketOptions,
     pub(crate) handler: Arc<dyn InvokeHandler>,
+    pub(crate) ssh: Option<Ssh>,
 }
 
 impl<C: Connector, S: Store> Driver<C, S> {
@@ -104,6 +115,7 @@ impl<C: Connector, S: Store> Driver<C, S> {
             options: parts.options,
             handler: parts.handler,
             channels,
+            answers: Answers::default(),
             inputs: VecDeque::new(),
             news: Vec::new(),
             sockets: BTreeMap::new(),
@@ -112,6 +124,7 @@ impl<C: Connector, S: Store> Driver<C, S> {
             event_sender,
             invokes: JoinSet::new(),
             cancels: BTreeMap::new(),
+            tunnels: Tunnels::new(parts.ssh),
             stopping: false,
         }
     }
@@ -143,6 +156,7 @@ impl<C: Connector, S: Store> Driver<C, S> {
         self.settle();
         self.publish();
         for event in std::mem::take(&mut self.news) {
+            self.answers.hear(&event);
             if self.channels.events.try_send(event).is_err() {
                 self.channels.events_lost.fetch_add(1, Ordering::Relaxed);
             }
@@ -168,6 +182,7 @@ impl<C: Connector, S: Store> Driver<C, S> {
             () = self.clock.changed() => None,
             order = self.channels.orders.recv() => self.order(order),
             Some((id, event)) = self.socket_events.recv() => self.socket_event(id, event),
+            input = self.tunnels.next() => input,
             Some(done) = self.invokes.join_next() => self.invoke_done(done.ok()),
             Some(_) = self.socket_tasks.join_next() => None,
         }
@@ -183,7 +198,36 @@ impl<C: Connector, S: Store> Driver<C, S> {
                 break;
             };
             let now = self.clock.now();
+            for finding in self.findings_before(&input) {
+                self.core.handle(now, finding);
+            }
             self.core.handle(now, input);
+        }
+    }
+
+    /// Who owns the near ends, looked up before anything that may lead to a credential: a deadline may open the next
+    /// socket, and the first message of a socket is the challenge. ref: client-behaviour.md §18
+    fn findings_before(&mut self, input: &Input) -> Vec<Input> {
+        let matters = match input {
+            Input::Woke | Input::User(_) => true,
+            Input::Message { socket, .. } => {
+                let open = self.sockets.get_mut(socket);
+                open.is_some_and(|open| !std::mem::replace(&mut open.heard, true))
+            }
+            Input::Opened { .. }
+            | Input::OpenFailed { .. }
+            | Input::Closed { .. }
+            | Input::Stored { .. }
+            | Input::IdentityRead { .. }
+            | Input::EndpointOwner { .. }
+            | Input::TunnelUp { .. }
+            | Input::TunnelDown { .. }
+            | Input::InvokeDone { .. } => false,
+        };
+        if matters {
+            self.tunnels.findings()
+        } else {
+            Vec::new()
         }
     }
 
@@ -198,7 +242,12 @@ impl<C: Connector, S: Store> Driver<C, S> {
 
     fn order(&mut self, order: Option<Order>) -> Option<Input> {
         match order {
-            Some(Order::Intent(intent)) => {
+            Some(Order::Look(look)) => {
+                look(&self.core);
+                None
+            }
+            Some(Order::Intent(intent, caller)) => {
+                self.answers.expect(&intent, caller);
                 self.stopping = intent == Intent::Stop;
                 Some(Input::User(intent))
             }
@@ -314,11 +363,15 @@ impl<C: Connector, S: Store> Driver<C, S> {
                 }
                 self.inputs.push_back(Input::Stored { op, result });
             }
-            Output::StartTunnel { tunnel, .. } => self.inputs.push_back(Input::TunnelDown {
+            Output::StartTunnel {
                 tunnel,
-                error: "this client runs no ssh".to_owned(),
-            }),
-            Output::StopTunnel { .. } => {}
+                gateway_id,
+                spec,
+            } => match self.tunnels.start(tunnel, gateway_id, spec) {
+                Ok(()) => {}
+                Err(error) => self.inputs.push_back(Input::TunnelDown { tunnel, error }),
+            },
+            Output::StopTunnel { tunnel } => self.tunnels.stop(tunnel),
             Output::Event(event) => self.news.push(event),
             Output::Invoke(request) => self.invoke(request),
             Output::InvokeCancel { key } => {
@@ -339,7 +392,14 @@ impl<C: Connector, S: Store> Driver<C, S> {
             self.event_sender.clone(),
         );
         let task = self.socket_tasks.spawn(task);
-        self.sockets.insert(id, OpenSocket { commands, task });
+        self.sockets.insert(
+            id,
+            OpenSocket {
+                commands,
+                task,
+                heard: false,
+            },
+        );
     }
 
     fn send(&mut self, id: SocketId, message: Message) {
@@ -404,6 +464,7 @@ impl<C: Connector, S: Store> Driver<C, S> {
     /// Drops what is open, lets closing sockets finish their goodbye, and leaves no task behind.
     async fn wind_down(mut self) {
         self.invokes.shutdown().await;
+        self.tunnels.shutdown().await;
         for open in std::mem::take(&mut self.sockets).into_values() {
             open.task.abort();
         }

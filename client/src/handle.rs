@@ -11,10 +11,12 @@ use tokio::time::timeout;
 
 use crate::clock::Clock;
 use crate::connector::Connector;
+use crate::control::Control;
 use crate::driver::{Channels, Driver, EVENTS, INTENTS, Order, Parts};
 use crate::invoke::{InvokeHandler, NoCommands};
 use crate::socket::SocketOptions;
 use crate::store::{LoadError, Store};
+use crate::tunnel::Ssh;
 
 /// How long [`ClientHandle::shutdown`] waits before it drops what is left.
 const SHUTDOWN: Duration = Duration::from_secs(5);
@@ -40,6 +42,7 @@ pub struct Setup<C, S> {
     clock: Clock,
     sockets: SocketOptions,
     handler: Arc<dyn InvokeHandler>,
+    ssh: Option<Ssh>,
 }
 
 impl<C: Connector, S: Store> Setup<C, S> {
@@ -56,6 +59,7 @@ impl<C: Connector, S: Store> Setup<C, S> {
             clock,
             sockets,
             handler: Arc::new(NoCommands),
+            ssh: None,
         }
     }
 
@@ -63,6 +67,14 @@ impl<C: Connector, S: Store> Setup<C, S> {
     #[must_use]
     pub fn invoke_handler(mut self, handler: impl InvokeHandler) -> Self {
         self.handler = Arc::new(handler);
+        self
+    }
+
+    /// Runs the tunnels of gateways that are reached through one.
+    #[must_use]
+    pub fn ssh(mut self, ssh: Ssh) -> Self {
+        self.ssh = Some(ssh);
+        self.options.tunnels = true;
         self
     }
 
@@ -101,6 +113,7 @@ impl<C: Connector, S: Store> Setup<C, S> {
             clock: self.clock,
             options: self.sockets,
             handler: self.handler,
+            ssh: self.ssh,
         };
         let mut task = JoinSet::new();
         task.spawn(Driver::new(parts, channels).run());
@@ -151,7 +164,7 @@ impl ClientHandle {
     /// [`ClientStopped`].
     pub async fn intent(&self, intent: Intent) -> Result<(), ClientStopped> {
         self.orders
-            .send(Order::Intent(intent))
+            .send(Order::Intent(intent, None))
             .await
             .map_err(|_| ClientStopped)
     }
@@ -177,6 +190,11 @@ impl ClientHandle {
             .send(Order::Report(Box::new(finding)))
             .await
             .map_err(|_| ClientStopped)
+    }
+
+    /// A way to give wishes, wait for their ends and look inside, for other tasks.
+    pub fn control(&self) -> Control {
+        Control::new(self.orders.clone(), self.snapshot.clone())
     }
 
     /// A second way to give wishes, for another task.
@@ -205,7 +223,7 @@ impl ClientHandle {
     /// Stops the client and waits until nothing of it is left, at most 5 seconds.
     pub async fn shutdown(mut self) {
         // A driver that is gone already has nothing to stop.
-        drop(self.orders.send(Order::Intent(Intent::Stop)).await);
+        drop(self.orders.send(Order::Intent(Intent::Stop, None)).await);
         if timeout(SHUTDOWN, self.task.join_next()).await.is_err() {
             tracing::warn!("the client did not stop in time and was dropped");
         }
@@ -226,7 +244,7 @@ impl Wishes {
     /// [`ClientStopped`].
     pub async fn intent(&self, intent: Intent) -> Result<(), ClientStopped> {
         self.orders
-            .send(Order::Intent(intent))
+            .send(Order::Intent(intent, None))
             .await
             .map_err(|_| ClientStopped)
     }

@@ -7,6 +7,11 @@
 //! - [`Setup`], [`spawn`], [`ClientHandle`]: start a client, tell it what is wanted, watch it, stop it.
 //! - `driver`, `socket`: the owning task, and one small task per socket.
 //! - [`Connector`]: where byte streams come from; [`TcpConnector`] dials, other worlds bring their own.
+//! - [`Control`]: the same client from other tasks, with answers.
+//! - [`mcp`]: the tools of this computer's own users, on loopback.
+//! - [`sanitize`], [`Timeline`]: what may be logged, and the last 500 lines of it.
+//! - [`tunnel`]: SSH tunnels, and who owns their near ends.
+//! - [`tls`]: whom a wss URL is believed.
 //! - [`Clock`]: tokio's clock and a wall clock from a fixed epoch.
 //! - [`store`]: `gateways.json` and the identity files, atomic and fail-closed; and a store in memory.
 //! - [`invoke`]: what a node does when it is invoked.
@@ -15,17 +20,26 @@
 //! # Example
 //! See [`Setup`].
 
+mod answers;
 mod clock;
 mod connector;
+mod control;
 mod driver;
 mod handle;
 pub mod invoke;
+pub mod mcp;
+pub mod sanitize;
 mod socket;
 pub mod store;
+mod timeline;
+pub mod tls;
+pub mod tunnel;
+mod tunnels;
 mod upgrade;
 
 pub use clock::Clock;
 pub use connector::{ConnectError, Connector, TcpConnector};
+pub use control::Control;
 pub use handle::{ClientHandle, ClientStopped, Setup, Wishes, spawn};
 pub use invoke::{
     BrowserBlock, BrowserProxy, Builtins, DeviceFacts, Invocation, InvokeError, InvokeFuture,
@@ -33,3 +47,5 @@ pub use invoke::{
 };
 pub use socket::SocketOptions;
 pub use store::{FailurePlan, FileStore, LoadError, MemoryState, MemoryStore, Store};
+pub use timeline::{Timeline, TimelineEntry};
+pub use tls::{Fingerprint, NetConnector, TlsError, TlsTrust};

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! companion --data-dir D [--url U --token T | --setup-code C] [--node [--allow-run P]... [--browser]]
+//!           [--mcp-port PORT] [--tls-ca PEM | --tls-fingerprint SHA256]
 //!           [--policy pr741|hardened] [--seed N] [--log-format json|text]
 //! ```
 //!
@@ -11,7 +12,7 @@
 //!
 //! | line on stdout | when |
 //! |---|---|
-//! | `{"type":"ready","pid":…}` | signals are handled, before anything is connected |
+//! | `{"type":"ready","pid":…,"mcp":{"url":…,"tokenFile":…}}` | signals are handled, before anything is connected; `mcp` with `--mcp-port` |
 //! | `{"type":"state","snapshot":{…}}` | the snapshot changed |
 //! | `{"type":"event","event":…}` | anything else that the client tells |
 //! | `{"type":"stopped","exitCode":…}` | the last line |
@@ -22,7 +23,7 @@
 //! | 1 | the client broke: its task ended by itself, or signals can't be handled |
 //! | 2 | wrong usage |
 //! | 3 | the data directory can't be used: not readable, not writable, or in use |
-//! | 4 | the setup code or the URL can't be used; nothing was connected |
+//! | 4 | the setup code, the URL, the CA file or the fingerprint can't be used; nothing was connected |
 
 mod companion;
 

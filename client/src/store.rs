@@ -1,20 +1,25 @@
 //! What must survive the process: `gateways.json` and one identity file per gateway.
 //!
 //! - [`FileStore`]: the companion's data directory, each file replaced as a whole or not at all
+//! - [`FileStore::clear_tokens`], [`FileStore::migrate_legacy`]: a clear that can be undone; an older companion's files
 //! - [`MemoryStore`]: the same rules without a disk, with failures on demand
 //! - [`disk`]: the few file operations the file store is made of, so that a test can fail each of them
 //!
 //! ref: client-behaviour.md §4, §5
 
+mod clear;
 pub mod disk;
 mod file;
 mod identity_file;
+mod legacy;
 mod memory;
 
 use client_core::{DurableState, Identity, StoreError, StoreOp};
 use gateway_protocol::{DeviceToken, Role};
 
+pub use clear::{ClearedTokens, Restored};
 pub use file::FileStore;
+pub use legacy::MigrationError;
 pub use memory::{FailurePlan, MemoryState, MemoryStore};
 
 /// Makes durable what the core asks for. Operations are small, and the driver waits for them.

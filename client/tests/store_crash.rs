@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use client_core::{DurableState, GatewayRecord, Identity, Registry, StoreOp};
+use gateway_client::store::Restored;
 use gateway_client::store::disk::{Disk, Overwrite, RealDisk};
 use gateway_client::{FileStore, Store};
 use gateway_protocol::{DeviceToken, Role, UnixMillis};
@@ -356,4 +357,155 @@ fn a_disk_that_does_not_sync_is_caught() {
         !old_and_new(&before, &token("new")).contains(&found),
         "{found:?}"
     );
+}
+
+/// A data directory with a paired identity, opened on a disk that fails at `step`.
+fn paired_on(disk: FaultyDisk) -> (TempDir, FileStore<FaultyDisk>) {
+    let folder = TempDir::new().unwrap();
+    let mut store = FileStore::open(folder.path()).unwrap();
+    store.apply(&create()).unwrap();
+    store.apply(&token("old")).unwrap();
+    drop(store);
+    let store = FileStore::open_on(disk, folder.path()).unwrap();
+    (folder, store)
+}
+
+fn found(folder: &TempDir) -> DurableState {
+    FileStore::open(folder.path()).unwrap().load().unwrap()
+}
+
+#[rstest]
+fn a_clear_and_its_undo_happen_wholly_or_not_at_all(
+    #[values(
+        Fault::Error,
+        Fault::KilledBefore,
+        Fault::KilledAfter,
+        Fault::PowerLoss
+    )]
+    fault: Fault,
+) {
+    let [with, without] = old_and_new(&[create(), token("old")], &clear());
+    // Steps 1 to 6 belong to the clear, 7 to 12 to the undo.
+    for step in 1..=2 * STEPS {
+        let disk = FaultyDisk::failing_at(step, fault);
+        let (folder, mut store) = paired_on(disk.clone());
+        let cleared = store.clear_tokens("g");
+        assert_eq!(cleared.is_ok(), step > STEPS, "step {step}");
+        if let Ok(cleared) = cleared {
+            assert!(matches!(
+                store.restore_tokens(&cleared),
+                Restored::Failed(_)
+            ));
+        }
+        drop(store);
+        if fault == Fault::PowerLoss {
+            disk.cut_the_power();
+        }
+        let found = found(&folder);
+        assert!(found == with || found == without, "step {step}: {found:?}");
+    }
+}
+
+#[test]
+fn an_undo_gives_way_to_a_newer_token_and_to_a_file_that_is_gone() {
+    let (folder, mut store) = paired_on(FaultyDisk::default());
+    let cleared = store.clear_tokens("g").unwrap();
+    store.apply(&token("newer")).unwrap();
+    assert_eq!(store.restore_tokens(&cleared), Restored::Superseded);
+    let newer = store.load().unwrap();
+    assert_eq!(newer.identities["g"].token(Role::Operator), Some("newer"));
+    let cleared = store.clear_tokens("g").unwrap();
+    let key = folder.path().join("gateways/g/device-key-ed25519.json");
+    std::fs::remove_file(key).unwrap();
+    assert_eq!(store.restore_tokens(&cleared), Restored::Superseded);
+    assert!(store.load().unwrap().identities.is_empty());
+}
+
+#[test]
+fn an_undo_that_failed_can_be_repeated() {
+    let (_folder, mut store) = paired_on(FaultyDisk::failing_at(STEPS + 3, Fault::Error));
+    let cleared = store.clear_tokens("g").unwrap();
+    assert!(matches!(
+        store.restore_tokens(&cleared),
+        Restored::Failed(_)
+    ));
+    assert_eq!(store.restore_tokens(&cleared), Restored::Restored);
+}
+
+fn put(path: &Path, text: &[u8]) {
+    io::Write::write_all(&mut std::fs::File::create(path).unwrap(), text).unwrap();
+}
+
+fn old_settings() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    let settings = br#"{"GatewayUrl": "ws://h.example:1", "Token": "t"}"#;
+    put(&folder.path().join("settings.json"), settings);
+    let key = serde_json::to_vec(&identity()).unwrap();
+    put(&folder.path().join("device-key-ed25519.json"), &key);
+    folder
+}
+
+#[rstest]
+fn a_migration_that_was_interrupted_ends_at_the_same_place(
+    #[values(
+        Fault::Error,
+        Fault::KilledBefore,
+        Fault::KilledAfter,
+        Fault::PowerLoss
+    )]
+    fault: Fault,
+) {
+    let expected = old_settings();
+    let mut store = FileStore::open(expected.path()).unwrap();
+    let id = store.migrate_legacy().unwrap().unwrap();
+    drop(store);
+    let expected = found(&expected);
+    assert_eq!(expected.identities[&id].device_id, identity().device_id);
+    for step in 1..=2 * STEPS {
+        let folder = old_settings();
+        let disk = FaultyDisk::failing_at(step, fault);
+        let mut store = FileStore::open_on(disk.clone(), folder.path()).unwrap();
+        assert!(store.migrate_legacy().is_err(), "step {step}");
+        drop(store);
+        if fault == Fault::PowerLoss {
+            disk.cut_the_power();
+        }
+        let mut store = FileStore::open(folder.path()).unwrap();
+        store.migrate_legacy().unwrap();
+        drop(store);
+        assert_eq!(found(&folder), expected, "step {step}");
+    }
+}
+
+/// What was in an unreadable `gateways.json` is somewhere, whichever step breaks.
+#[rstest]
+fn an_unreadable_registry_is_kept_before_it_is_replaced(
+    #[values(
+        Fault::Error,
+        Fault::KilledBefore,
+        Fault::KilledAfter,
+        Fault::PowerLoss
+    )]
+    fault: Fault,
+) {
+    let wreck = br#"{"gateways": [{"id": "g", "sharedGatewayToken": "only-copy""#;
+    for step in 1..=2 * STEPS + 1 {
+        let folder = TempDir::new().unwrap();
+        put(&folder.path().join("gateways.json"), wreck);
+        let disk = FaultyDisk::failing_at(step, fault);
+        let mut store = FileStore::open_on(disk.clone(), folder.path()).unwrap();
+        let done = store.apply(&registry("ws://new:1")).is_ok();
+        assert_eq!(done, step > 2 * STEPS, "step {step}");
+        drop(store);
+        if fault == Fault::PowerLoss {
+            disk.cut_the_power();
+        }
+        let files = std::fs::read_dir(folder.path()).unwrap();
+        let kept = files.filter(|file| {
+            let path = file.as_ref().unwrap().path();
+            path.extension().is_some_and(|end| end == "json")
+                && std::fs::read(path).unwrap() == wreck
+        });
+        assert!(kept.count() > 0, "step {step}");
+    }
 }

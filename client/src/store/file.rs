@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use client_core::{DurableState, Identity, IdentityDamage, Registry, StoreError, StoreOp};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::disk::{Disk, Overwrite, RealDisk, is_leftover, replace};
 use super::identity_file::{self, pretty, strip_bom};
@@ -21,7 +22,7 @@ use super::{LoadError, Store, TokenChange, identity_is_gone};
 
 const REGISTRY: &str = "gateways.json";
 const IDENTITIES: &str = "gateways";
-const IDENTITY: &str = "device-key-ed25519.json";
+pub(super) const IDENTITY: &str = "device-key-ed25519.json";
 const LOCK: &str = "companion.lock";
 
 /// A data directory, held by one client at a time.
@@ -39,8 +40,8 @@ const LOCK: &str = "companion.lock";
 /// ```
 #[derive(Debug)]
 pub struct FileStore<D = RealDisk> {
-    folder: PathBuf,
-    disk: D,
+    pub(super) folder: PathBuf,
+    pub(super) disk: D,
     _lock: File,
 }
 
@@ -102,7 +103,7 @@ impl<D: Disk> FileStore<D> {
         }
     }
 
-    fn identity_path(&self, gateway_id: &str) -> Result<PathBuf, StoreError> {
+    pub(super) fn identity_path(&self, gateway_id: &str) -> Result<PathBuf, StoreError> {
         if is_folder_name(gateway_id) {
             Ok(self.folder.join(IDENTITIES).join(gateway_id).join(IDENTITY))
         } else {
@@ -158,6 +159,33 @@ impl<D: Disk> FileStore<D> {
         )
     }
 
+    /// A registry that can't be read counts as empty, but what is in it may be the user's only copy of a token: it is
+    /// kept under another name before the first write goes over it.
+    fn keep_corrupt_registry(&mut self) -> Result<(), StoreError> {
+        let Ok(bytes) = self.disk.read(&self.folder.join(REGISTRY)) else {
+            return Ok(());
+        };
+        if serde_json::from_slice::<Registry>(strip_bom(&bytes)).is_ok() {
+            return Ok(());
+        }
+        let digest = Sha256::digest(&bytes);
+        let [a, b, c, d, ..] = digest.0;
+        let mark = format!("{:08x}", u32::from_be_bytes([a, b, c, d]));
+        let name = format!("gateways.corrupt-{mark}.json");
+        let target = self.folder.join(&name);
+        match replace(&mut self.disk, &target, &bytes, Overwrite::Refused) {
+            Ok(()) => {
+                tracing::warn!(
+                    file = name,
+                    "the unreadable gateways.json is kept under this name"
+                );
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(write_failed(&name, &error)),
+        }
+    }
+
     fn create_identity(&mut self, gateway_id: &str, identity: &Identity) -> Result<(), StoreError> {
         identity.validate()?;
         let path = self.identity_path(gateway_id)?;
@@ -207,6 +235,7 @@ impl<D: Disk> Store for FileStore<D> {
                 identity,
             } => self.create_identity(gateway_id, identity),
             StoreOp::SaveRegistry { registry } => {
+                self.keep_corrupt_registry()?;
                 let target = self.folder.join(REGISTRY);
                 replace(
                     &mut self.disk,
