@@ -62,6 +62,7 @@ fn home() -> tempfile::TempDir {
 #[case(&["run", "--help"], &["--shard", "K/N", "--world", "Examples:", "Exit codes:"])]
 #[case(&["list", "--help"], &["--needs", "--about", "Examples:"])]
 #[case(&["serve", "--help"], &["--port", "--token", "--profile", "Examples:"])]
+#[case(&["record", "--help"], &["--to", "--listen", "--secret", "Examples:"])]
 #[case(&["fetch", "--help"], &["--list", "CLAWPROOF_CACHE", "Examples:"])]
 #[case(&["explain", "--help"], &["AUTH_TOKEN_MISMATCH"])]
 #[case(&["new", "--help"], &["setup-connect/auth/my-case"])]

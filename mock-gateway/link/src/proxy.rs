@@ -232,7 +232,8 @@ async fn serve(
         Err(error) => {
             // Nobody is at home: the client must see an end that no gateway would make.
             client.control().reset();
-            return Err(error);
+            tracing::warn!(conn, "no gateway at {}: {error}", site.upstream);
+            return Ok(());
         }
     };
     upstream.set_nodelay(true)?;

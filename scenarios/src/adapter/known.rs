@@ -14,6 +14,8 @@ pub struct KnownFailure {
     pub scenario: String,
     /// Only this rule: `expectation`, `invariant:reconnect_is_not_a_storm`, ...
     pub rule: Option<String>,
+    /// Only findings whose text has this in it.
+    pub says: Option<String>,
     /// Only in these releases of the client.
     pub versions: Vec<String>,
     /// Why it fails.
@@ -95,7 +97,10 @@ impl KnownFailure {
 
     /// Whether it explains this finding.
     pub fn explains(&self, scenario: &str, finding: &Finding) -> bool {
-        self.is_about(scenario) && self.rule.as_ref().is_none_or(|rule| *rule == finding.rule)
+        let is_said = |says: &String| finding.summary.contains(says);
+        self.is_about(scenario)
+            && self.rule.as_ref().is_none_or(|rule| *rule == finding.rule)
+            && self.says.as_ref().is_none_or(is_said)
     }
 }
 
@@ -118,6 +123,19 @@ mod tests {
         assert!(!row.explains("b/b", &finding("expectation")));
         assert!(!row.explains("a/b", &finding("quiet")));
         assert!(row.is_of(None));
+    }
+
+    #[test]
+    fn a_row_that_quotes_explains_only_what_it_quotes() {
+        let row = format!("{ROW}says = \"of two\"\n");
+        let row = parse("k", &row).unwrap().remove(0).value;
+        let finding = |summary: &str| Finding {
+            rule: "expectation".to_owned(),
+            summary: summary.to_owned(),
+            ..Finding::default()
+        };
+        assert!(row.explains("a/b", &finding("one of two")));
+        assert!(!row.explains("a/b", &finding("one of three")));
     }
 
     #[rstest]

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`args`] | the command line as types, with help texts that teach |
 //! | [`exit`] | the documented exit codes |
-//! | `run` `list` `check` `serve` `fetch` `explain` `new` `merge` `conform` `clients` | one command each |
+//! | `run` `list` `check` `serve` `record` `fetch` `explain` `new` `merge` `conform` `clients` | one command each |
 //! | `client` | `run --client`: finds the client, shows that it starts, prints its table |
 //! | `library` | reads the suite once for all of them |
 //! | `interrupt` | the wish to end early |
@@ -25,6 +25,7 @@ mod merge;
 mod new;
 mod print;
 mod progress;
+mod record;
 mod run;
 mod serve;
 
@@ -57,6 +58,7 @@ where
         Some(Command::List(args)) => list::list(&args),
         Some(Command::Check(args)) => check::check(&args),
         Some(Command::Serve(args)) => serve::serve(&args),
+        Some(Command::Record(args)) => record::record(&args),
         Some(Command::Fetch(args)) => fetch::fetch(&args),
         Some(Command::Explain(args)) => explain::explain(&args),
         Some(Command::New(args)) => new::new(&args),

@@ -97,7 +97,7 @@ const fn exit_of(error: &ServeError) -> Exit {
 }
 
 /// The live log on stderr: what happens on the wire, in words.
-fn log() {
+pub(super) fn log() {
     let filter = EnvFilter::try_from_env("CLAWPROOF_LOG")
         .unwrap_or_else(|_unset| EnvFilter::new("gateway=info,warn"));
     let colour = std::env::var_os("NO_COLOR").is_none() && std::io::stderr().is_terminal();

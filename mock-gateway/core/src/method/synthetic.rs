@@ -37,13 +37,13 @@ fn known(method: &str) -> Option<Value> {
         "skills.bins" => json!({"bins": ["git", "node", "python3"]}),
         "models.list" => json!({"models": []}),
         "channels.status" => {
-            json!({"ts": 0, "channelOrder": [], "channelLabels": {}, "channels": {}, "channelAccounts": {}})
+            json!({"ts": 0, "channelOrder": [], "channelLabels": {}, "channels": {}, "channelAccounts": {}, "channelDefaultAccountId": {}})
         }
         "cron.list" => json!({"jobs": []}),
         "cron.status" => json!({"enabled": false, "jobs": 0}),
         "exec.approval.list" | "plugin.approval.list" => json!([]),
         "question.list" => json!({"questions": []}),
-        "update.status" => json!({"available": false}),
+        "update.status" => json!({"sentinel": null, "updateAvailable": null}),
         _ => return None,
     })
 }

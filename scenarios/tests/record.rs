@@ -1,0 +1,128 @@
+//! `clawproof record` between a client and `clawproof serve`: what it writes, and what it leaves out.
+#![cfg(unix)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail the test"
+)]
+
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::{self, Message, WebSocket};
+
+const TOKEN: &str = "planted-shared-token-of-this-test";
+
+/// A program of ours that says where it is in its first line. Dropping it kills it.
+struct Program {
+    child: Child,
+    told: Value,
+}
+
+impl Program {
+    fn start(here: &Path, arguments: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_clawproof"))
+            .args(arguments)
+            .current_dir(here)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let told = serde_json::from_str(&line).expect("the first line is JSON");
+        Self { child, told }
+    }
+
+    fn url(&self) -> &str {
+        self.told["url"].as_str().unwrap()
+    }
+
+    fn interrupt(mut self) -> Option<i32> {
+        let id = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        kill(id, Signal::SIGINT).unwrap();
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+fn frame(socket: &mut WebSocket<TcpStream>) -> Value {
+    loop {
+        if let Message::Text(text) = socket.read().unwrap() {
+            return serde_json::from_str(text.as_str()).unwrap();
+        }
+    }
+}
+
+/// Connects with the shared token; returns the answer.
+fn connect(url: &str) -> Value {
+    let stream = TcpStream::connect(url.trim_start_matches("ws://")).unwrap();
+    let (mut socket, _response) = tungstenite::client(url, stream).unwrap();
+    assert_eq!(frame(&mut socket)["event"], "connect.challenge");
+    let params = json!({
+        "minProtocol": 4, "maxProtocol": 4, "role": "operator", "scopes": ["operator.read"],
+        "client": {"id": "cli", "version": "1", "platform": "linux", "mode": "cli"}, "auth": {"token": TOKEN},
+    });
+    let request = json!({"type": "req", "id": "1", "method": "connect", "params": params});
+    socket.send(Message::text(request.to_string())).unwrap();
+    let answer = frame(&mut socket);
+    socket.close(None).unwrap();
+    while socket.read().is_ok() {}
+    answer
+}
+
+#[test]
+fn a_recording_holds_what_was_said_and_no_secret() {
+    let home = tempfile::tempdir().unwrap();
+    let gateway = Program::start(home.path(), &["serve", "--token", TOKEN]);
+    let recorder = Program::start(
+        home.path(),
+        &["record", "--to", gateway.url(), "--save", "said.jsonl"],
+    );
+    let answer = connect(recorder.url());
+    assert_eq!(answer["ok"], true, "{answer}");
+    assert_eq!(recorder.interrupt(), Some(0));
+    let text = std::fs::read_to_string(home.path().join("said.jsonl")).unwrap();
+    assert!(!text.contains(TOKEN), "the token is in the transcript");
+    let transcript = transcript::Transcript::parse(&text).unwrap();
+    let said: Vec<&str> = transcript
+        .entries
+        .iter()
+        .filter_map(|entry| {
+            let frame = entry.frame.as_ref()?;
+            frame["method"]
+                .as_str()
+                .or_else(|| frame["event"].as_str())
+                .or_else(|| frame["payload"]["type"].as_str())
+        })
+        .collect();
+    for what in ["connect.challenge", "connect", "hello-ok"] {
+        assert!(said.contains(&what), "{what} is not in {said:?}");
+    }
+    // Nothing is overwritten.
+    let again = Command::new(env!("CARGO_BIN_EXE_clawproof"))
+        .args(["record", "--to", gateway.url(), "--save", "said.jsonl"])
+        .current_dir(home.path())
+        .output()
+        .unwrap();
+    assert_eq!(again.status.code(), Some(30));
+    assert_eq!(
+        std::fs::read_to_string(home.path().join("said.jsonl")).unwrap(),
+        text
+    );
+}
