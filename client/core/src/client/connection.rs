@@ -8,7 +8,7 @@ use gateway_protocol::{Role, SignatureVersion};
 use crate::backoff::Backoff;
 use crate::credential::Credential;
 use crate::hello::Hello;
-use crate::input::SocketId;
+use crate::input::{Inbound, SocketId};
 use crate::url::GatewayUrl;
 
 /// Which of the three connections a thing belongs to.
@@ -52,6 +52,8 @@ pub(crate) enum Phase {
         socket: SocketId,
         hello: Box<Hello>,
         left: usize,
+        /// What came meanwhile; it waits until the role is connected.
+        held: Vec<Inbound>,
     },
     /// Connected.
     Live { socket: SocketId },

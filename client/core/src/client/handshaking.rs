@@ -166,6 +166,7 @@ impl Client {
             socket,
             hello: Box::new(hello),
             left: tokens.len(),
+            held: Vec::new(),
         };
         if slot == Slot::Validation {
             return self.validation_succeeded(tokens);
@@ -202,7 +203,8 @@ impl Client {
             return;
         };
         let live = Phase::Live { socket };
-        let Phase::Storing { hello, .. } = std::mem::replace(&mut connection.phase, live) else {
+        let Phase::Storing { hello, held, .. } = std::mem::replace(&mut connection.phase, live)
+        else {
             return;
         };
         connection.backoff.reset();
@@ -219,6 +221,9 @@ impl Client {
             Slot::Operator => self.operator_connected(socket, *hello),
             Slot::Node => self.node_connected(socket, *hello),
             Slot::Validation => {}
+        }
+        for message in held {
+            self.on_message(socket, message);
         }
     }
 

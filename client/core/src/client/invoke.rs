@@ -261,7 +261,7 @@ impl Client {
         );
     }
 
-    fn respond(&mut self, socket: SocketId, id: &str, result: Result<Value, String>) {
+    pub(super) fn respond(&mut self, socket: SocketId, id: &str, result: Result<Value, String>) {
         let response = match result {
             Ok(payload) => Response::ok(id, payload),
             Err(message) => Response::error(

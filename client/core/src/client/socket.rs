@@ -20,6 +20,9 @@ pub(super) const DEFAULT_SILENCE: Duration = Duration::from_mins(1);
 /// How long a challenge is waited for: as long as the reference client waits.
 const CHALLENGE_PATIENCE: Duration = Duration::from_secs(15);
 
+/// Messages that wait for the tokens of a hello-ok to be durable.
+const HELD: usize = 64;
+
 impl Client {
     /// Opens the next socket of a connection.
     pub(super) fn open_socket(&mut self, slot: Slot) {
@@ -201,6 +204,9 @@ impl Client {
         if let Some(connection) = self.connection_mut(slot) {
             connection.heard_at = heard_at;
         }
+        let Some(message) = self.hold(slot, socket, message) else {
+            return;
+        };
         let text = match message {
             Inbound::Text(text) => text,
             Inbound::Binary(_) => {
@@ -229,6 +235,27 @@ impl Client {
             "req" if slot == Slot::Node => self.on_node_request(socket, &frame),
             _ => self.diagnose(Category::Warning, "Unexpected frame; ignored"),
         }
+    }
+
+    /// Keeps what comes between hello-ok and the write of its tokens until the role is connected: an invoke that came
+    /// that early would have no node to run it. A ping does not wait for a disk. ref: §10
+    fn hold(&mut self, slot: Slot, socket: SocketId, message: Inbound) -> Option<Inbound> {
+        let Some(Phase::Storing { held, .. }) = self.connection_mut(slot).map(|it| &mut it.phase)
+        else {
+            return Some(message);
+        };
+        if held.len() < HELD {
+            if let Some(id) = ping_id(&message).filter(|_| slot == Slot::Node) {
+                self.respond(socket, &id, Ok(json!({"pong": true})));
+            } else {
+                held.push(message);
+            }
+            return None;
+        }
+        self.abort(socket);
+        let reason = format!("network error: {HELD} messages wait for a disk");
+        self.on_closed(socket, None, &reason);
+        None
     }
 
     fn on_event(&mut self, slot: Slot, socket: SocketId, name: &str, payload: &Value) {
@@ -278,6 +305,16 @@ impl Client {
             message: Outgoing::Frame(frame),
         });
     }
+}
+
+/// The id of a `ping` request.
+fn ping_id(message: &Inbound) -> Option<String> {
+    let Inbound::Text(text) = message else {
+        return None;
+    };
+    let frame: Value = serde_json::from_str(text).ok()?;
+    let is_ping = frame.get("type")? == "req" && frame.get("method")? == "ping";
+    is_ping.then(|| frame.get("id")?.as_str().map(str::to_owned))?
 }
 
 fn describe(slot: Slot, what: &str) -> String {

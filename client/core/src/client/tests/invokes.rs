@@ -216,3 +216,53 @@ fn tools_of_this_computer_are_neither_offered_nor_run() {
         "Command not supported: app.status"
     );
 }
+
+/// The gateway may invoke as soon as it has said hello-ok; the client may still be writing the token down.
+#[test]
+fn an_invoke_that_comes_while_the_token_is_stored_waits_and_a_ping_does_not() {
+    let mut bench = Bench::new(
+        Policy::Hardened,
+        disk(record(Some("s"), None), Some(identity(Some("o"), None))),
+    );
+    bench.intent(Intent::Connect);
+    bench.complete(Role::Operator, admin("o"));
+    let node = bench.socket(Role::Node);
+    bench.challenge(node);
+    bench.held = Some(Vec::new());
+    bench.hello(node, json!({"deviceToken": "n"}));
+    invoke(&mut bench, node, "i-1", "system.which");
+    bench.text(node, &json!({"type": "req", "id": "p", "method": "ping"}));
+    let answered = |bench: &Bench| {
+        let sent = &bench.sockets[&node].sent;
+        sent.iter()
+            .any(|frame| frame["id"] == "p" && frame["ok"] == true)
+    };
+    assert!(answered(&bench), "a ping does not wait for a disk");
+    assert!(bench.invokes.is_empty(), "there is no node yet");
+    let held = bench.held.take().unwrap();
+    for op in held {
+        bench.answer(op);
+    }
+    bench.input(Input::Woke);
+    assert_eq!(bench.invokes.len(), 1);
+}
+
+/// A gateway that floods a client whose disk hangs is given up, not piled up.
+#[test]
+fn what_waits_for_the_disk_is_bounded() {
+    let mut bench = Bench::new(
+        Policy::Hardened,
+        disk(record(Some("s"), None), Some(identity(None, None))),
+    );
+    bench.intent(Intent::Connect);
+    let operator = bench.socket(Role::Operator);
+    bench.challenge(operator);
+    bench.held = Some(Vec::new());
+    bench.hello(operator, admin("o"));
+    for _ in 0..64 {
+        bench.event(operator, "health", json!({}));
+    }
+    assert!(bench.sockets[&operator].live);
+    bench.event(operator, "health", json!({}));
+    assert!(!bench.sockets[&operator].live);
+}
