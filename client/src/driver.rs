@@ -1,7 +1,7 @@
 //! The one task that owns the core, the store and every socket.
 //!
 //! It hands inputs to the core, carries out what comes back, and waits for the next input or deadline. It
-//! never waits for a socket, a handler or a reader of events, so nobody can stall it:
+//! never waits for a socket, a disk, a handler or a reader of events, so nobody can stall it:
 //!
 //! | queue | holds | when it is full |
 //! |---|---|---|
@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use crate::answers::Answers;
 use crate::clock::Clock;
 use crate::connector::Connector;
+use crate::desk::StoreDesk;
 use crate::invoke::{Invocation, InvokeHandler};
 use crate::socket::{self, CLOSE_WAIT, Command, EventSender, Plan, SocketEvent, SocketOptions};
 use crate::store::Store;
@@ -74,7 +75,7 @@ struct OpenSocket {
 
 pub(crate) struct Driver<C, S> {
     core: Client,
-    store: S,
+    store: StoreDesk<S>,
     connector: Arc<C>,
     clock: Clock,
     options: SocketOptions,
@@ -109,7 +110,7 @@ impl<C: Connector, S: Store> Driver<C, S> {
         let (event_sender, socket_events) = mpsc::channel(SOCKET_EVENTS);
         Self {
             core: parts.core,
-            store: parts.store,
+            store: StoreDesk::new(parts.store),
             connector: Arc::new(parts.connector),
             clock: parts.clock,
             options: parts.options,
@@ -181,6 +182,10 @@ impl<C: Connector, S: Store> Driver<C, S> {
             () = wake => Some(Input::Woke),
             () = self.clock.changed() => None,
             order = self.channels.orders.recv() => self.order(order),
+            told = self.store.next() => {
+                self.inputs.extend(told);
+                None
+            }
             Some((id, event)) = self.socket_events.recv() => self.socket_event(id, event),
             input = self.tunnels.next() => input,
             Some(done) = self.invokes.join_next() => self.invoke_done(done.ok()),
@@ -253,7 +258,8 @@ impl<C: Connector, S: Store> Driver<C, S> {
             }
             Some(Order::Report(finding)) => Some(*finding),
             Some(Order::RereadIdentities) => {
-                self.reread_identities();
+                let read = self.store.reread();
+                self.inputs.extend(read);
                 None
             }
             // The handle is gone: its drop aborts this task, and until then there is nobody to serve.
@@ -261,35 +267,6 @@ impl<C: Connector, S: Store> Driver<C, S> {
                 self.stopping = true;
                 None
             }
-        }
-    }
-
-    fn reread_identities(&mut self) {
-        let state = match self.store.load() {
-            Ok(state) => state,
-            Err(error) => {
-                tracing::warn!(%error, "failed to read the data directory again");
-                return;
-            }
-        };
-        let mut known: Vec<String> = state
-            .registry
-            .gateways
-            .iter()
-            .map(|record| record.id.clone())
-            .collect();
-        known.extend(state.identities.keys().chain(state.damaged.keys()).cloned());
-        known.sort();
-        known.dedup();
-        for gateway_id in known {
-            let identity = match state.damaged.get(&gateway_id) {
-                Some(damage) => Err(damage.clone()),
-                None => Ok(state.identities.get(&gateway_id).cloned()),
-            };
-            self.inputs.push_back(Input::IdentityRead {
-                gateway_id,
-                identity,
-            });
         }
     }
 
@@ -357,11 +334,8 @@ impl<C: Connector, S: Store> Driver<C, S> {
                 }
             }
             Output::Store { op } => {
-                let result = self.store.apply(&op);
-                if let Err(error) = &result {
-                    tracing::warn!(%error, "failed to make a change durable");
-                }
-                self.inputs.push_back(Input::Stored { op, result });
+                let told = self.store.apply(op);
+                self.inputs.extend(told);
             }
             Output::StartTunnel {
                 tunnel,
@@ -463,6 +437,7 @@ impl<C: Connector, S: Store> Driver<C, S> {
 
     /// Drops what is open, lets closing sockets finish their goodbye, and leaves no task behind.
     async fn wind_down(mut self) {
+        self.store.finish().await;
         self.invokes.shutdown().await;
         self.tunnels.shutdown().await;
         for open in std::mem::take(&mut self.sockets).into_values() {

@@ -24,6 +24,7 @@ mod answers;
 mod clock;
 mod connector;
 mod control;
+mod desk;
 mod driver;
 mod handle;
 pub mod invoke;

@@ -22,8 +22,14 @@ pub use file::FileStore;
 pub use legacy::MigrationError;
 pub use memory::{FailurePlan, MemoryState, MemoryStore};
 
-/// Makes durable what the core asks for. Operations are small, and the driver waits for them.
+/// Makes durable what the core asks for, one change after the other.
 pub trait Store: Send + 'static {
+    /// Whether a change may take its time, as on a disk: the client then hands it to a thread for blocking work and
+    /// goes on meanwhile. Without that it is made at once, so that virtual time stays exact.
+    fn may_be_slow(&self) -> bool {
+        false
+    }
+
     /// Carries out one change, wholly or not at all.
     ///
     /// # Errors

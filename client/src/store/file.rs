@@ -225,6 +225,10 @@ impl<D: Disk> FileStore<D> {
 }
 
 impl<D: Disk> Store for FileStore<D> {
+    fn may_be_slow(&self) -> bool {
+        true
+    }
+
     fn apply(&mut self, op: &StoreOp) -> Result<(), StoreError> {
         if let (Some(gateway_id), Some(change)) = (op.gateway_id(), TokenChange::of(op)) {
             return self.change_tokens(gateway_id, &change);
