@@ -1,8 +1,8 @@
 //! The Model Context Protocol as far as a server of tools needs it: JSON-RPC by POST, one request and one answer, no
 //! stream and no state. ref: client-behaviour.md §23
 //!
-//! Six methods are not worth the official SDK, which brings forty crates and changes how half of the others are built.
-//! That a client written with the SDK gets on with this server is shown by `ci/mcp-client`.
+//! Why not the official SDK: `docs/decisions/0008-local-tools-without-an-sdk.md`. That a client written with the SDK gets on
+//! with this server is shown by `ci/mcp-client`.
 
 use serde_json::{Value, json};
 
