@@ -91,7 +91,6 @@ pub(crate) struct Boot {
     pub(crate) id: String,
     pub(crate) instance: String,
     pub(crate) config_hash: String,
-    pub(crate) recovery_scope: String,
     pub(crate) started: Duration,
     pub(crate) starting_until: Option<Duration>,
     pub(crate) up: Up,
@@ -111,7 +110,6 @@ impl Boot {
             id: entropy.uuid(),
             instance: entropy.uuid(),
             config_hash: entropy.token(),
-            recovery_scope: entropy.token(),
             started,
             starting_until: config
                 .starting_ms

@@ -10,6 +10,8 @@ use gateway_protocol::{Now, RequestId, Role, limits};
 use serde_json::{Value, json};
 
 use crate::admit::Admitted;
+use crate::config::AuthMode;
+use crate::connection::Granted;
 use crate::devices::Token;
 use crate::gateway::Gateway;
 use crate::json::{Object, Printed};
@@ -160,17 +162,30 @@ impl Gateway {
             .build()
     }
 
-    /// The same at every connect with the same device token; without one, with the same secret and device.
-    fn recovery_scope(&self, admitted: &Admitted, token: Option<&Token>) -> String {
+    /// The same at every connect with the same device token; without one, with the same shared secret and device, across
+    /// restarts. Nothing for those who have none of these. Flows pairing/local-backend and auth/mode-none.
+    fn recovery_scope(&self, admitted: &Admitted, token: Option<&Token>) -> Option<String> {
         use sha2::Digest as _;
         let attempt = &admitted.attempt;
-        let device = attempt
-            .device
-            .as_ref()
-            .map_or("", |device| device.id.as_str());
-        let who = token.map_or(device, |token| token.value.expose());
-        let text = format!("{}|{who}", self.boot.recovery_scope);
-        gateway_protocol::device::base64url(&sha2::Sha256::digest(text))
+        let device = attempt.device.as_ref().map(|device| device.id.as_str());
+        let material = match (token, admitted.granted) {
+            (Some(token), _) => json!(["device-token", token.value.expose()]),
+            (None, Granted::Open) => json!(["device", device?]),
+            (None, _) => json!(["shared-auth", self.shared_secret(), device]),
+        };
+        let digest = sha2::Sha256::digest(material.to_string());
+        Some(gateway_protocol::device::base64url(&digest))
+    }
+
+    /// The token or password that all clients share.
+    fn shared_secret(&self) -> &str {
+        let auth = &self.config.auth;
+        let token = auth.token.as_ref().map(|token| token.expose());
+        let password = auth.password.as_ref().map(|password| password.expose());
+        match auth.mode {
+            AuthMode::Password => password.unwrap_or_default(),
+            AuthMode::Token | AuthMode::None => token.unwrap_or_default(),
+        }
     }
 
     fn hello_auth(&self, admitted: &Admitted, scopes: &[String], token: Option<&Token>) -> Value {
@@ -182,7 +197,7 @@ impl Gateway {
             .when(rich, "method", admitted.granted.as_str())
             .with("role", role.as_str())
             .with("scopes", scopes.to_vec())
-            .when(rich && operator, "recoveryScope", recovery)
+            .maybe("recoveryScope", recovery.filter(|_| rich && operator))
             .when(
                 rich && operator && admitted.recorded,
                 "recoveryMigrationAllowed",
