@@ -461,6 +461,12 @@ impl Flow {
         self.steps.iter().any(|step| matches!(step, Step::Stop(_)))
     }
 
+    /// Whether it restarts or ends the gateway, which others on it would notice.
+    pub(crate) fn disturbs_the_gateway(&self) -> bool {
+        let disturbs = |step: &Step| matches!(step, Step::Stop(_) | Step::Restart(_));
+        self.steps.iter().any(disturbs)
+    }
+
     /// Setup codes with full access that are minted on the way.
     pub(crate) fn setup_codes(&self) -> usize {
         let full = |step: &&Step| matches!(step, Step::SetupCode(code) if !code.limited);

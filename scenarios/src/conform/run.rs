@@ -260,20 +260,47 @@ fn playable(library: &Library, plan: &Plan<'_>, version: &str) -> Vec<(usize, Fl
         .collect()
 }
 
-/// Plays flows on one gateway, a few at a time; those that want it to themselves one by one.
+/// Plays flows on one gateway, a few at a time; those that want it to themselves one by one. Slow ones mostly wait, so the
+/// others are played meanwhile; what restarts or ends the gateway comes last.
 pub(crate) async fn play_all<G: Ground + Send + 'static>(
     ground: &Arc<G>,
     flows: Vec<(usize, Flow)>,
 ) -> BTreeMap<String, Result<Vec<Entry>, String>> {
     let salt = u64::try_from(ground.now_ms()).unwrap_or_default();
-    let (alone, mut together): (Vec<_>, Vec<_>) =
-        flows.into_iter().partition(|(_, flow)| flow.alone);
-    together.reverse();
+    let (last, flows): (Vec<_>, Vec<_>) = flows
+        .into_iter()
+        .partition(|(_, flow)| flow.disturbs_the_gateway());
+    let (slow, flows): (Vec<_>, Vec<_>) = flows.into_iter().partition(|(_, flow)| flow.slow);
+    let (alone, together): (Vec<_>, Vec<_>) = flows.into_iter().partition(|(_, flow)| flow.alone);
     let mut heard = BTreeMap::new();
+    let mut waiting = JoinSet::new();
+    for (index, flow) in slow {
+        let ground = Arc::clone(ground);
+        waiting.spawn(async move { play_one(&*ground, flow, index, salt).await });
+    }
+    play_together(ground, together, salt, &mut heard).await;
+    for (index, flow) in alone {
+        heard.extend([play_one(&**ground, flow, index, salt).await]);
+    }
+    heard.extend(waiting.join_all().await);
+    for (index, flow) in last {
+        heard.extend([play_one(&**ground, flow, index, salt).await]);
+    }
+    heard
+}
+
+/// Plays flows that don't mind one another.
+async fn play_together<G: Ground + Send + 'static>(
+    ground: &Arc<G>,
+    mut flows: Vec<(usize, Flow)>,
+    salt: u64,
+    heard: &mut BTreeMap<String, Result<Vec<Entry>, String>>,
+) {
+    flows.reverse();
     let mut tasks = JoinSet::new();
     loop {
         while tasks.len() < AT_ONCE
-            && let Some((index, flow)) = together.pop()
+            && let Some((index, flow)) = flows.pop()
         {
             let ground = Arc::clone(ground);
             tasks.spawn(async move { play_one(&*ground, flow, index, salt).await });
@@ -281,14 +308,9 @@ pub(crate) async fn play_all<G: Ground + Send + 'static>(
         match tasks.join_next().await {
             Some(Ok((flow, entries))) => heard.insert(flow, entries),
             Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
-            None => break,
+            None => return,
         };
     }
-    for (index, flow) in alone {
-        let (flow, entries) = play_one(&**ground, flow, index, salt).await;
-        heard.insert(flow, entries);
-    }
-    heard
 }
 
 async fn play_one<G: Ground>(
