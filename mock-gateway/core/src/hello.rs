@@ -180,8 +180,14 @@ impl Gateway {
     /// The token or password that all clients share.
     fn shared_secret(&self) -> &str {
         let auth = &self.config.auth;
-        let token = auth.token.as_ref().map(|token| token.expose());
-        let password = auth.password.as_ref().map(|password| password.expose());
+        let token = auth
+            .token
+            .as_ref()
+            .map(gateway_protocol::SharedToken::expose);
+        let password = auth
+            .password
+            .as_ref()
+            .map(gateway_protocol::Password::expose);
         match auth.mode {
             AuthMode::Password => password.unwrap_or_default(),
             AuthMode::Token | AuthMode::None => token.unwrap_or_default(),
