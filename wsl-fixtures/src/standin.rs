@@ -26,6 +26,25 @@ use std::process::ExitCode;
 /// The variable that names the folder of the computer.
 pub const HOME: &str = "CLAWPROOF_WSL";
 
+/// Names of the programs that are played here.
+const PLAYED: &[&str] = &[
+    "wsl",
+    "wslrelay",
+    "init",
+    "unit-run",
+    "openclaw",
+    "systemctl",
+    "journalctl",
+    "loginctl",
+    "curl",
+];
+
+/// Whether a program that was started under this name is one of those played here.
+pub fn plays(program: &std::ffi::OsStr) -> bool {
+    let stem = Path::new(program).file_stem().unwrap_or_default();
+    PLAYED.iter().any(|name| stem == *name)
+}
+
 /// Runs the program whose name this is. A name that no distro program has is `wsl.exe`.
 pub fn main(mut words: impl Iterator<Item = OsString>) -> ExitCode {
     let program = words.next().unwrap_or_default();

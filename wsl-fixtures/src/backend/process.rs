@@ -17,11 +17,16 @@ const CAPTURE: usize = 1_048_576;
 /// How often it is looked whether the program has ended while somebody else holds its streams.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// How long a stream is read on after the program has ended while somebody else holds it.
+const DRAIN: Duration = Duration::from_secs(2);
+
 /// A program called like wsl.exe.
 #[derive(Debug)]
 pub struct ProcessWsl {
     program: PathBuf,
     env: Vec<(String, String)>,
+    /// What pauses are divided by.
+    pace: u32,
     log: CommandLog,
 }
 
@@ -34,6 +39,7 @@ impl ProcessWsl {
         Self {
             program: program.into(),
             env: env.into_iter().collect(),
+            pace: 1,
             log: CommandLog::default(),
         }
     }
@@ -45,6 +51,14 @@ impl ProcessWsl {
             computer.display().to_string(),
         );
         Self::new(program, [home])
+    }
+
+    /// The same with pauses this many times shorter. A stand-in has nothing to wait for that takes seconds on Windows;
+    /// limits stay as they are.
+    #[must_use]
+    pub fn with_pace(mut self, pace: u32) -> Self {
+        self.pace = pace.max(1);
+        self
     }
 
     fn command(&self, call: &Call) -> Command {
@@ -132,7 +146,7 @@ impl Wsl for ProcessWsl {
         reason = "the set-up waits here for a machine that tells nobody when it is ready"
     )]
     fn pause(&mut self, time: Duration) {
-        std::thread::sleep(time);
+        std::thread::sleep(time / self.pace);
     }
 
     fn now(&self) -> Duration {
@@ -204,15 +218,22 @@ fn wait(
     out: &Receiver<()>,
     err: &Receiver<()>,
 ) -> io::Result<Option<i32>> {
+    let mut ended = None;
     for stream in [out, err] {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match stream.recv_timeout(LOOK.min(left)) {
-                Err(RecvTimeoutError::Timeout) if left.is_zero() => return Ok(None),
-                // A process in the distro may hold the stream for good; the program's end counts.
-                Err(RecvTimeoutError::Timeout) if child.try_wait()?.is_some() => break,
-                Err(RecvTimeoutError::Timeout) => {}
                 Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) if left.is_zero() => return Ok(None),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if ended.is_none() && child.try_wait()?.is_some() {
+                ended = Some(Instant::now());
+            }
+            // What it has written is still being read. A process in the distro that holds the stream for good
+            // must not hold us.
+            if ended.is_some_and(|since| since.elapsed() > DRAIN) {
+                break;
             }
         }
     }

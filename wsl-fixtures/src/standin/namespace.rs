@@ -63,6 +63,8 @@ const FILES: &[(&str, &str)] = &[
 ];
 /// Programs that are ours inside: the rest is the host's.
 const PROGRAMS: &[&str] = &["systemctl", "journalctl", "loginctl", "curl"];
+/// Where a distro finds this program.
+const STANDIN: &str = "/run/clawproof/standin";
 /// Prepares the root and hands over to the first process. `$1` is the root, `$2` whether there is a net of its own, `$3` its name, then pairs of what is
 /// bound: where, and from where.
 const BOOT: &str = r#"set -e
@@ -148,13 +150,9 @@ fn make(distro: &Path, location: Option<&str>) -> io::Result<()> {
         }
     }
     let programs = root.join("run/clawproof");
-    fs::copy(std::env::current_exe()?, programs.join("standin"))?;
     symlink("standin", programs.join("init"))?;
     for name in PROGRAMS {
-        symlink(
-            "/run/clawproof/standin",
-            root.join("usr-local/bin").join(name),
-        )?;
+        symlink(STANDIN, root.join("usr-local/bin").join(name))?;
     }
     let Some(location) = location else {
         return Ok(());
@@ -419,9 +417,10 @@ fn unshare(root: &Path, machine: &Machine, name: &str) -> io::Result<u32> {
         .args(["/bin/sh", "-c", BOOT, "boot"])
         .arg(root)
         .args([net, name]);
-    machine.binds.iter().for_each(|(at, from)| {
+    command.arg(STANDIN).arg(std::env::current_exe()?);
+    for (at, from) in &machine.binds {
         command.args([at, from]);
-    });
+    }
     command
         .env_clear()
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
