@@ -11,4 +11,5 @@ pub mod referee;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod setup;
 mod world;

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | [`args`] | the command line as types, with help texts that teach |
 //! | [`exit`] | the documented exit codes |
-//! | `run` `list` `check` `serve` `record` `fetch` `explain` `new` `merge` `conform` `clients` | one command each |
+//! | `run` `list` `check` `serve` `record` `fetch` `explain` `new` `merge` | one command each |
+//! | `conform` `clients` `setup` | one command each |
 //! | `client` | `run --client`: finds the client, shows that it starts, prints its table |
 //! | `library` | reads the suite once for all of them |
 //! | `interrupt` | the wish to end early |
@@ -28,6 +29,7 @@ mod progress;
 mod record;
 mod run;
 mod serve;
+mod setup;
 
 use std::ffi::OsString;
 
@@ -65,6 +67,7 @@ where
         Some(Command::Merge(args)) => merge::merge(&args),
         Some(Command::Conform(args)) => conform::conform(&args),
         Some(Command::Clients(args)) => clients::clients(&args),
+        Some(Command::Setup(args)) => setup::setup(&args),
     }
 }
 
