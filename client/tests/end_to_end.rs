@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use client_core::{
     ClientEvent, ClientOptions, DurableState, GatewayRecord, Intent, NodeState, OperatorState,
-    OverallState, Snapshot,
+    OverallState, PairingStatus, Policy, Snapshot,
 };
 use gateway_client::{
     Builtins, ClientHandle, Clock, Connector, DeviceFacts, FileStore, MemoryState, MemoryStore,
@@ -81,7 +81,12 @@ fn tell<F: Future<Output = ()>>(world: World, story: impl FnOnce(Running, Net) -
 }
 
 fn start(store: impl Store, net: Net) -> ClientHandle {
+    start_as(Policy::default(), store, net)
+}
+
+fn start_as(policy: Policy, store: impl Store, net: Net) -> ClientHandle {
     let options = ClientOptions {
+        policy,
         node: client_core::NodeSurface {
             caps: Builtins::caps(),
             commands: Builtins::commands(),
@@ -337,6 +342,53 @@ fn files_carry_a_pairing_from_one_process_to_the_next() {
             .collect();
         assert_eq!(json!(auth), json!(["device-token", "device-token"]));
         second.shutdown().await;
+        gateway.stop().await;
+    });
+}
+
+/// The older client's files under the newer one: the same device and tokens, and nobody is asked to approve again.
+#[rstest]
+#[case::upgrade(Policy::Pr741, Policy::Hardened)]
+#[case::downgrade(Policy::Hardened, Policy::Pr741)]
+fn another_generation_goes_on_with_the_same_pairing(#[case] before: Policy, #[case] after: Policy) {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || FileStore::open(folder.path()).unwrap();
+    tell(World::Loopback, async |gateway, net| {
+        let first = start_as(before, open(), net.clone());
+        let wish = Intent::ConnectSharedToken {
+            url: gateway.ws_url(),
+            token: "shared".to_owned(),
+            ssh_tunnel: None,
+        };
+        first.intent(wish).await.unwrap();
+        let_in(&gateway, &first).await;
+        first.shutdown().await;
+        let old = open().load().unwrap();
+        let devices = view(&gateway).await.devices;
+
+        let mut second = start_as(after, open(), net);
+        let mut events = second.events().unwrap();
+        second.intent(Intent::Connect).await.unwrap();
+        let asks = |now: &Snapshot| now.operator.state == OperatorState::PairingRequired;
+        let seen = until(&second, |now| now.is_fully_connected() || asks(now)).await;
+        assert!(!asks(&seen), "the pairing was lost");
+        second.shutdown().await;
+        while let Some(event) = events.recv().await {
+            let pairing = matches!(
+                event,
+                ClientEvent::Pairing {
+                    status: PairingStatus::Pending,
+                    ..
+                }
+            );
+            assert!(!pairing, "{event:?}");
+        }
+        let new = open().load().unwrap();
+        assert_eq!(new.identities, old.identities, "device, key and tokens");
+        assert_eq!(new.registry.active_id, old.registry.active_id);
+        let now = view(&gateway).await;
+        assert!(now.pending_devices.is_empty(), "{:?}", now.pending_devices);
+        assert_eq!(now.devices.len(), devices.len());
         gateway.stop().await;
     });
 }
