@@ -8,9 +8,10 @@ mod peer;
 use std::sync::Arc;
 use std::time::Duration;
 
-use client_core::{DurableState, ErrorKind, Intent, OperatorState, Snapshot};
+use client_core::{ErrorKind, Intent, OperatorState, Snapshot};
 use gateway_client::tls::{Fingerprint, NetConnector, TlsError, TlsTrust};
-use gateway_client::{ClientHandle, Clock, Connector as _, MemoryStore, Setup};
+use gateway_client::{ClientHandle, Clock, Connector as _, MemoryState, MemoryStore, Setup};
+use gateway_protocol::{DeviceToken, Role, UnixMillis};
 use peer::Connection;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rstest::rstest;
@@ -21,6 +22,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+use tokio_util::either::Either;
 
 /// A CA and a certificate of its making.
 struct Certificates {
@@ -128,18 +130,23 @@ async fn only_a_proven_gateway_is_believed(
 }
 
 fn client(url: &str, trust: TlsTrust) -> ClientHandle {
-    let mut state = DurableState::default();
+    client_over(&MemoryState::default(), url, trust)
+}
+
+fn client_over(state: &MemoryState, url: &str, trust: TlsTrust) -> ClientHandle {
     let mut record = client_core::GatewayRecord::new("g", url);
     record.shared_gateway_token = Some(gateway_protocol::SharedToken::new("s3cret"));
-    state.registry.active_id = Some("g".to_owned());
-    state.registry.upsert(record);
+    state.with(|state| {
+        state.registry.active_id = Some("g".to_owned());
+        state.registry.upsert(record);
+    });
     let options = client_core::ClientOptions {
         node_enabled: false,
         ..client_core::ClientOptions::default()
     };
     Setup::new(
         options,
-        MemoryStore::new(state),
+        MemoryStore::over(state.clone()),
         NetConnector::new(trust),
         Clock::system(),
     )
@@ -176,6 +183,59 @@ async fn an_operator_connects_through_tls() {
     let snapshot = until(&client, |it| it.operator.state == OperatorState::Connected).await;
     assert_eq!(snapshot.operator.error, None);
     client.shutdown().await;
+}
+
+/// Whoever answers at another address over plain ws could refuse the device token only to be shown the stronger one. The
+/// second address of the loopback interface is no loopback name to the client.
+#[cfg(target_os = "linux")]
+#[rstest]
+#[case::plain(None)]
+#[case::by_its_ca(Some(Trust::ItsCa))]
+#[case::by_its_pin(Some(Trust::ItsPin))]
+#[tokio::test]
+async fn a_remote_gateway_gets_the_shared_token_only_when_it_is_proven(
+    #[case] proven: Option<Trust>,
+) {
+    let certificates = certificates(&["127.0.0.2"], 2099);
+    let listener = TcpListener::bind("127.0.0.2:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (scheme, trust) = match proven {
+        Some(kind) => ("wss", trust(kind, &certificates)),
+        None => ("ws", TlsTrust::System),
+    };
+    let accept = async || {
+        let (stream, _) = listener.accept().await.unwrap();
+        Connection::over(match proven {
+            Some(_) => Either::Left(acceptor(&certificates).accept(stream).await.unwrap()),
+            None => Either::Right(stream),
+        })
+        .await
+    };
+    let mut identity = client_core::Identity::from_seed([1; 32], UnixMillis(1));
+    identity.set_token(Role::Operator, Some(DeviceToken::new("old")), None);
+    let state = MemoryState::default();
+    state.with(|state| state.identities.insert("g".to_owned(), identity));
+    let client = client_over(&state, &format!("{scheme}://127.0.0.2:{port}"), trust);
+    client.intent(Intent::Connect).await.unwrap();
+    let mut gateway = accept().await;
+    let connect = gateway.challenge().await;
+    assert_eq!(connect["params"]["auth"], json!({"deviceToken": "old"}));
+    let mismatch = json!({"code": "INVALID_REQUEST", "message": "unauthorized: device token mismatch",
+        "details": {"code": "AUTH_DEVICE_TOKEN_MISMATCH"}});
+    gateway.refuse(&connect["id"], mismatch).await;
+    if proven.is_some() {
+        let mut again = timeout(Duration::from_mins(1), accept()).await.unwrap();
+        let connect = again.challenge().await;
+        assert_eq!(connect["params"]["auth"], json!({"token": "s3cret"}));
+    } else {
+        until(&client, |it| it.operator.state == OperatorState::Error).await;
+        let identity = state.read().identities["g"].clone();
+        let kept = identity.token(Role::Operator);
+        assert_eq!(kept, Some("old"), "no recovery has begun");
+    }
+    client.shutdown().await;
+    let dialled = futures_util::FutureExt::now_or_never(listener.accept());
+    assert!(dialled.is_none(), "nothing else was sent");
 }
 
 #[tokio::test]
