@@ -126,7 +126,8 @@ impl Gateway {
             .as_millis();
         let defaults = Object::new()
             .with("defaultAgentId", "main")
-            .when(rich, "modelConfigured", false)
+            // Without a script the agent echoes, which no page should take for a model.
+            .when(rich, "modelConfigured", !self.config.agent.turns.is_empty())
             .when(rich, "ownership", "sole")
             .when(rich, "selectionRequired", false)
             .with("mainKey", "main")

@@ -103,10 +103,11 @@ fn lives(evidence: &Evidence<'_>) -> BTreeMap<u32, Life> {
         if life.left_us.is_some() || ours || entry.stage != Some(Stage::Delivered) {
             continue;
         }
+        // In this order: the silence before hello-ok is the client's own, ticks begin behind it.
+        life.hears(entry.n, entry.t_us);
         if let Some(frame) = &entry.frame {
             listen(life, frame, entry.t_us);
         }
-        life.hears(entry.n, entry.t_us);
     }
     for (conn, life) in lives.iter_mut().filter(|(_, life)| life.left_us.is_none()) {
         let left_us = replaced(evidence, *conn, life.heard_us).unwrap_or(end_us);
