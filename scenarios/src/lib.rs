@@ -4,6 +4,7 @@ pub mod adapter;
 pub mod cli;
 pub mod conform;
 pub mod fetch;
+mod interrupt;
 pub mod judge;
 pub mod process;
 pub mod real;

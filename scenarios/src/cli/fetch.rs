@@ -9,9 +9,9 @@ use serde_json::json;
 
 use super::args::{FetchArgs, MessageFormat};
 use super::exit::Exit;
-use super::interrupt::interrupted;
 use super::print::{fail, out, say};
 use crate::fetch::{Cache, Component, FetchError, Progress};
+use crate::interrupt::interrupted;
 
 pub(super) fn fetch(args: &FetchArgs) -> Exit {
     let components = match chosen(&args.components) {

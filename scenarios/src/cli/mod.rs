@@ -8,7 +8,6 @@
 //! | `conform` `clients` `setup` | one command each |
 //! | `client` | `run --client`: finds the client, shows that it starts, prints its table |
 //! | `library` | reads the suite once for all of them |
-//! | `interrupt` | the wish to end early |
 //! | `print` `progress` | data on stdout, the rest on stderr, a bar on terminals only |
 
 pub mod args;
@@ -19,7 +18,6 @@ mod conform;
 pub mod exit;
 mod explain;
 mod fetch;
-mod interrupt;
 mod library;
 mod list;
 mod merge;

@@ -13,9 +13,9 @@ use transcript::{Direction, Entry, Header, Kind, Recorder, Stage, WriteError};
 
 use super::args::RecordArgs;
 use super::exit::Exit;
-use super::interrupt::interrupted;
 use super::print::{fail, out, say};
 use super::serve::log;
+use crate::interrupt::interrupted;
 
 /// Why nothing was, or could be, recorded.
 #[derive(Debug, Error)]

@@ -10,8 +10,8 @@ use wsl_fixtures::setup::{Config, FileJournal, Journal as _, Line, Outcome};
 
 use super::args::SetupArgs;
 use super::exit::Exit;
-use super::interrupt::interrupted;
 use super::print::{fail, out, say};
+use crate::interrupt::interrupted;
 use crate::setup::{Bench, BenchError};
 
 /// What the set-up's pauses are divided by, unless they are asked for.

@@ -231,9 +231,14 @@ fn real(library: &Library, plan: &Plan<'_>) -> Result<Report, String> {
     let mut report = Report::default();
     for version in &plan.versions {
         let flows = playable(library, plan, version);
-        let heard = runtime()?.block_on(super::real::play_version(
-            library, version, flows, plan.tell,
-        ))?;
+        let heard = runtime()?.block_on(async {
+            tokio::select! {
+                biased;
+                // What was started ends with the future that it belongs to.
+                _pressed = crate::interrupt::interrupted() => Err("ended by Ctrl-C".to_owned()),
+                heard = super::real::play_version(library, version, flows, plan.tell) => heard,
+            }
+        })?;
         report
             .cases
             .extend(beside(library, plan, version, heard).cases);

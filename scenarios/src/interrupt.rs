@@ -6,7 +6,7 @@ use std::io;
 ///
 /// # Errors
 /// When the system can't tell.
-pub(super) async fn interrupted() -> io::Result<()> {
+pub(crate) async fn interrupted() -> io::Result<()> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
