@@ -47,13 +47,12 @@ fn failed(error: impl std::fmt::Display) -> PeerError {
     PeerError::Failed(error.to_string())
 }
 
-fn random<const N: usize>() -> [u8; N] {
+fn random<const N: usize>() -> Result<[u8; N], PeerError> {
     let mut bytes = [0; N];
-    if let Err(error) = getrandom::fill(&mut bytes) {
-        // An all-zero token would be no secret: the gateway refuses the client that has it.
-        tracing::error!(%error, "the system has no random bytes");
-    }
-    bytes
+    let filled = getrandom::fill(&mut bytes);
+    filled
+        .map_err(|error| PeerError::Failed(format!("the system gives no random bytes: {error}")))?;
+    Ok(bytes)
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -112,7 +111,7 @@ impl CompanionPeer {
         self.close();
         let store = FileStore::open(&self.folder).map_err(failed)?;
         let options = ClientOptions {
-            seed: u64::from_le_bytes(random()),
+            seed: u64::from_le_bytes(random()?),
             node_enabled: role == Role::Node,
             node: NodeSurface::companion(),
             force_v2_signature: true,
@@ -228,7 +227,7 @@ impl Peer for CompanionPeer {
     ) -> Result<(), PeerError> {
         self.close();
         self.active()?;
-        let mut record = GatewayRecord::new(hex(&random::<8>()), url);
+        let mut record = GatewayRecord::new(hex(&random::<8>()?), url);
         record.friendly_name = Some(format!("Local ({distro})"));
         record.shared_gateway_token = Some(SharedToken::new(shared));
         record.bootstrap_token = Some(BootstrapToken::new(bootstrap));
@@ -320,8 +319,8 @@ impl Peer for CompanionPeer {
         })
     }
 
-    fn fresh_token(&mut self) -> String {
-        hex(&random::<32>())
+    fn fresh_token(&mut self) -> Result<String, PeerError> {
+        Ok(hex(&random::<32>()?))
     }
 
     fn is_cancelled(&self) -> bool {

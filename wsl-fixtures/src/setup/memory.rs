@@ -412,9 +412,9 @@ impl Peer for MemoryPeer {
         Ok(())
     }
 
-    fn fresh_token(&mut self) -> String {
+    fn fresh_token(&mut self) -> Result<String, PeerError> {
         self.tokens += 1;
-        format!("{:064x}", self.tokens)
+        Ok(format!("{:064x}", self.tokens))
     }
 
     fn is_cancelled(&self) -> bool {

@@ -112,7 +112,10 @@ pub trait Peer {
     /// [`PeerError`] when the files can't be changed.
     fn clear_bootstrap(&mut self) -> Result<(), PeerError>;
     /// A fresh shared token: 64 hex digits.
-    fn fresh_token(&mut self) -> String;
+    ///
+    /// # Errors
+    /// [`PeerError::Failed`] when the system gives no random bytes.
+    fn fresh_token(&mut self) -> Result<String, PeerError>;
     /// Whether the user has cancelled.
     fn is_cancelled(&self) -> bool {
         false

@@ -13,7 +13,8 @@ const HEALTH_SECONDS: u64 = 90;
 
 pub(super) fn configure(context: &mut Context<'_>) -> Result<(), StepError> {
     if context.token.is_empty() {
-        context.token = context.peer.fresh_token();
+        let token = context.peer.fresh_token();
+        context.token = token.map_err(|error| StepError::Terminal(error.to_string()))?;
     }
     let lines = scripts::config_lines(&context.config);
     // A fixed limit would cut off a slow machine after its work was done.
