@@ -10,6 +10,7 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use serde_json::{Map, Value};
 
@@ -148,7 +149,7 @@ impl Normalizer {
         format!("<{kind}:{number}>")
     }
 
-    /// Renames UUIDs, device ids and loopback ports wherever they stand in a text.
+    /// Renames UUIDs, device ids and the ports behind addresses wherever they stand in a text.
     fn text(&mut self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
@@ -160,7 +161,7 @@ impl Normalizer {
                 continue;
             }
             let (word, tail) = rest.split_at(run);
-            let is_port = out.ends_with("127.0.0.1:") || out.ends_with("localhost:");
+            let is_port = ends_with_a_host(&out);
             match kind_of_word(word) {
                 Some(kind) => out.push_str(&self.numbered(kind, word)),
                 None if is_port => out.push_str("<port>"),
@@ -170,6 +171,16 @@ impl Normalizer {
         }
         out
     }
+}
+
+/// `localhost:` or `192.0.2.1:`, behind which a port comes.
+fn ends_with_a_host(text: &str) -> bool {
+    text.strip_suffix(':').is_some_and(|host| {
+        let address = host
+            .rsplit(|c: char| !c.is_ascii_digit() && c != '.')
+            .next();
+        host.ends_with("localhost") || address.is_some_and(|text| text.parse::<Ipv4Addr>().is_ok())
+    })
 }
 
 fn is_word(c: char) -> bool {

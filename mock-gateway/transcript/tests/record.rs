@@ -227,7 +227,7 @@ fn runs_that_differ_in_ids_and_times_are_equal_when_normalised() {
     let make = |id: &str, nonce: &str, ts: i64, t_us: u64| {
         let recorder = Recorder::in_memory(header());
         let frame = json!({"type": "req", "id": id, "method": "health", "params": {"nonce": nonce, "ts": ts,
-            "url": format!("ws://127.0.0.1:{ts}/"), "ref": "0b0e3a1c-1111-4222-8333-444455556666"}});
+            "url": format!("ws://127.0.0.1:{ts}/"), "lan": format!("http://192.168.1.20:{ts}/x"), "ref": "0b0e3a1c-1111-4222-8333-444455556666"}});
         recorder.record(
             Draft::new(t_us, Kind::Text)
                 .conn(1)
@@ -241,7 +241,7 @@ fn runs_that_differ_in_ids_and_times_are_equal_when_normalised() {
     assert_eq!(
         normalize(&left).entries[0].frame.as_ref().unwrap(),
         &json!({"type": "req", "id": "<request:1>", "method": "health", "params": {"nonce": "<nonce:1>", "ts": "<time>",
-            "url": "ws://127.0.0.1:<port>/", "ref": "<uuid:1>"}})
+            "url": "ws://127.0.0.1:<port>/", "lan": "http://192.168.1.20:<port>/x", "ref": "<uuid:1>"}})
     );
 }
 
