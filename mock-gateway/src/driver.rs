@@ -233,7 +233,12 @@ impl<C: Carrier> Driver<C> {
 
     /// Moves everything that is due over the wire.
     async fn carry(&mut self) -> Option<End> {
-        while let Some(leaving) = self.wire.poll(self.clock.now()) {
+        loop {
+            let now = self.clock.now();
+            if self.wire.cuts_next(now) && self.flush_now().is_err() {
+                return Some(End::AtOnce);
+            }
+            let leaving = self.wire.poll(now)?;
             match (leaving.what, leaving.dir) {
                 (Departure::Deliver(message), Direction::ClientToGateway) => {
                     self.deliver_up(message).await;
@@ -244,7 +249,6 @@ impl<C: Carrier> Driver<C> {
                 (Departure::Cut(cut), _) => return Some(self.cut(cut).await),
             }
         }
-        None
     }
 
     /// A message has reached the gateway.

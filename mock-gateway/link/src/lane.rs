@@ -46,6 +46,12 @@ impl Default for Lane {
 }
 
 impl Lane {
+    /// Whether the head is a cut.
+    pub(crate) fn cuts_next(&self) -> bool {
+        let head = self.items.front();
+        head.is_some_and(|item| matches!(item.what, What::Cut(_)))
+    }
+
     /// Puts something at the end, due no earlier than what is before it.
     pub(crate) fn push(&mut self, due: Duration, order: u64, what: What) {
         self.last_due = self.last_due.max(due);

@@ -142,6 +142,17 @@ impl Wire {
         })
     }
 
+    /// Whether [`Wire::poll`] gives a cut next. A cut may take the stream away at once, so a driver that gathers what it
+    /// writes flushes first: what was delivered before a cut has to arrive.
+    pub fn cuts_next(&self, now: Now) -> bool {
+        let lane = |dir| match dir {
+            Direction::ClientToGateway => &self.to_gateway,
+            Direction::GatewayToClient => &self.to_client,
+        };
+        let next = self.first_due(now.since_start);
+        self.cut_first.is_some() || next.is_some_and(|dir| lane(dir).cuts_next())
+    }
+
     /// When [`Wire::poll`] has something to give, as time since the start; none when only a heal or a message can
     /// change that.
     pub fn next_deadline(&self) -> Option<Duration> {

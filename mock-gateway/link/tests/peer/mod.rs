@@ -126,13 +126,14 @@ async fn connection<S: Carrier>(
         WireMessage::Text("challenge".to_owned()),
     );
     loop {
-        while let Some(leaving) = wire.poll(clock()) {
+        loop {
+            let now = clock();
+            if wire.cuts_next(now) && socket.flush().await.is_err() {
+                return;
+            }
+            let Some(leaving) = wire.poll(now) else { break };
             match leaving.what {
-                Departure::Cut(cut) => {
-                    // What left before the cut has left.
-                    let _flushed = socket.flush().await;
-                    return finish(socket, &wire, cut).await;
-                }
+                Departure::Cut(cut) => return finish(socket, &wire, cut).await,
                 // As the gateway's driver: what leaves at one time is flushed at once, so it can share a segment.
                 Departure::Deliver(message) if leaving.dir == Direction::GatewayToClient => {
                     if socket.feed(to_codec(message)).await.is_err() {
