@@ -125,10 +125,11 @@ async fn connection<S: Carrier>(
         Direction::GatewayToClient,
         WireMessage::Text("challenge".to_owned()),
     );
+    let mut fed = false;
     loop {
         loop {
             let now = clock();
-            if wire.cuts_next(now) && socket.flush().await.is_err() {
+            if wire.cuts_next(now) && flush(&mut socket, &mut fed).await.is_err() {
                 return;
             }
             let Some(leaving) = wire.poll(now) else { break };
@@ -136,6 +137,7 @@ async fn connection<S: Carrier>(
                 Departure::Cut(cut) => return finish(socket, &wire, cut).await,
                 // As the gateway's driver: what leaves at one time is flushed at once, so it can share a segment.
                 Departure::Deliver(message) if leaving.dir == Direction::GatewayToClient => {
+                    fed = true;
                     if socket.feed(to_codec(message)).await.is_err() {
                         return;
                     }
@@ -148,7 +150,7 @@ async fn connection<S: Carrier>(
                 Departure::Deliver(_) => {}
             }
         }
-        if socket.flush().await.is_err() {
+        if flush(&mut socket, &mut fed).await.is_err() {
             return;
         }
         let deadline = wire.next_deadline();
@@ -162,6 +164,17 @@ async fn connection<S: Carrier>(
             },
         }
     }
+}
+
+/// Writes what was fed. Without anything fed nothing is: the codec would answer a close frame by itself.
+async fn flush<S: Carrier>(
+    socket: &mut WebSocketStream<FaultStream<S>>,
+    fed: &mut bool,
+) -> Result<(), tokio_tungstenite::tungstenite::Error> {
+    if std::mem::take(fed) {
+        socket.flush().await?;
+    }
+    Ok(())
 }
 
 async fn until(start: tokio::time::Instant, deadline: Option<Duration>) {
