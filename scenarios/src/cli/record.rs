@@ -14,7 +14,7 @@ use transcript::{Direction, Entry, Header, Kind, Recorder, Stage, WriteError};
 use super::args::RecordArgs;
 use super::exit::Exit;
 use super::print::{fail, out, say};
-use super::serve::log;
+use super::serve::{log, runtime};
 use crate::interrupt::interrupted;
 
 /// Why nothing was, or could be, recorded.
@@ -66,15 +66,9 @@ impl RecordError {
 
 pub(super) fn record(args: &RecordArgs) -> Exit {
     log();
-    let runtime = match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
-        Err(error) => {
-            fail(&error, None);
-            return Exit::HarnessBroke;
-        }
+        Err(exit) => return exit,
     };
     match runtime.block_on(until_interrupted(args)) {
         Ok(()) => Exit::Passed,

@@ -15,15 +15,9 @@ use crate::scenario::{lower, parse_agent};
 
 pub(super) fn serve(args: &ServeArgs) -> Exit {
     log();
-    let runtime = match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
-        Err(error) => {
-            fail(&error, None);
-            return Exit::HarnessBroke;
-        }
+        Err(exit) => return exit,
     };
     let mut options = ServeOptions::new(Box::new(std::io::stdout()));
     options.port = args.port;
@@ -51,6 +45,15 @@ pub(super) fn serve(args: &ServeArgs) -> Exit {
             exit_of(&error)
         }
     }
+}
+
+/// What drives a command that serves; that there is none has been told.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().map_err(|error| {
+        fail(&error, None);
+        Exit::HarnessBroke
+    })
 }
 
 /// What the real gateway reads from its environment; anything but a positive number counts as absent there too.
