@@ -169,6 +169,8 @@ try {
     await page.focus("#flow");
     await page.keyboard.press("Home");
     await page.keyboard.press("ArrowDown");
+    // The page draws at its next frame.
+    await page.locator('#view #row-1[aria-selected="true"]').waitFor();
     const active = await page.getAttribute("#flow", "aria-activedescendant");
     const selected = await page.getAttribute('#view [aria-selected="true"]', "id");
     claim(active === selected && active === "row-1", `${active} is not ${selected}`);

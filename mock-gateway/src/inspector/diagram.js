@@ -84,7 +84,7 @@ export class Diagram {
     this.wanted = () => true;
     this.drawing = false;
     rows.addEventListener("scroll", () => {
-      this.follow = rows.scrollTop + rows.clientHeight >= rows.scrollHeight - ROW;
+      this.follow = this.atEnd;
       this.draw();
     });
     rows.addEventListener("keydown", (event) => this.key(event));
@@ -157,6 +157,10 @@ export class Diagram {
     if (count <= 4) return wide ? 108 : 32;
     if (count <= 8) return wide ? 62 : 22;
     return wide ? 34 : 14;
+  }
+
+  get atEnd() {
+    return this.rows.scrollTop + this.rows.clientHeight >= this.rows.scrollHeight - ROW;
   }
 
   get railWidth() {
@@ -294,6 +298,8 @@ export class Diagram {
     else if (top + ROW > this.rows.scrollTop + this.rows.clientHeight) {
       this.rows.scrollTop = top + ROW - this.rows.clientHeight;
     }
+    // The scroll event comes a frame later: an entry that arrives before it must not jump to the end.
+    this.follow = this.atEnd;
     this.draw();
     this.onPick(this.shown[index]);
   }
