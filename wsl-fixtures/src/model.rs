@@ -95,6 +95,13 @@ impl ModelWsl {
         Some(self.machine.distro(distro)?.distro.state(self.now))
     }
 
+    /// What runs in a distro ends with it, also when it was WSL that stopped it.
+    fn stop_idle(&mut self) {
+        for distro in self.machine.idle(self.now) {
+            self.inside.follow(&Change::Stopped(distro));
+        }
+    }
+
     fn finish(&mut self, answer: Answer, call: &Call) -> Finished {
         let finished = match answer {
             Answer::Printed(printed) => Finished {
@@ -148,7 +155,7 @@ impl ModelWsl {
 
 impl Wsl for ModelWsl {
     fn call(&mut self, call: &Call) -> Finished {
-        self.machine.idle(self.now);
+        self.stop_idle();
         let (answer, changes) = self.machine.call_with_changes(self.now, call, PID);
         for change in &changes {
             self.inside.follow(change);
@@ -182,7 +189,7 @@ impl Wsl for ModelWsl {
 
     fn pause(&mut self, time: Duration) {
         self.now += time;
-        self.machine.idle(self.now);
+        self.stop_idle();
     }
 
     fn now(&self) -> Duration {
