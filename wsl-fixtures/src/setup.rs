@@ -2,7 +2,7 @@
 //!
 //! - [`Config`]: what is set up, and the rules for its names
 //! - [`Context`]: what the steps work with: a [`Wsl`](crate::Wsl), a [`Peer`], the app's data folder
-//! - [`run`], [`uninstall`]: the engine
+//! - [`run`], [`repeat`], [`uninstall`]: the engine
 //! - [`Journal`]: every step's beginning and end; a run that was killed is undone by the next one
 //! - [`memory`]: a distro with a gateway, and a Windows side, for runs in memory
 //! - [`STEPS`]: the steps in order
@@ -23,7 +23,7 @@ mod steps;
 
 pub use config::{BadConfig, Config};
 pub use context::{Context, Credential, Pairing};
-pub use engine::{Outcome, Retry, Step, StepError, Undo, run, uninstall};
+pub use engine::{Outcome, Retry, Step, StepError, Undo, repeat, run, uninstall};
 pub use journal::{FileJournal, Journal, Line, MemoryJournal};
 pub use peer::{Connection, Owner, Peer, PeerError, Role};
 pub use steps::STEPS;

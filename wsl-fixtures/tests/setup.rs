@@ -11,7 +11,7 @@ use rstest::rstest;
 use wsl_fixtures::fault::{Effect, Fault, named};
 use wsl_fixtures::setup::memory::{MemoryPeer, Shared, World, pair};
 use wsl_fixtures::setup::{
-    Config, Context, FileJournal, Journal, MemoryJournal, Outcome, Owner, run, uninstall,
+    Config, Context, FileJournal, Journal, MemoryJournal, Outcome, Owner, repeat, run, uninstall,
 };
 use wsl_fixtures::{Call, Machine, ModelWsl, Wsl as _};
 
@@ -456,4 +456,69 @@ fn a_journal_on_disk_survives_a_crash() {
     assert_eq!(run(&mut bench.context(), &mut journal), Outcome::Done);
     let again = FileJournal::open(&path).unwrap();
     assert_eq!(again.lines(), journal.lines());
+}
+
+/// What the field has seen of distros that are gone or broken while the set-up runs: it ends at its step, and what it
+/// had made is taken away.
+#[rstest]
+#[case("disk-missing", "wsl-create", "ERROR_FILE_NOT_FOUND")]
+#[case("distro-not-found", "wsl-create", "WSL_E_DISTRO_NOT_FOUND")]
+#[case("list-hangs-once", "wsl-create", "did not answer within 15")]
+fn a_distro_that_is_gone_ends_the_set_up(
+    #[case] fault: &str,
+    #[case] step: &str,
+    #[case] reason: &str,
+) {
+    let mut bench = Bench::with_fault(fault);
+    let (outcome, _) = bench.run();
+    let (at, message) = failed(&outcome);
+    assert_eq!(at, step, "{message}");
+    assert!(message.contains(reason), "{message}");
+    assert_eq!(bench.count("--shutdown"), 0);
+    bench.assert_clean();
+}
+
+/// A relay that holds the port for seconds is waited for; one that keeps it is named.
+#[rstest]
+#[case(10, true)]
+#[case(11, false)]
+fn a_port_is_waited_for_ten_seconds(#[case] looks: u32, #[case] fine: bool) {
+    let mut bench = Bench::new(World {
+        port_held: looks,
+        ..World::default()
+    });
+    let (outcome, _) = bench.run();
+    if fine {
+        assert_eq!(outcome, Outcome::Done);
+    } else {
+        assert_eq!(failed(&outcome).0, "preflight-port");
+        bench.assert_clean();
+    }
+}
+
+/// An owner that changes between two looks gets no credential: the second look decides.
+#[test]
+fn an_owner_that_changes_gets_no_credential() {
+    let mut bench = Bench::new(World {
+        next_owners: [Owner::Unknown("httpd.exe".to_owned())].into(),
+        ..World::default()
+    });
+    let (outcome, _) = bench.run();
+    assert_eq!(failed(&outcome).0, "pair-operator");
+    assert_eq!(
+        bench.world.borrow().events,
+        ["connect operator shared", "approve device device-1"]
+    );
+}
+
+/// One step is run again on a set-up that stands; what it made before is still there once.
+#[test]
+fn a_step_is_repeated_alone() {
+    let mut bench = Bench::new(World::default());
+    assert_eq!(bench.run().0, Outcome::Done);
+    let mut journal = MemoryJournal::default();
+    let again = repeat(&mut bench.context(), &mut journal, "windows-node-context");
+    assert_eq!(again, Some(Outcome::Done));
+    assert_eq!(journal.lines().len(), 2);
+    assert_eq!(repeat(&mut bench.context(), &mut journal, "nothing"), None);
 }

@@ -129,6 +129,28 @@ pub fn run(context: &mut Context<'_>, journal: &mut dyn Journal) -> Outcome {
     set_up(context, journal).unwrap_or(Outcome::Killed)
 }
 
+/// Runs one step again on a set-up that stands, without undoing anything when it fails.
+///
+/// `None` when no step is called `id`.
+pub fn repeat(context: &mut Context<'_>, journal: &mut dyn Journal, id: &str) -> Option<Outcome> {
+    let step = STEPS.iter().find(|step| step.id == id)?;
+    Some(match one(context, journal, step) {
+        Ok(None) => Outcome::Done,
+        Ok(Some(error)) => ended_by(step, error),
+        Err(Killed) => Outcome::Killed,
+    })
+}
+
+fn ended_by(step: &Step, error: StepError) -> Outcome {
+    match error {
+        StepError::Cancelled => Outcome::Cancelled,
+        StepError::Again(message) | StepError::Terminal(message) => Outcome::Failed {
+            step: step.id.to_owned(),
+            message,
+        },
+    }
+}
+
 /// Undoes everything, in reverse, past failures; what the set-up did not make stays.
 pub fn uninstall(context: &mut Context<'_>, journal: &mut dyn Journal) -> Outcome {
     let mut work = || -> Result<Outcome, Killed> {
@@ -159,13 +181,7 @@ fn set_up(context: &mut Context<'_>, journal: &mut dyn Journal) -> Result<Outcom
         match one(context, journal, step)? {
             None => {}
             Some(error) => {
-                outcome = match error {
-                    StepError::Cancelled => Outcome::Cancelled,
-                    StepError::Again(message) | StepError::Terminal(message) => Outcome::Failed {
-                        step: step.id.to_owned(),
-                        message,
-                    },
-                };
+                outcome = ended_by(step, error);
                 if context.config.rollback_on_failure {
                     let keeps = context.config.keep_healthy_gateway && context.is_healthy;
                     let done = STEPS.iter().take(at + 1).rev();

@@ -4,7 +4,7 @@
 //! The distro runs no shell. It knows the scripts of the set-up by the words in them, and ends any other with 127.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -48,6 +48,10 @@ pub struct World {
     pub qr: String,
     /// Who owns the port on the Windows side.
     pub owner: Owner,
+    /// Who owns it at the times after that: each look takes one, and the last stays.
+    pub next_owners: VecDeque<Owner>,
+    /// How many looks find the port taken, as a relay holds it that outlives its distro.
+    pub port_held: u32,
     /// Whether a device has to be approved.
     pub asks_for_devices: bool,
     /// Whether the user has cancelled.
@@ -75,6 +79,8 @@ impl Default for World {
             version: "2026.6.34".to_owned(),
             qr: r#"{"bootstrapToken":"bt-1","setupCode":"sc-1"}"#.to_owned(),
             owner: Owner::Expected,
+            next_owners: VecDeque::new(),
+            port_held: 0,
             asks_for_devices: true,
             cancelled: false,
             devices: Vec::new(),
@@ -245,6 +251,12 @@ fn service(world: &mut World, execution: &Execution, script: &str) -> Option<Fin
             world.guest.config.insert(key.to_owned(), value);
         }
         says("GATEWAY_CONFIGURED")
+    } else if let Some(key) = script.split("openclaw config get ").nth(1) {
+        let key = key.split_whitespace().next().unwrap_or_default();
+        match world.guest.config.get(key) {
+            Some(value) => says(value),
+            None => fails(1, &format!("Config path not found: {key}")),
+        }
     } else if has("openclaw gateway install") {
         world.guest.service = true;
         ends(true)
@@ -330,7 +342,10 @@ pub struct MemoryPeer {
 
 impl Peer for MemoryPeer {
     fn port_is_free(&mut self, _: u16) -> bool {
-        !self.world.borrow().guest.runs
+        let mut world = self.world.borrow_mut();
+        let held = world.port_held > 0;
+        world.port_held = world.port_held.saturating_sub(1);
+        !held && !world.guest.runs
     }
 
     fn reaches(&mut self, _: &str) -> bool {
@@ -338,7 +353,12 @@ impl Peer for MemoryPeer {
     }
 
     fn owner(&mut self, _: u16) -> Owner {
-        self.world.borrow().owner.clone()
+        let mut world = self.world.borrow_mut();
+        let owner = world.owner.clone();
+        if let Some(next) = world.next_owners.pop_front() {
+            world.owner = next;
+        }
+        owner
     }
 
     fn remember(
