@@ -282,6 +282,28 @@ fn faults_work_on_any_gateway() {
     );
 }
 
+/// What was delivered before a cut arrives before it, on whichever side it was on its way to.
+#[rstest]
+fn a_message_that_a_reset_follows_arrives(#[values(true, false)] to_client: bool) {
+    let net = Net::new();
+    let (mut client, mut gateway) = net.upgraded();
+    let dir = if to_client {
+        Direction::GatewayToClient
+    } else {
+        Direction::ClientToGateway
+    };
+    net.faults
+        .install(FaultSpec::new(FaultName::Reset).dir(dir).after(1));
+    let message = [0x81, 0x81, 1, 1, 1, 1, b'x' ^ 1];
+    let (sender, receiver) = if to_client {
+        (&mut gateway, &mut client)
+    } else {
+        (&mut client, &mut gateway)
+    };
+    sender.write_all(&message).unwrap();
+    assert_eq!(exactly(receiver, message.len()), message);
+}
+
 /// A duplicated message arrives twice: once as it was, once made anew, both readable.
 #[test]
 fn a_duplicate_is_made_anew() {

@@ -2,10 +2,12 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
+use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 use transcript::Direction;
@@ -43,6 +45,19 @@ struct Half {
     is_shut: bool,
     /// A close frame has passed.
     has_closed: bool,
+}
+
+impl Half {
+    /// Writes as much as the stream takes without waiting; a broken one shows itself to the next read.
+    fn write_now(&mut self, stream: &mut (impl AsyncWrite + Unpin)) {
+        let mut context = Context::from_waker(Waker::noop());
+        while !self.out.is_empty() {
+            match Pin::new(&mut *stream).poll_write(&mut context, &self.out) {
+                Poll::Ready(Ok(count)) if count > 0 => drop(self.out.drain(..count)),
+                Poll::Ready(_) | Poll::Pending => return,
+            }
+        }
+    }
 }
 
 /// What happened next.
@@ -128,7 +143,7 @@ impl Tunnel {
         let (mut from_client, mut from_gateway) = (vec![0; READ], vec![0; READ]);
         let mut linger: Option<Instant> = None;
         loop {
-            if let Some(cut) = self.carry() {
+            if let Some(cut) = self.carry(ends) {
                 return Over::Cut(cut);
             }
             self.shut_ended(ends).await;
@@ -239,15 +254,20 @@ impl Tunnel {
         }
     }
 
-    /// Moves everything that is due over the wire.
-    fn carry(&mut self) -> Option<Cut> {
-        while let Some(leaving) = self.wire.poll(self.site.now()) {
+    /// Moves everything that is due over the wire. What was delivered before a cut is written before it.
+    fn carry(&mut self, ends: &mut Ends) -> Option<Cut> {
+        loop {
+            let now = self.site.now();
+            if self.wire.cuts_next(now) {
+                self.up.write_now(&mut ends.gateway_write);
+                self.down.write_now(&mut ends.client_write);
+            }
+            let leaving = self.wire.poll(now)?;
             match leaving.what {
                 Departure::Deliver(message) => self.deliver(leaving.dir, &message),
                 Departure::Cut(cut) => return Some(cut),
             }
         }
-        None
     }
 
     /// A message leaves as the bytes that it was; one that a fault made is written anew.
