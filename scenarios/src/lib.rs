@@ -7,6 +7,7 @@ pub mod fetch;
 mod interrupt;
 pub mod judge;
 pub mod process;
+pub mod prove;
 pub mod real;
 pub mod referee;
 pub mod report;

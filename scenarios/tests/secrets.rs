@@ -92,6 +92,7 @@ fn summary() -> RunSummary {
         seed: common::SEED,
         command: "clawproof run".to_owned(),
         commit: None,
+        dirty: None,
         took: Duration::from_secs(1),
         interrupted: false,
         shard: None,

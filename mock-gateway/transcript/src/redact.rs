@@ -104,6 +104,11 @@ impl Redactor {
         self.replaced_text(text, 0)
     }
 
+    /// Replaces all known secrets in a text and learns nothing from it: a file of ours speaks of tokens without holding any.
+    pub fn redact_known(&mut self, text: &str) -> String {
+        self.without_needles_text(text)
+    }
+
     /// Replaces all known secrets in bytes that may be text, UTF-16 or neither.
     pub fn redact_bytes(&mut self, bytes: &[u8]) -> Vec<u8> {
         match std::str::from_utf8(bytes) {

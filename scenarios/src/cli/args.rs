@@ -65,6 +65,10 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Write a new scenario file from a template
     New(NewArgs),
+    /// Run scenarios on a base and on a head, demand red then green, and write the bundle that shows it
+    Prove(ProveArgs),
+    /// Check a bundle or run folder offline: digests, redaction, every verdict judged again
+    Verify(VerifyArgs),
     /// Put the runs of several shards together and check that they are the whole plan
     Merge(MergeArgs),
     /// Play wire-level flows against the mock and against the real gateway, and compare
@@ -144,6 +148,9 @@ pub struct RunArgs {
     /// Client under test: an adapter's NAME or NAME@VERSION (`clawproof clients`), or the path of an adapter.toml
     #[arg(long, value_name = "CLIENT", conflicts_with = "world")]
     pub client: Option<String>,
+    /// Give our client a deliberate bug, to see what a scenario catches (`reuse_nonce`, `pairing_storm`, ...)
+    #[arg(long, value_name = "NAME", conflicts_with = "client")]
+    pub mutant: Option<String>,
     /// Write the conformance table of --client to FILE (.json, .md, or plain text; may be repeated)
     #[arg(long, value_name = "FILE", requires = "client")]
     pub table: Vec<PathBuf>,
@@ -362,6 +369,55 @@ pub struct MergeArgs {
     /// Run folders, one for each part of the plan
     #[arg(value_name = "RUN", required = true)]
     pub folders: Vec<PathBuf>,
+    /// How the outcome is printed
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub message_format: MessageFormat,
+}
+
+/// Options of `prove`.
+#[derive(Args, Debug, Clone)]
+#[command(after_help = examples_and_exits(concat_examples!(
+    "clawproof prove --base main --head HEAD setup-connect/auth/token     two revisions of this repository",
+    "clawproof prove --base client:./old/adapter.toml --head client:./new/adapter.toml 'setup-connect/**'",
+    "clawproof prove --base mutant:reuse_nonce --head companion network-recovery/closed-a-while-after-hello",
+)))]
+pub struct ProveArgs {
+    /// Scenario ids or globs ('setup-connect/auth/*'), from the suite of the head
+    #[arg(value_name = "SCENARIO", required = true)]
+    pub patterns: Vec<String>,
+    /// What must fail: a git revision, client:ADAPTER, mutant:NAME, or companion
+    #[arg(long, value_name = "SUBJECT")]
+    pub base: String,
+    /// What must pass: the same kinds
+    #[arg(long, value_name = "SUBJECT")]
+    pub head: String,
+    /// Folder of scenario files; the head's own when left out
+    #[arg(long, value_name = "DIR")]
+    pub suite: Option<PathBuf>,
+    /// World to run in (may be repeated); by default each scenario's own
+    #[arg(long, value_name = "WORLD", value_enum)]
+    pub world: Vec<WorldArg>,
+    /// Seed of both runs
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Write the bundle to DIR, which must not exist
+    #[arg(long, value_name = "DIR", default_value = "proof")]
+    pub save: PathBuf,
+    /// Where revisions are built [default: `CARGO_TARGET_DIR`, or target/prove of the repository]
+    #[arg(long, value_name = "DIR")]
+    pub target_dir: Option<PathBuf>,
+}
+
+/// Options of `verify`.
+#[derive(Args, Debug, Clone)]
+#[command(after_help = examples_and_exits(concat_examples!(
+    "clawproof verify proof             a bundle of `clawproof prove`",
+    "clawproof verify store/latest      a run folder",
+)))]
+pub struct VerifyArgs {
+    /// The folder
+    #[arg(value_name = "BUNDLE")]
+    pub bundle: PathBuf,
     /// How the outcome is printed
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub message_format: MessageFormat,

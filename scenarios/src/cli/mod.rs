@@ -5,7 +5,7 @@
 //! | [`args`] | the command line as types, with help texts that teach |
 //! | [`exit`] | the documented exit codes |
 //! | `run` `list` `check` `serve` `record` `fetch` `explain` `new` `merge` | one command each |
-//! | `conform` `clients` `setup` | one command each |
+//! | `conform` `clients` `setup` `prove` `verify` | one command each |
 //! | `client` | `run --client`: finds the client, shows that it starts, prints its table |
 //! | `library` | reads the suite once for all of them |
 //! | `print` `progress` | data on stdout, the rest on stderr, a bar on terminals only |
@@ -24,10 +24,12 @@ mod merge;
 mod new;
 mod print;
 mod progress;
+mod prove;
 mod record;
 mod run;
 mod serve;
 mod setup;
+mod verify;
 
 use std::ffi::OsString;
 
@@ -62,6 +64,8 @@ where
         Some(Command::Fetch(args)) => fetch::fetch(&args),
         Some(Command::Explain(args)) => explain::explain(&args),
         Some(Command::New(args)) => new::new(&args),
+        Some(Command::Prove(args)) => prove::prove(&args),
+        Some(Command::Verify(args)) => verify::verify(&args),
         Some(Command::Merge(args)) => merge::merge(&args),
         Some(Command::Conform(args)) => conform::conform(&args),
         Some(Command::Clients(args)) => clients::clients(&args),

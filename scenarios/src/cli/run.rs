@@ -15,6 +15,7 @@ use super::progress::Progress;
 use crate::adapter::Client;
 use crate::interrupt::interrupted;
 use crate::judge::Verdict;
+use crate::prove::subject::is_dirty;
 use crate::real::{Ground, RELEASES, RealError};
 use crate::referee::{self, Mode};
 use crate::report::terminal::{self, Style};
@@ -100,6 +101,7 @@ pub(super) fn run(args: &RunArgs) -> Exit {
         seed: options.seed,
         command: command(args, options.seed),
         commit: options.commit,
+        dirty: is_dirty(&here),
         took: began.elapsed(),
         interrupted: interrupt.came(),
         shard: args.shard.clone(),
@@ -149,6 +151,9 @@ fn plan(
         scenarios.extend(library::scenarios_of(client)?);
     }
     let (shard, durations) = (args.shard.as_deref(), args.durations.as_deref());
+    if let Some(mutant) = &args.mutant {
+        scenarios = with_bug(&scenarios, mutant)?;
+    }
     let selection = selection(&args.selection, shard, durations)?;
     let chosen = selection.choose(&scenarios);
     let worlds: Vec<WorldName> = args.world.iter().copied().map(WorldName::from).collect();
@@ -196,6 +201,17 @@ fn plan(
     }
     let whole = in_worlds(&selection.whole(&scenarios));
     Ok((jobs, whole.iter().map(Job::name).collect()))
+}
+
+/// The scenarios with a deliberate bug in every client.
+fn with_bug(scenarios: &[Arc<Scenario>], mutant: &str) -> Result<Vec<Arc<Scenario>>, Exit> {
+    if let Err(error) = serde_json::from_value::<client_core::Mutation>(mutant.into()) {
+        say(format_args!("error: --mutant {mutant}: {error}"));
+        say("hint: these are bugs that our client can be given, to see what a scenario catches");
+        return Err(Exit::Usage);
+    }
+    let with = |scenario: &Arc<Scenario>| Arc::new(Scenario::clone(scenario).with_mutation(mutant));
+    Ok(scenarios.iter().map(with).collect())
 }
 
 /// The run folder to write, checked before anything runs: a long run must not end in an avoidable error.
@@ -445,6 +461,11 @@ fn command(args: &RunArgs, seed: u64) -> String {
         args.client
             .iter()
             .map(|client| format!("--client {}", quoted(client))),
+    );
+    words.extend(
+        args.mutant
+            .iter()
+            .map(|mutant| format!("--mutant {mutant}")),
     );
     words.push(format!("--seed {seed}"));
     words.join(" ")

@@ -48,7 +48,7 @@ pub struct RunRecord {
 }
 
 /// How a run came to its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RunEnd {
     /// Every step was taken.
     Completed,
@@ -75,7 +75,7 @@ pub enum RunEnd {
 }
 
 /// What became of one step.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepOutcome {
     /// Index in the script, from 0.
     pub index: usize,
@@ -90,7 +90,7 @@ pub struct StepOutcome {
 }
 
 /// Result of a step.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum StepResult {
     /// Done as asked.
     Done,
@@ -111,7 +111,7 @@ pub enum StepResult {
 }
 
 /// An expectation that was not met.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Missed {
     /// How long it waited.
     pub waited: Duration,
@@ -122,7 +122,7 @@ pub struct Missed {
 }
 
 /// What came closest to an expectation.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Nearest {
     /// Number of the transcript entry, absent for snapshots and views.
     pub entry: Option<u64>,
@@ -137,7 +137,7 @@ pub struct Nearest {
 }
 
 /// Which end section an [`EndOutcome`] belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EndSection {
     /// `[[never]]`
     Never,
@@ -148,7 +148,7 @@ pub enum EndSection {
 }
 
 /// Result of one `never`, `count` or `finally`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EndOutcome {
     /// Which section.
     pub section: EndSection,
@@ -163,7 +163,7 @@ pub struct EndOutcome {
 }
 
 /// States at the end of a run, without secrets.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FinalViews {
     /// The gateway's view (`gateway_core::StateView` as JSON).
     pub gateway: Value,
@@ -174,7 +174,7 @@ pub struct FinalViews {
 }
 
 /// A secret in an artifact.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leak {
     /// Kind of the secret (`device-token`).
     pub kind: String,
@@ -185,7 +185,7 @@ pub struct Leak {
 }
 
 /// A request that nothing knew how to answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unclaimed {
     /// The connection.
     pub conn: u32,

@@ -5,22 +5,29 @@
 //! | `run.json` | seed, worlds, verdicts, counts, versions, commit, the command that repeats it |
 //! | `scenarios/ID/WORLD/transcript.jsonl` | the redacted record of the wire |
 //! | `scenarios/ID/WORLD/verdict.json` | verdict, findings, digest |
+//! | `scenarios/ID/WORLD/scenario.toml` `record.json` | what the judge saw besides, so that it can judge again |
+//! | `scenarios/ID/WORLD/state.json` | states at the end, credentials as booleans |
 //! | `durations.json` | how long each took, for `--durations` |
 //! | `scenarios/ID/WORLD/client.log` | what a foreign client printed, redacted |
 //! | `junit.xml` `summary.txt` `SUMMARY.md` | for CI, for a terminal, for a pull request |
+//! | `manifest.json` `SHA256SUMS` | what `clawproof verify` checks |
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use transcript::canary;
+use transcript::{Redactor, canary};
 
 use super::build::VERSION;
 use super::durations::{DURATIONS_FILE, Durations};
 use super::folder::{FolderError, RunFolder};
 use super::one::Outcome;
 use crate::judge::Verdict;
+use crate::prove::digests;
+use crate::prove::manifest::{self, MANIFEST};
+use crate::prove::saved::SavedRecord;
 use crate::report::terminal::{self, Style};
 use crate::report::{Counts, ScenarioResult, junit};
 
@@ -35,6 +42,8 @@ pub struct RunSummary {
     pub command: String,
     /// Commit of the harness, if known.
     pub commit: Option<String>,
+    /// Whether the work tree had changes, if git can tell.
+    pub dirty: Option<bool>,
     /// Wall time of the whole run.
     pub took: Duration,
     /// Whether Ctrl-C ended it early.
@@ -95,6 +104,14 @@ pub fn write_run(
             &format!("{place}/verdict.json"),
             pretty(&verdict_json(outcome)).as_bytes(),
         )?;
+        folder.write(
+            &format!("{place}/scenario.toml"),
+            scenario_text(outcome).as_bytes(),
+        )?;
+        let record = SavedRecord::redacted(outcome);
+        let state = record.get("views").map(pretty).unwrap_or_default();
+        folder.write(&format!("{place}/state.json"), state.as_bytes())?;
+        folder.write(&format!("{place}/record.json"), pretty(&record).as_bytes())?;
         if !outcome.record.programs.is_empty() {
             folder.write(
                 &format!("{place}/client.log"),
@@ -110,8 +127,21 @@ pub fn write_run(
         "SUMMARY.md",
         markdown(summary, outcomes, &results).as_bytes(),
     )?;
+    let files = digests::files(folder.staging())
+        .map_err(|(path, source)| FolderError::Write { path, source })?;
+    let manifest = manifest::of_run(summary, outcomes, &files, 0);
+    folder.write(MANIFEST, pretty(&manifest).as_bytes())?;
+    // A folder with a finding never leaves, so the manifest may say that there are none.
     scan(&folder, outcomes)?;
+    let files = digests::files(folder.staging())
+        .map_err(|(path, source)| FolderError::Write { path, source })?;
+    folder.write(digests::SUMS, digests::to_text(&files).as_bytes())?;
     folder.commit()
+}
+
+/// The file as it was, but for values that were secrets of the run.
+fn scenario_text(outcome: &Outcome) -> String {
+    Redactor::with_secrets(&outcome.secrets).redact_known(&outcome.scenario.source.text)
 }
 
 /// No secret of the run may be in any file, in any encoding.
@@ -265,8 +295,12 @@ pub fn repeat(outcome: &Outcome) -> String {
         .map_or_else(String::new, |release| {
             format!(" --gateway-version {release}")
         });
+    let mutant = outcome
+        .scenario
+        .mutation()
+        .map_or_else(String::new, |mutant| format!(" --mutant {mutant}"));
     format!(
-        "clawproof run {} --world {}{release} --seed {}",
+        "clawproof run {} --world {}{release}{mutant} --seed {}",
         outcome.scenario.id,
         outcome.world.name(),
         outcome.seed
@@ -300,9 +334,10 @@ fn text_summary(summary: &RunSummary, results: &[ScenarioResult]) -> String {
 
 fn markdown(summary: &RunSummary, outcomes: &[Outcome], results: &[ScenarioResult]) -> String {
     let mut text = format!(
-        "# clawproof: {}\n\nSeed {}, against the mock gateway (a stand-in, not the real gateway).\nRepeat with `{}`.\n\n",
+        "# clawproof: {}\n\nSeed {}, against {}.\nRepeat with `{}`.\n\n",
         Counts::of(results).sentence(),
         summary.seed,
+        gateways(outcomes),
         summary.command
     );
     text.push_str("| scenario | world | verdict | time |\n|---|---|---|---|\n");
@@ -329,6 +364,23 @@ fn markdown(summary: &RunSummary, outcomes: &[Outcome], results: &[ScenarioResul
         );
     }
     text
+}
+
+/// What the transcripts say of the gateway.
+fn gateways(outcomes: &[Outcome]) -> String {
+    let named = outcomes
+        .iter()
+        .map(|outcome| outcome.record.transcript.header.gateway.as_str());
+    let named: BTreeSet<&str> = named
+        .filter(|gateway| manifest::gateway_kind(gateway) != "none")
+        .collect();
+    let told = named
+        .into_iter()
+        .map(|gateway| match manifest::gateway_kind(gateway) {
+            "real" => format!("the real gateway ({gateway})"),
+            _ => format!("the mock gateway, a stand-in and not the real one ({gateway})"),
+        });
+    told.collect::<Vec<_>>().join(" and ")
 }
 
 fn pretty(value: &Value) -> String {

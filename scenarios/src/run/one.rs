@@ -331,7 +331,16 @@ fn header(job: &Job, seed: u64, commit: Option<&str>, gateway: String) -> Header
         &scenario.source.text,
     )));
     header.client = Some(job.client.as_ref().map_or_else(
-        || format!("companion {}", env!("CARGO_PKG_VERSION")),
+        || {
+            let bug = scenario
+                .mutation()
+                .map(|bug| format!(", with the bug {bug}"));
+            format!(
+                "companion {}{}",
+                env!("CARGO_PKG_VERSION"),
+                bug.unwrap_or_default()
+            )
+        },
         |client| client.label(),
     ));
     header.commit = commit.map(str::to_owned);

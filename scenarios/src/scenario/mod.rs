@@ -213,6 +213,25 @@ impl Scenario {
         self.shard.or_else(|| Shard::of_id(&self.id))
     }
 
+    /// The deliberate bug that its first client has, if any.
+    pub fn mutation(&self) -> Option<&str> {
+        self.actor.values().find_map(|actor| match actor {
+            Actor::Client(client) => client.mutation.as_deref(),
+            Actor::Raw(_) => None,
+        })
+    }
+
+    /// The same with a deliberate bug in every client.
+    #[must_use]
+    pub fn with_mutation(mut self, mutation: &str) -> Self {
+        for actor in self.actor.values_mut() {
+            if let Actor::Client(client) = actor {
+                client.mutation = Some(mutation.to_owned());
+            }
+        }
+        self
+    }
+
     /// Line and column (from 1) of a place in the file.
     pub fn line_of(&self, at: Option<&std::ops::Range<usize>>) -> Option<(usize, usize)> {
         let start = at?.start;

@@ -1,0 +1,121 @@
+//! A bundle shows red then green, a stranger can check it, and nothing in it can be changed unnoticed.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests fail the test"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use scenarios::prove::{digests, verify};
+
+const SCENARIO: &str = "network-recovery/closed-a-while-after-hello";
+
+/// A bundle of our client with the field bug and without it.
+fn bundle(home: &Path, base: &str, head: &str) -> (PathBuf, Option<i32>) {
+    let target = home.join("proof");
+    let output = Command::new(env!("CARGO_BIN_EXE_clawproof"))
+        .args([
+            "prove", "--base", base, "--head", head, "--world", "core", SCENARIO,
+        ])
+        .args(["--save".as_ref(), target.as_os_str()])
+        .output()
+        .expect("the program starts");
+    (target, output.status.code())
+}
+
+fn overwrite(path: &Path, bytes: &[u8]) {
+    std::io::Write::write_all(&mut std::fs::File::create(path).unwrap(), bytes).unwrap();
+}
+
+/// Writes the digests anew, as somebody would who wants to hide a change.
+fn sign_again(root: &Path) {
+    let sums = digests::to_text(&digests::files(root).unwrap());
+    overwrite(&root.join(digests::SUMS), sums.as_bytes());
+}
+
+/// Red on the bug, green without it, and the bundle holds; whichever file loses one bit, it does not.
+#[test]
+fn a_bundle_holds_until_one_bit_of_any_file_is_flipped() {
+    let home = tempfile::tempdir().unwrap();
+    let (root, code) = bundle(home.path(), "mutant:reuse_nonce", "companion");
+    assert_eq!(code, Some(0));
+    let report = verify(&root);
+    assert_eq!(report.problems, Vec::<String>::new());
+    assert_eq!((report.verdicts.len(), report.gateways), (2, vec!["mock"]));
+    let mut files: Vec<String> = digests::files(&root).unwrap().into_keys().collect();
+    files.push(digests::SUMS.to_owned());
+    assert!(files.len() > 20, "{files:?}");
+    for file in files {
+        let path = root.join(&file);
+        let whole = std::fs::read(&path).unwrap();
+        let mut flipped = whole.clone();
+        let middle = flipped.len() / 2;
+        *flipped.get_mut(middle).unwrap() ^= 1;
+        overwrite(&path, &flipped);
+        assert_ne!(verify(&root).problems, Vec::<String>::new(), "{file}");
+        overwrite(&path, &whole);
+    }
+    assert_eq!(verify(&root).problems, Vec::<String>::new());
+}
+
+/// Digests that fit do not help: a verdict, a label and a claim must follow from scenario, transcript and record.
+#[test]
+fn a_consistent_lie_is_found() {
+    let home = tempfile::tempdir().unwrap();
+    let (root, _) = bundle(home.path(), "mutant:reuse_nonce", "companion");
+    let place = format!("base/scenarios/{SCENARIO}/core");
+    for (file, from, to, told) in [
+        (
+            format!("{place}/verdict.json"),
+            "\"failed\"",
+            "\"passed\"",
+            "give failed",
+        ),
+        (
+            "manifest.json".to_owned(),
+            "\"mock\"",
+            "\"real\"",
+            "the transcripts say",
+        ),
+        (
+            "manifest.json".to_owned(),
+            "\"base\": \"failed\"",
+            "\"base\": \"passed\"",
+            "its files say",
+        ),
+        (
+            format!("{place}/transcript.jsonl"),
+            "<device-token:1>",
+            "bG9va3MtbGlrZS1hLXJlYWwtZGV2aWNlLXRva2Vu",
+            "stands where a device-token stands",
+        ),
+    ] {
+        let path = root.join(&file);
+        let whole = std::fs::read_to_string(&path).unwrap();
+        assert!(whole.contains(from), "{file} says {from}");
+        overwrite(&path, whole.replace(from, to).as_bytes());
+        sign_again(&root);
+        let problems = verify(&root).problems;
+        assert!(
+            problems.iter().any(|problem| problem.contains(told)),
+            "{file}: {problems:?}"
+        );
+        overwrite(&path, whole.as_bytes());
+    }
+    sign_again(&root);
+    assert_eq!(verify(&root).problems, Vec::<String>::new());
+}
+
+/// Green on both sides is no proof, and the bundle says so itself.
+#[test]
+fn no_change_is_no_proof() {
+    let home = tempfile::tempdir().unwrap();
+    let (root, code) = bundle(home.path(), "companion", "companion");
+    assert_eq!(code, Some(10));
+    let summary = std::fs::read_to_string(root.join("SUMMARY.md")).unwrap();
+    assert!(summary.starts_with("# Not proved: 0 of 1"), "{summary}");
+    assert!(!verify(&root).problems.is_empty());
+}
