@@ -194,10 +194,12 @@ impl Gateway {
             return Ok(());
         };
         let mut problems = catalog.problems(&definition, &call.params);
-        if !self.profile.rules.rich_hello {
+        problems.retain(|problem| match unexpected(problem) {
             // The schema is of a later release than 2026.6.34, which has members that the schema has lost.
-            problems.retain(|problem| !problem.contains("unexpected property"));
-        }
+            Some(_) if !self.profile.rules.rich_hello => false,
+            Some(member) => !self.profile.is_later(&call.method, member),
+            None => true,
+        });
         if problems.is_empty() {
             Ok(())
         } else {
@@ -232,6 +234,14 @@ impl Gateway {
             open.unauthorized = 0;
         }
     }
+}
+
+/// The member that a problem of the schema's check calls unexpected.
+fn unexpected(problem: &str) -> Option<&str> {
+    problem
+        .split_once("unexpected property '")?
+        .1
+        .strip_suffix('\'')
 }
 
 fn exists_in(profile: &Profile, row: &MethodRow) -> bool {

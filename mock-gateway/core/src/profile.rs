@@ -9,6 +9,7 @@
 //! # Ok::<(), &str>(())
 //! ```
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -114,6 +115,8 @@ struct Data {
     health_text: HealthText,
     status: Value,
     control_ui: Value,
+    /// Method and member, see [`Profile::is_later`].
+    later: BTreeSet<(&'static str, &'static str)>,
 }
 
 const RULES_6: Rules = Rules {
@@ -284,6 +287,12 @@ impl Profile {
         &self.data.status
     }
 
+    /// Whether the release takes a member of a method's params that the published schema does not have yet, as its own
+    /// Control UI sends it. Scenario wire-members-later-than-the-schema, which also runs in the world `real`.
+    pub(crate) fn is_later(&self, method: &str, member: &str) -> bool {
+        self.data.later.contains(&(method, member))
+    }
+
     /// Control UI members of hello-ok; null where there are none.
     pub(crate) fn control_ui(&self) -> &Value {
         &self.data.control_ui
@@ -297,6 +306,7 @@ struct Files {
     health: &'static str,
     status: &'static str,
     control_ui: &'static str,
+    later: &'static str,
 }
 
 static FILES_6: Files = Files {
@@ -306,6 +316,7 @@ static FILES_6: Files = Files {
     health: include_str!("../data/2026.6.34/health.json"),
     status: include_str!("../data/2026.6.34/status.json"),
     control_ui: "null",
+    later: "",
 };
 
 static FILES_9: Files = Files {
@@ -315,6 +326,7 @@ static FILES_9: Files = Files {
     health: include_str!("../data/2026.9.6/health.json"),
     status: include_str!("../data/2026.9.6/status.json"),
     control_ui: include_str!("../data/2026.9.6/control-ui.json"),
+    later: include_str!("../data/2026.9.6/later-params.txt"),
 };
 
 impl Data {
@@ -340,6 +352,11 @@ impl Data {
             health,
             status: read(files.status),
             control_ui: read(files.control_ui),
+            later: files
+                .later
+                .lines()
+                .filter_map(|line| line.split_once(' '))
+                .collect(),
         }
     }
 }

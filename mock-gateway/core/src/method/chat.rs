@@ -25,6 +25,7 @@ impl Gateway {
                 Answer::Now(Ok(whole.build()))
             }
             "chat.metadata" => Answer::Now(Ok(metadata())),
+            "models.list" => Answer::Now(Ok(json!({"models": self.models()}))),
             "chat.abort" => self.abort_chat(now, call),
             "chat.inject" => self.inject(now, call),
             "agent" => self.ask_agent(now, call),
@@ -38,6 +39,12 @@ impl Gateway {
             _ => return None,
         };
         Some(answer)
+    }
+
+    /// The agent's model, when somebody has written its part; a fresh gateway knows of none.
+    fn models(&self) -> Vec<Value> {
+        let scripted = !self.config.agent.turns.is_empty();
+        scripted.then(scripted_model).into_iter().collect()
     }
 
     fn send_chat(&mut self, now: Now, call: &Call) -> Answer {
@@ -230,7 +237,11 @@ fn agents() -> Value {
 }
 
 fn metadata() -> Value {
-    json!({"commands": [], "models": [{"id": "scripted", "name": "Scripted", "provider": "clawproof"}]})
+    json!({"commands": [], "models": [scripted_model()]})
+}
+
+fn scripted_model() -> Value {
+    json!({"id": "scripted", "name": "Scripted", "provider": "clawproof", "available": true})
 }
 
 impl Session {

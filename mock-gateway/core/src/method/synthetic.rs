@@ -35,7 +35,6 @@ fn known(method: &str) -> Option<Value> {
             json!({"file": "openclaw.log", "cursor": 0, "size": 0, "lines": [], "truncated": false, "reset": false})
         }
         "skills.bins" => json!({"bins": ["git", "node", "python3"]}),
-        "models.list" => json!({"models": []}),
         "channels.status" => {
             json!({"ts": 0, "channelOrder": [], "channelLabels": {}, "channels": {}, "channelAccounts": {}, "channelDefaultAccountId": {}})
         }
@@ -43,6 +42,10 @@ fn known(method: &str) -> Option<Value> {
         "cron.status" => json!({"enabled": false, "jobs": 0}),
         "exec.approval.list" | "plugin.approval.list" => json!([]),
         "question.list" => json!({"questions": []}),
+        "models.authStatus" => json!({"ts": 0, "providers": []}),
+        "plugins.controlUi.list" => json!({"revision": "", "plugins": [], "diagnostics": []}),
+        "progressCard.get" => json!({"card": null}),
+        "controlUi.sessionPullRequests.subscribe" => json!({"subscribed": true}),
         "update.status" => json!({"sentinel": null, "updateAvailable": null}),
         _ => return None,
     })
