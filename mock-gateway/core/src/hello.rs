@@ -127,7 +127,7 @@ impl Gateway {
         let defaults = Object::new()
             .with("defaultAgentId", "main")
             // Without a script the agent echoes, which no page should take for a model.
-            .when(rich, "modelConfigured", !self.config.agent.turns.is_empty())
+            .when(rich, "modelConfigured", self.has_model())
             .when(rich, "ownership", "sole")
             .when(rich, "selectionRequired", false)
             .with("mainKey", "main")

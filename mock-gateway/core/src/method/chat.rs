@@ -20,7 +20,7 @@ impl Gateway {
             "chat.startup" => {
                 let history = self.history(call);
                 let whole = history
-                    .with("agentsList", agents())
+                    .with("agentsList", self.agents())
                     .with("metadata", metadata());
                 Answer::Now(Ok(whole.build()))
             }
@@ -35,7 +35,7 @@ impl Gateway {
                 "name": "Assistant",
                 "avatar": "A",
             }))),
-            "agents.list" => Answer::Now(Ok(agents())),
+            "agents.list" => Answer::Now(Ok(self.agents())),
             _ => return None,
         };
         Some(answer)
@@ -43,8 +43,26 @@ impl Gateway {
 
     /// The agent's model, when somebody has written its part; a fresh gateway knows of none.
     fn models(&self) -> Vec<Value> {
-        let scripted = !self.config.agent.turns.is_empty();
-        scripted.then(scripted_model).into_iter().collect()
+        self.has_model().then(scripted_model).into_iter().collect()
+    }
+
+    /// The Control UI of 2026.9.6 sends nothing to an agent without a model.
+    fn agents(&self) -> Value {
+        let agent = Object::new()
+            .with("id", AGENT_ID)
+            .with("name", "Assistant")
+            .when(
+                self.has_model(),
+                "model",
+                json!({"primary": "clawproof/scripted"}),
+            )
+            .build();
+        json!({"defaultId": AGENT_ID, "mainKey": "main", "scope": "per-sender", "agents": [agent]})
+    }
+
+    /// Whether the agent has a part to play. ref: real-clients.md §7
+    pub(crate) fn has_model(&self) -> bool {
+        !self.config.agent.turns.is_empty()
     }
 
     fn send_chat(&mut self, now: Now, call: &Call) -> Answer {
@@ -225,15 +243,6 @@ fn with_running(mut info: Value, running: bool) -> Value {
 
 pub(super) fn defaults() -> Value {
     json!({"modelProvider": "clawproof", "model": "scripted", "contextTokens": 200_000})
-}
-
-fn agents() -> Value {
-    json!({
-        "defaultId": AGENT_ID,
-        "mainKey": "main",
-        "scope": "per-sender",
-        "agents": [{"id": AGENT_ID, "name": "Assistant"}],
-    })
 }
 
 fn metadata() -> Value {
