@@ -20,6 +20,7 @@ use crate::connection::{Connection, Handshake, OpenConnection, Phase};
 use crate::devices::Devices;
 use crate::entropy::Entropy;
 use crate::handshake::{LateRefusal, Refusal};
+use crate::identity::Keys;
 use crate::invoke::Invokes;
 use crate::io::{Admission, Input, LogLine, Output, Peer};
 use crate::json::Object;
@@ -59,6 +60,8 @@ pub struct Gateway {
     pub(crate) nodes: Nodes,
     pub(crate) invokes: Invokes,
     pub(crate) presence: Presence,
+    /// Public keys by the text in which a client sent them.
+    pub(crate) keys: Keys,
     pub(crate) versions: StateVersion,
     pub(crate) health_due: bool,
     pub(crate) limiter: RateLimiter,
@@ -145,6 +148,7 @@ impl Gateway {
             nodes: Nodes::default(),
             invokes: Invokes::default(),
             presence: Presence::default(),
+            keys: Keys::default(),
             versions: StateVersion {
                 presence: 1,
                 health: 1,

@@ -116,9 +116,9 @@ impl Gateway {
         let admin = operator && gateway_protocol::role::scope_allows(scopes, scope::ADMIN);
         let reads = operator && gateway_protocol::role::scope_allows(scopes, scope::READ);
         let presence = if rich && !reads {
-            json!([])
+            "[]".to_owned()
         } else {
-            self.presence_json(now.wall)
+            self.presence_text(now.wall)
         };
         let uptime = now
             .since_start
@@ -138,7 +138,7 @@ impl Gateway {
         let ts = now.wall.0.to_string();
         Printed::new(PART_BYTES)
             .when(rich, "suspension", &json!({"phase": "accepting"}))
-            .with("presence", &presence)
+            .text("presence", &[&presence])
             .text("health", &[&health.before, &ts, &health.after])
             .with("stateVersion", &self.versions)
             .with("uptimeMs", &u64::try_from(uptime).unwrap_or(u64::MAX))

@@ -35,6 +35,12 @@ impl Gateway {
             .to_json(self.profile, &self.boot.instance, now)
     }
 
+    /// The same, printed.
+    pub(crate) fn presence_text(&self, now: UnixMillis) -> String {
+        self.presence
+            .to_text(self.profile, &self.boot.instance, now)
+    }
+
     pub(crate) fn health_json(&self, now: UnixMillis) -> Value {
         let mut health = self.profile.health().clone();
         if let Some(object) = health.as_object_mut() {

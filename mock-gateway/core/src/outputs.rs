@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::io::Output;
 
 /// What every copy of a broadcast has in common.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Broadcast {
     pub(crate) event: String,
     pub(crate) payload: Value,
@@ -62,9 +62,12 @@ impl Outputs {
                 recipient,
                 broadcast,
             } => {
+                // The last copy takes the payload itself.
+                let broadcast =
+                    Arc::try_unwrap(broadcast).unwrap_or_else(|shared| (*shared).clone());
                 let event = Event {
-                    event: broadcast.event.clone(),
-                    payload: broadcast.payload.clone(),
+                    event: broadcast.event,
+                    payload: broadcast.payload,
                     seq: Some(seq),
                     state_version: broadcast.state_version,
                     recipient_profile_id: recipient.map(str::to_owned),

@@ -41,6 +41,14 @@ struct Kept {
     at: UnixMillis,
     /// Counts what was noted; what is noted together has one number.
     noted: u64,
+    printed: Printed,
+}
+
+/// An entry as text, around its reason and its time.
+#[derive(Clone, Debug, Default)]
+struct Printed {
+    before: String,
+    after: String,
 }
 
 /// All entries, in the order in which they first came.
@@ -53,7 +61,12 @@ pub(crate) struct Presence {
 impl Presence {
     /// Notes a connect. Roles and scopes of earlier connections of the same device stay, and so does its place. The entries
     /// of people are noted anew with each of them: they are all one person.
-    pub(crate) fn connected(&mut self, mut entry: PresenceEntry, now: UnixMillis) {
+    pub(crate) fn connected(
+        &mut self,
+        profile: &Profile,
+        mut entry: PresenceEntry,
+        now: UnixMillis,
+    ) {
         self.noted += 1;
         let noted = self.noted;
         if entry.online_since.is_some() {
@@ -72,6 +85,7 @@ impl Presence {
             }
         }
         let kept = Kept {
+            printed: entry.print(profile),
             entry,
             reason: "connect",
             at: now,
@@ -111,11 +125,31 @@ impl Presence {
         now: UnixMillis,
     ) -> Value {
         let own = gateway_entry(profile, gateway_instance, now);
+        std::iter::once(own)
+            .chain(self.latest().into_iter().map(|kept| kept.to_json(profile)))
+            .collect()
+    }
+
+    /// [`Presence::to_json`], printed, for the hello-ok that has it all.
+    pub(crate) fn to_text(
+        &self,
+        profile: &Profile,
+        gateway_instance: &str,
+        now: UnixMillis,
+    ) -> String {
+        let mut text = format!("[{}", gateway_entry(profile, gateway_instance, now));
+        for kept in self.latest() {
+            text.push(',');
+            kept.print(&mut text);
+        }
+        text.push(']');
+        text
+    }
+
+    fn latest(&self) -> Vec<&Kept> {
         let mut latest: Vec<&Kept> = self.entries.values().collect();
         latest.sort_by_key(|kept| std::cmp::Reverse(kept.noted));
-        std::iter::once(own)
-            .chain(latest.into_iter().map(|kept| kept.to_json(profile)))
-            .collect()
+        latest
     }
 }
 
@@ -151,7 +185,34 @@ impl Kept {
     }
 
     fn to_json(&self, profile: &Profile) -> Value {
-        let entry = &self.entry;
+        self.entry.members(profile, self.reason, self.at)
+    }
+
+    /// The same, printed: what does not change was printed when the entry was noted.
+    fn print(&self, into: &mut String) {
+        let Printed { before, after } = &self.printed;
+        into.push_str(before);
+        into.push_str(self.reason);
+        into.push_str("\",\"ts\":");
+        into.push_str(&self.at.0.to_string());
+        into.push_str(after);
+    }
+}
+
+impl PresenceEntry {
+    fn print(&self, profile: &Profile) -> Printed {
+        const CHANGING: &str = "?\",\"ts\":0";
+        let text = self.members(profile, "?", UnixMillis(0)).to_string();
+        // Nothing before the reason can hold an unescaped quote, so the first is the reason's own.
+        let (before, after) = text.split_once(CHANGING).unwrap_or_default();
+        Printed {
+            before: before.to_owned(),
+            after: after.to_owned(),
+        }
+    }
+
+    fn members(&self, profile: &Profile, reason: &str, at: UnixMillis) -> Value {
+        let entry = self;
         Object::new()
             .with("host", entry.host.as_str())
             .maybe("ip", entry.ip.clone())
@@ -177,12 +238,52 @@ impl Kept {
             )
             .maybe("user", entry.online_since.map(|_| owner()))
             .maybe("onlineSince", entry.online_since.map(|at| at.0))
-            .with("reason", self.reason)
-            .with("ts", self.at.0)
+            .with("reason", reason)
+            .with("ts", at.0)
             .with(
                 "text",
                 format!("Node: {} \u{b7} mode {}", entry.host, entry.mode),
             )
             .build()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(name: &str, online: bool) -> PresenceEntry {
+        PresenceEntry {
+            host: format!("{name} \"?\",\"ts\":0"),
+            ip: None,
+            version: "1".to_owned(),
+            platform: "linux".to_owned(),
+            device_family: Some("Linux".to_owned()),
+            model_identifier: None,
+            mode: "node".to_owned(),
+            client_id: "node-host".to_owned(),
+            device_id: Some(DeviceId::new("a".repeat(64))),
+            roles: vec![Role::Node],
+            scopes: Vec::new(),
+            instance_id: name.to_owned(),
+            online_since: online.then_some(UnixMillis(5)),
+        }
+    }
+
+    /// What hello-ok carries as text is what the presence event carries, whatever a client calls itself.
+    #[test]
+    fn the_text_is_the_json() {
+        for version in crate::PROFILES {
+            let profile = crate::profile(version).unwrap();
+            let mut presence = Presence::default();
+            presence.connected(profile, entry("a", true), UnixMillis(10));
+            presence.connected(profile, entry("b", false), UnixMillis(11));
+            presence.connected(profile, entry("a", true), UnixMillis(12));
+            presence.disconnected("b", UnixMillis(13));
+            let text = presence.to_text(profile, "g", UnixMillis(20));
+            let json = presence.to_json(profile, "g", UnixMillis(20));
+            assert_eq!(text, json.to_string());
+            assert_eq!(json.as_array().map(Vec::len), Some(3));
+        }
     }
 }

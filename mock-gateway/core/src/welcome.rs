@@ -251,7 +251,7 @@ impl Gateway {
             },
             online_since: somebody.then_some(now.wall),
         };
-        self.presence.connected(entry, now.wall);
+        self.presence.connected(self.profile, entry, now.wall);
         self.versions.presence += 1;
     }
 
