@@ -210,6 +210,21 @@ async fn a_refused_connection_is_reset_and_the_next_is_served() {
     ground.gateway.stop().await;
 }
 
+/// The driver gathers messages for one write; what the transcript calls delivered is written before a cut.
+#[rstest]
+#[case(FaultName::Reset)]
+#[case(FaultName::FinWithoutClose)]
+#[tokio::test(start_paused = true)]
+async fn what_is_delivered_before_a_cut_arrives(#[case] fault: FaultName) {
+    let ground = Ground::new();
+    let first = FaultSpec::new(fault).connections(ConnSelector::Numbers(vec![1]));
+    ground.fault(first.dir(Direction::GatewayToClient).after(2));
+    let mut client = ground.client().await;
+    assert_eq!(client.hello(&key()).await["type"], "hello-ok");
+    assert_eq!(client.closed().await, None);
+    ground.gateway.stop().await;
+}
+
 #[rstest]
 #[case(FaultName::Reset, None)]
 #[case(FaultName::FinWithoutClose, None)]
