@@ -9,6 +9,7 @@ pub mod judge;
 pub mod process;
 pub mod prove;
 pub mod real;
+pub mod redact_bench;
 pub mod referee;
 pub mod report;
 pub mod run;

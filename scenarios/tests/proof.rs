@@ -119,3 +119,63 @@ fn no_change_is_no_proof() {
     assert!(summary.starts_with("# Not proved: 0 of 1"), "{summary}");
     assert!(!verify(&root).problems.is_empty());
 }
+
+/// The page in the bundle names every run and can load nothing.
+#[test]
+fn the_page_holds_every_run_and_loads_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let (root, _) = bundle(home.path(), "mutant:reuse_nonce", "companion");
+    let page = std::fs::read_to_string(root.join("report.html")).unwrap();
+    let (_, data) = page.split_once("id=\"data\">").unwrap();
+    let (data, _) = data.split_once("</script>").unwrap();
+    let data: serde_json::Value = serde_json::from_str(data).unwrap();
+    let runs: Vec<_> = data["results"].as_array().unwrap().iter().collect();
+    let sides: Vec<_> = runs
+        .iter()
+        .map(|run| (&run["side"], &run["verdict"]))
+        .collect();
+    assert_eq!(
+        sides,
+        [
+            (&"base".into(), &"failed".into()),
+            (&"head".into(), &"passed".into())
+        ]
+    );
+    assert!(
+        runs.iter()
+            .all(|run| run["rows"].as_array().unwrap().len() > 10)
+    );
+    assert!(page.contains("default-src 'none'"));
+    for way in ["src=", "<link", "@import", "fetch("] {
+        let (style, _) = page.split_once("id=\"data\">").unwrap();
+        assert!(!style.contains(way), "{way}");
+    }
+}
+
+/// The gate is shut for another commit's bundle, and says so.
+#[test]
+fn the_gate_is_shut_for_another_commit() {
+    let home = tempfile::tempdir().unwrap();
+    let (root, _) = bundle(home.path(), "mutant:reuse_nonce", "companion");
+    let require = home.path().join("proofs.toml");
+    overwrite(
+        &require,
+        format!("[[proof]]\nscenario = \"{SCENARIO}\"\nred_first = true\n").as_bytes(),
+    );
+    let output = Command::new(env!("CARGO_BIN_EXE_clawproof"))
+        .args([
+            "gate",
+            "--commit",
+            "0000000000000000000000000000000000000000",
+            "--require",
+        ])
+        .args([require.as_os_str(), root.as_os_str()])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(13));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("not of 0000000000000000000000000000000000000000"),
+        "{said}"
+    );
+}

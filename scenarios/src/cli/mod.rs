@@ -5,7 +5,7 @@
 //! | [`args`] | the command line as types, with help texts that teach |
 //! | [`exit`] | the documented exit codes |
 //! | `run` `list` `check` `serve` `record` `fetch` `explain` `new` `merge` | one command each |
-//! | `conform` `clients` `setup` `prove` `verify` | one command each |
+//! | `conform` `clients` `setup` `prove` `verify` `gate` `report` `query` `redact_bench` | one command each |
 //! | `client` | `run --client`: finds the client, shows that it starts, prints its table |
 //! | `library` | reads the suite once for all of them |
 //! | `print` `progress` | data on stdout, the rest on stderr, a bar on terminals only |
@@ -18,6 +18,7 @@ mod conform;
 pub mod exit;
 mod explain;
 mod fetch;
+mod gate;
 mod library;
 mod list;
 mod merge;
@@ -25,7 +26,10 @@ mod new;
 mod print;
 mod progress;
 mod prove;
+mod query;
 mod record;
+mod redact_bench;
+mod report;
 mod run;
 mod serve;
 mod setup;
@@ -66,6 +70,10 @@ where
         Some(Command::New(args)) => new::new(&args),
         Some(Command::Prove(args)) => prove::prove(&args),
         Some(Command::Verify(args)) => verify::verify(&args),
+        Some(Command::Gate(args)) => gate::gate(&args),
+        Some(Command::RedactBench(args)) => redact_bench::redact_bench(&args),
+        Some(Command::Report(args)) => report::report(&args),
+        Some(Command::Query(args)) => query::query(&args),
         Some(Command::Merge(args)) => merge::merge(&args),
         Some(Command::Conform(args)) => conform::conform(&args),
         Some(Command::Clients(args)) => clients::clients(&args),

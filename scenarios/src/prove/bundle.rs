@@ -1,7 +1,7 @@
 //! Base and head side by side: red before, green after, in one folder.
 //!
 //! ```text
-//! BUNDLE/manifest.json SUMMARY.md junit.xml SHA256SUMS
+//! BUNDLE/manifest.json SUMMARY.md report.html junit.xml SHA256SUMS
 //! BUNDLE/base/         the run folder of the base
 //! BUNDLE/head/         the run folder of the head
 //! ```
@@ -81,6 +81,10 @@ pub fn assemble(target: &Path, pair: &Pair) -> Result<(PathBuf, Vec<Change>), Fo
     let mut text = serde_json::to_string_pretty(&manifest).unwrap_or_default();
     text.push('\n');
     files.insert(MANIFEST.to_owned(), text.into_bytes());
+    files.insert(
+        "report.html".to_owned(),
+        crate::report::html::page(&files).into_bytes(),
+    );
     for (path, bytes) in &files {
         folder.write(path, bytes)?;
     }

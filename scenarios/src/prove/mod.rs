@@ -7,6 +7,7 @@
 //! | [`saved`] | `record.json`: what the judge saw besides the transcript |
 //! | [`rederive`] [`verify`](mod@verify) | judges again and checks everything, offline |
 //! | [`subject`] [`bundle`] [`summary`] | base and head, red then green, as one bundle |
+//! | [`gate`] | what must have been shown on a commit |
 //!
 //! ```
 //! # let home = tempfile::tempdir().unwrap();
@@ -17,6 +18,7 @@
 pub mod bundle;
 pub mod counters;
 pub mod digests;
+pub mod gate;
 pub mod manifest;
 pub mod rederive;
 pub mod saved;

@@ -6,15 +6,18 @@
 //! | [`junit`] | CI systems |
 //! | [`lines`] | programs (`--message-format json`) |
 //! | [`table`] | people who want to know what a client can do |
-//! | [`sequence`] | people who want to see the conversation: Mermaid and plain text |
+//! | [`sequence`] [`svg`] | people who want to see the conversation: Mermaid and plain text, a picture |
+//! | [`html`] | reviewers: one page with everything |
 
 use std::time::Duration;
 
 use crate::judge::Verdict;
 
+pub mod html;
 pub mod junit;
 pub mod lines;
 pub mod sequence;
+pub mod svg;
 pub mod table;
 pub mod terminal;
 
