@@ -1,12 +1,11 @@
 //! Tunnels by the real `ssh` to a real `sshd`, and what happens when somebody else sits on the near end.
 //!
-//! Needs Debian's openssh-server and openssh-client; without them the tests say so and end.
+//! Needs Debian's openssh-server and openssh-client; `cargo xtask test` leaves these tests out where they are missing.
 
 #![cfg(target_os = "linux")]
 #![expect(
     clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "helpers of tests may panic; a test that can't run says so"
+    reason = "helpers of tests may panic; a test that can't run fails"
 )]
 
 use std::io::Write as _;
@@ -71,16 +70,14 @@ fn user() -> String {
 }
 
 impl Sshd {
-    /// None, with the reason on stderr, where there is no sshd.
-    fn start() -> Option<Self> {
-        if !Path::new(SSHD).exists() {
-            eprintln!("skipped: {SSHD} is missing (Debian: openssh-server)");
-            return None;
-        }
+    fn start() -> Self {
         // sshd wants this folder, and only root can make it.
-        if std::fs::create_dir_all("/run/sshd").is_err() && !Path::new("/run/sshd").exists() {
-            eprintln!("skipped: /run/sshd is missing and can't be made");
-            return None;
+        drop(std::fs::create_dir_all("/run/sshd"));
+        for needed in [SSHD, "/run/sshd"] {
+            assert!(
+                Path::new(needed).exists(),
+                "{needed} is missing (Debian: openssh-server); or leave these tests out: -E 'not test(/needs_sshd::/)'"
+            );
         }
         let folder = TempDir::new().unwrap();
         let at = |name: &str| folder.path().join(name).display().to_string();
@@ -111,11 +108,11 @@ impl Sshd {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        Some(Self {
+        Self {
             folder,
             child,
             port,
-        })
+        }
     }
 
     /// Waits until it takes connections.
@@ -171,107 +168,102 @@ async fn until(client: &ClientHandle, wanted: impl Fn(&Snapshot) -> bool) -> Sna
     found.unwrap().unwrap().clone()
 }
 
-#[tokio::test]
-async fn a_gateway_is_reached_through_ssh_and_again_after_ssh_was_killed() {
-    let Some(sshd) = Sshd::start() else { return };
-    sshd.ready().await;
-    let gateway = MockGateway::new().config(Config::with_token("shared"));
-    let gateway = gateway.serve_tcp(([127, 0, 0, 1], 0).into()).await.unwrap();
-    let url = gateway.ws_url();
-    let remote: u16 = url
-        .rsplit(':')
-        .next()
-        .unwrap()
-        .trim_end_matches('/')
-        .parse()
-        .unwrap();
-    let local = free_port();
-    let client = client(sshd.spec(remote, local), &sshd.config());
-    client.intent(Intent::Connect).await.unwrap();
-    until(&client, |it| {
-        it.operator.state == OperatorState::PairingRequired
-    })
-    .await;
-    let approve = Control::Approve {
-        request_id: "latest".to_owned(),
-    };
-    gateway.control(approve).await.unwrap();
-    let first = until(&client, |it| it.operator.state == OperatorState::Connected).await;
-    assert_eq!(first.operator.error, None);
+mod needs_sshd {
+    use super::*;
 
-    let pattern = format!("{local}:127.0.0.1:{remote}");
-    let found = Command::new("pgrep")
-        .args(["-f", "--", &pattern])
-        .output()
-        .unwrap();
-    let pid: i32 = String::from_utf8(found.stdout)
-        .unwrap()
-        .lines()
-        .next()
-        .unwrap()
-        .parse()
-        .unwrap();
-    let ssh = nix::unistd::Pid::from_raw(pid);
-    nix::sys::signal::kill(ssh, nix::sys::signal::Signal::SIGKILL).unwrap();
-    until(&client, |it| it.operator.state != OperatorState::Connected).await;
-    let again = until(&client, |it| it.operator.state == OperatorState::Connected).await;
-    assert!(
-        again.generation > first.generation,
-        "the tunnel's own recovery reconnected"
-    );
-    client.shutdown().await;
-    gateway.stop().await;
-}
+    #[tokio::test]
+    async fn a_gateway_is_reached_through_ssh_and_again_after_ssh_was_killed() {
+        let sshd = Sshd::start();
+        sshd.ready().await;
+        let gateway = MockGateway::new().config(Config::with_token("shared"));
+        let gateway = gateway.serve_tcp(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let url = gateway.ws_url();
+        let remote: u16 = url
+            .rsplit(':')
+            .next()
+            .unwrap()
+            .trim_end_matches('/')
+            .parse()
+            .unwrap();
+        let local = free_port();
+        let client = client(sshd.spec(remote, local), &sshd.config());
+        client.intent(Intent::Connect).await.unwrap();
+        until(&client, |it| {
+            it.operator.state == OperatorState::PairingRequired
+        })
+        .await;
+        let approve = Control::Approve {
+            request_id: "latest".to_owned(),
+        };
+        gateway.control(approve).await.unwrap();
+        let first = until(&client, |it| it.operator.state == OperatorState::Connected).await;
+        assert_eq!(first.operator.error, None);
 
-#[tokio::test]
-async fn a_squatter_on_the_near_end_keeps_ssh_from_starting_and_hears_nothing() {
-    let Some(sshd) = Sshd::start() else { return };
-    sshd.ready().await;
-    let squatter = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let local = squatter.local_addr().unwrap().port();
-    let client = client(sshd.spec(1, local), &sshd.config());
-    client.intent(Intent::Connect).await.unwrap();
-    let snapshot = until(&client, |it| it.operator.state == OperatorState::Error).await;
-    assert_eq!(snapshot.operator.error_kind, Some(ErrorKind::Tunnel));
-    let error = snapshot.operator.error.unwrap();
-    assert!(
-        error.contains("in use") && error.contains("credentials were not sent"),
-        "{error}"
-    );
-    client.shutdown().await;
-    let dialled = futures_util::FutureExt::now_or_never(squatter.accept());
-    assert!(dialled.is_none(), "nobody dialled the squatter");
-}
-
-#[tokio::test]
-async fn what_ssh_says_reaches_the_user() {
-    let folder = TempDir::new().unwrap();
-    let config = folder.path().join("ssh_config");
-    put(&config, "Host *\n  StrictHostKeyChecking no\n");
-    if Command::new("ssh")
-        .arg("-V")
-        .stderr(Stdio::null())
-        .status()
-        .is_err()
-    {
-        eprintln!("skipped: ssh is missing (Debian: openssh-client)");
-        return;
+        let pattern = format!("{local}:127.0.0.1:{remote}");
+        let found = Command::new("pgrep")
+            .args(["-f", "--", &pattern])
+            .output()
+            .unwrap();
+        let pid: i32 = String::from_utf8(found.stdout)
+            .unwrap()
+            .lines()
+            .next()
+            .unwrap()
+            .parse()
+            .unwrap();
+        let ssh = nix::unistd::Pid::from_raw(pid);
+        nix::sys::signal::kill(ssh, nix::sys::signal::Signal::SIGKILL).unwrap();
+        until(&client, |it| it.operator.state != OperatorState::Connected).await;
+        let again = until(&client, |it| it.operator.state == OperatorState::Connected).await;
+        assert!(
+            again.generation > first.generation,
+            "the tunnel's own recovery reconnected"
+        );
+        client.shutdown().await;
+        gateway.stop().await;
     }
-    let spec = SshTunnel {
-        user: "nobody".into(),
-        host: "127.0.0.1".into(),
-        remote_port: 1,
-        local_port: free_port(),
-        include_browser_proxy_forward: false,
-        ssh_port: free_port(),
-    };
-    let client = client(spec, &config);
-    client.intent(Intent::Connect).await.unwrap();
-    let snapshot = until(&client, |it| it.operator.state == OperatorState::Error).await;
-    let error = snapshot.operator.error.unwrap();
-    assert!(
-        error.contains("SSH tunnel start failed") && error.contains("Connection refused"),
-        "{error}"
-    );
-    client.shutdown().await;
+
+    #[tokio::test]
+    async fn a_squatter_on_the_near_end_keeps_ssh_from_starting_and_hears_nothing() {
+        let sshd = Sshd::start();
+        sshd.ready().await;
+        let squatter = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let local = squatter.local_addr().unwrap().port();
+        let client = client(sshd.spec(1, local), &sshd.config());
+        client.intent(Intent::Connect).await.unwrap();
+        let snapshot = until(&client, |it| it.operator.state == OperatorState::Error).await;
+        assert_eq!(snapshot.operator.error_kind, Some(ErrorKind::Tunnel));
+        let error = snapshot.operator.error.unwrap();
+        assert!(
+            error.contains("in use") && error.contains("credentials were not sent"),
+            "{error}"
+        );
+        client.shutdown().await;
+        let dialled = futures_util::FutureExt::now_or_never(squatter.accept());
+        assert!(dialled.is_none(), "nobody dialled the squatter");
+    }
+
+    #[tokio::test]
+    async fn what_ssh_says_reaches_the_user() {
+        let folder = TempDir::new().unwrap();
+        let config = folder.path().join("ssh_config");
+        put(&config, "Host *\n  StrictHostKeyChecking no\n");
+        let spec = SshTunnel {
+            user: "nobody".into(),
+            host: "127.0.0.1".into(),
+            remote_port: 1,
+            local_port: free_port(),
+            include_browser_proxy_forward: false,
+            ssh_port: free_port(),
+        };
+        let client = client(spec, &config);
+        client.intent(Intent::Connect).await.unwrap();
+        let snapshot = until(&client, |it| it.operator.state == OperatorState::Error).await;
+        let error = snapshot.operator.error.unwrap();
+        assert!(
+            error.contains("SSH tunnel start failed") && error.contains("Connection refused"),
+            "{error}"
+        );
+        client.shutdown().await;
+    }
 }

@@ -1,6 +1,7 @@
 //! Checks and chores of the workspace: `cargo xtask test | check | shard | tidy | ledger | clients | generate`.
 //!
 //! - [`tests`]: everything that can be executed, and one closing line with the real counts.
+//! - [`needs`]: what tests need of the machine, and which are left out where it is missing.
 //! - [`check`]: what CI runs before the tests: format, lints, docs, tidy, generated files.
 //! - [`tidy`]: the house rules that no compiler knows.
 //! - [`ledger`]: every row of the registries, and where it is shown.
@@ -14,6 +15,7 @@ mod counts;
 mod error;
 mod generate;
 mod ledger;
+mod needs;
 mod process;
 mod schema;
 mod shard;

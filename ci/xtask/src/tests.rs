@@ -6,6 +6,7 @@ use std::process::Stdio;
 
 use crate::counts::Counts;
 use crate::error::XtaskError;
+use crate::needs::LeftOut;
 use crate::process::{Stream, cargo, show, watch};
 use crate::{print, say, schema};
 
@@ -15,11 +16,14 @@ const NEXTEST_VERSION: &str = "0.9.143";
 /// Runs everything and prints `N passed, N failed, N skipped` as the last line of standard output.
 pub(crate) fn run(root: &Path, profile: Option<&str>) -> Result<(), XtaskError> {
     ensure_nextest(root)?;
-    schema::fetch(root)?;
+    let left_out = LeftOut::here(schema::fetch(root)?);
+    for reason in &left_out.reasons {
+        print(&format!("not verified: {reason}"))?;
+    }
     let in_ci = std::env::var_os("CI").is_some();
     let profile = profile.unwrap_or(if in_ci { "ci" } else { "default" });
 
-    let counts = nextest(root, profile)? + doc_tests(root)?;
+    let counts = nextest(root, profile, &left_out)? + doc_tests(root)?;
     print(&counts.to_string())?;
     if counts.failed > 0 {
         return Err(XtaskError::TestsFailed {
@@ -57,13 +61,13 @@ fn ensure_nextest(root: &Path) -> Result<(), XtaskError> {
     ))
 }
 
-fn nextest(root: &Path, profile: &str) -> Result<Counts, XtaskError> {
+fn nextest(root: &Path, profile: &str, left_out: &LeftOut) -> Result<Counts, XtaskError> {
     let colour = if std::io::stderr().is_terminal() {
         "always"
     } else {
         "auto"
     };
-    let command = cargo(
+    let mut command = cargo(
         root,
         &[
             "nextest",
@@ -76,6 +80,9 @@ fn nextest(root: &Path, profile: &str) -> Result<Counts, XtaskError> {
             colour,
         ],
     );
+    if let Some(filter) = left_out.filter() {
+        command.args(["-E", &filter]);
+    }
     let watched = watch(command, Stream::Stderr)?;
     let Some(mut counts) = Counts::from_nextest(&watched.text) else {
         return Err(XtaskError::Unexpected {
