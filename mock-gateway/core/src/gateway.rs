@@ -60,7 +60,6 @@ pub struct Gateway {
     pub(crate) nodes: Nodes,
     pub(crate) invokes: Invokes,
     pub(crate) presence: Presence,
-    /// Public keys by the text in which a client sent them.
     pub(crate) keys: Keys,
     pub(crate) versions: StateVersion,
     pub(crate) health_due: bool,
