@@ -145,6 +145,7 @@ mod needs_schema {
             "network-recovery/gateway-stops-and-starts",
             "network-recovery/wire-gateway-starting",
             "setup-connect/agent/a-turn-is-streamed",
+            "setup-connect/wire-members-later-than-the-schema",
         ] {
             let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("suite/{id}.toml"));
             let scenario = Arc::new(parse(id, &std::fs::read_to_string(file).unwrap()).unwrap());
