@@ -77,22 +77,23 @@ impl ConnectParts<'_> {
     /// The params of the `connect` request.
     pub(crate) fn params(&self) -> ConnectParams {
         let operator = self.role == Role::Operator;
+        let empty = self.options.has(Mutation::EmptySurface);
         let mut params = ConnectParams {
             min_protocol: 3,
-            max_protocol: 4,
+            max_protocol: if self.options.has(Mutation::OldProtocolOnly) {
+                3
+            } else {
+                4
+            },
             client: self.client(),
             role: Some(self.role.as_str().to_owned()),
-            scopes: Some(if operator {
-                operator_scopes(self.source, self.stored_scopes)
-            } else {
-                Vec::new()
-            }),
-            caps: Some(if operator {
+            scopes: Some(if operator { self.scopes() } else { Vec::new() }),
+            caps: Some(if operator || empty {
                 Vec::new()
             } else {
                 offered(&self.options.node.caps)
             }),
-            commands: Some(if operator {
+            commands: Some(if operator || empty {
                 Vec::new()
             } else {
                 offered(&self.options.node.commands)
@@ -106,7 +107,11 @@ impl ConnectParts<'_> {
             locale: operator.then(|| self.options.locale.clone()),
             user_agent: Some(self.user_agent()),
             device: Some(DeviceParams {
-                id: self.key.device_id().as_str().to_owned(),
+                id: if self.options.has(Mutation::ForeignDeviceId) {
+                    "0".repeat(64)
+                } else {
+                    self.key.device_id().as_str().to_owned()
+                },
                 public_key: self.key.public().to_base64url(),
                 signature: None,
                 signed_at: self.signed_at,
@@ -122,8 +127,30 @@ impl ConnectParts<'_> {
         params
     }
 
+    const fn is_device_token(&self) -> bool {
+        matches!(
+            self.source,
+            CredentialSource::OperatorToken | CredentialSource::NodeToken
+        )
+    }
+
+    fn scopes(&self) -> Vec<String> {
+        let source = match self.source {
+            CredentialSource::BootstrapToken
+                if self.options.has(Mutation::BootstrapAsksForAdmin) =>
+            {
+                CredentialSource::SharedToken
+            }
+            source => source,
+        };
+        operator_scopes(source, self.stored_scopes)
+    }
+
     fn signature(&self, params: &ConnectParams) -> Option<String> {
         let mut payload = params.signature_payload()?;
+        if self.options.has(Mutation::SignEmptyToken) && self.is_device_token() {
+            payload.token = "";
+        }
         if self.options.has(Mutation::OmitDeviceFamily) && self.role == Role::Operator {
             payload.device_family = "desktop";
         }

@@ -58,4 +58,52 @@ pub enum Mutation {
     DeafToSilence,
     /// A spent bootstrap token is used again although a device token is stored. field-bugs.md 57
     BootstrapForever,
+    /// An expired signature is taken for one of a version that the gateway does not know. field-bugs.md 2
+    ExpiredIsOldVersion,
+    /// That a gateway wants v2 signatures is not remembered. field-bugs.md 7
+    ForgetVersion,
+    /// A device token is sent, and an empty token is signed. field-bugs.md 8
+    SignEmptyToken,
+    /// `device.id` is not the digest of the key. field-bugs.md 9
+    ForeignDeviceId,
+    /// The fallback for a refused token is sent to endpoints that prove nothing. field-bugs.md 25
+    RecoverAnywhere,
+    /// A token with too few scopes is taken for a bad token. field-bugs.md 27
+    ScopeMismatchIsBadToken,
+    /// A removed device stays away in silence. field-bugs.md 28
+    RemovedIsFinal,
+    /// A node whose hello-ok brings no token is still pending. field-bugs.md 37
+    PendingWithoutToken,
+    /// Details of an error are read at one of their two places only. field-bugs.md 38
+    OneSpelling,
+    /// A request id is taken as it comes. field-bugs.md 39
+    AnyRequestId,
+    /// A bootstrap connect asks for `operator.admin`. field-bugs.md 54
+    BootstrapAsksForAdmin,
+    /// A fresh setup code loses to the stored credential. field-bugs.md 61
+    CodeLoses,
+    /// Two spellings of one address are two gateways. field-bugs.md 65
+    AliasIsAnother,
+    /// A setup code that is none clears the device tokens. field-bugs.md 66
+    BadCodeClears,
+    /// The node offers nothing. field-bugs.md 67
+    EmptySurface,
+    /// The node sends the operator's token. field-bugs.md 71
+    OperatorTokenAsNode,
+    /// Pairing events about other devices are taken for its own. field-bugs.md 74
+    HearsOtherDevices,
+    /// After a lost connection only the operator comes back. field-bugs.md 84
+    NodeStaysAway,
+    /// A lost connection is never opened again. field-bugs.md 85
+    NeverReconnect,
+    /// Every attempt comes a second after the last, for ever. field-bugs.md 86
+    SteadyRetries,
+    /// A close before hello-ok ends the loop. field-bugs.md 16
+    EarlyCloseIsFinal,
+    /// At most protocol 3 is offered. field-bugs.md 126
+    OldProtocolOnly,
+    /// Code and details of a refusal are thrown away. field-bugs.md 128
+    DropDetails,
+    /// Only a 1012 with the usual reason is a restart. field-bugs.md 129
+    ReadsCloseReason,
 }

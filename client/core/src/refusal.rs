@@ -71,8 +71,9 @@ impl Refusal {
             || self.detail_code.as_deref() == Some("DEVICE_AUTH_SIGNATURE_INVALID")
     }
 
-    fn is_expired(&self, policy: Policy) -> bool {
-        policy.expired_signature_is_terminal() && self.has_code(SIGNATURE_EXPIRED)
+    /// The signature was too old.
+    pub(crate) fn is_expired(&self) -> bool {
+        self.has_code(SIGNATURE_EXPIRED)
     }
 
     fn has_terminal_code(&self, policy: Policy) -> bool {
@@ -91,7 +92,7 @@ impl Refusal {
             "too many failed",
             "bootstrap token invalid",
         ];
-        if self.is_expired(policy) {
+        if policy.expired_signature_is_terminal() && self.is_expired() {
             Verdict::Terminal
         } else if self.is_signature_invalid() {
             Verdict::SignatureInvalid

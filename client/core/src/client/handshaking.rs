@@ -104,11 +104,17 @@ impl Client {
     pub(super) fn credential_now(&self, slot: Slot) -> Option<(CredentialSource, String)> {
         let connection = self.connection(slot)?;
         let role = slot.role();
+        let owner = match role {
+            gateway_protocol::Role::Node if self.options.has(Mutation::OperatorTokenAsNode) => {
+                gateway_protocol::Role::Operator
+            }
+            role => role,
+        };
         let stored = self
             .state
             .identities
             .get(&connection.gateway_id)
-            .and_then(|identity| identity.token(role));
+            .and_then(|identity| identity.token(owner));
         let source = match role {
             gateway_protocol::Role::Operator => CredentialSource::OperatorToken,
             gateway_protocol::Role::Node => CredentialSource::NodeToken,
@@ -141,7 +147,8 @@ impl Client {
         }
         let error = frame.get("error").unwrap_or(&Value::Null);
         if correlated && !ok {
-            return self.on_refused(slot, socket, &Refusal::read(error));
+            let refusal = self.misread(Refusal::read(error), error);
+            return self.on_refused(slot, socket, &refusal);
         }
         self.on_answer(socket, id, if ok { Ok(payload) } else { Err(error) });
     }
@@ -225,6 +232,24 @@ impl Client {
         for message in held {
             self.on_message(socket, message);
         }
+    }
+
+    /// The refusal as it is; less of it, or more, with a deliberate bug.
+    fn misread(&self, mut refusal: Refusal, error: &Value) -> Refusal {
+        let one_place = self.options.has(Mutation::OneSpelling) && error.get("details").is_none();
+        if one_place || self.options.has(Mutation::DropDetails) {
+            refusal.detail_code = None;
+            refusal.request_id = None;
+        }
+        if self.options.has(Mutation::DropDetails) {
+            refusal.code = None;
+            refusal.message.clear();
+        }
+        if self.options.has(Mutation::AnyRequestId) {
+            let id = error.pointer("/details/requestId").and_then(Value::as_str);
+            refusal.request_id = id.map(str::to_owned);
+        }
+        refusal
     }
 
     fn on_refused(&mut self, slot: Slot, socket: SocketId, refusal: &Refusal) {

@@ -157,7 +157,8 @@ impl Client {
             .or_else(|| self.identity().map(|it| it.device_id.clone()));
         self.node_role.error = None;
         self.node_trigger(NodeTrigger::Connected);
-        if hello.had_token || stored || after_approval {
+        let forgets = self.options.has(Mutation::PendingWithoutToken);
+        if hello.had_token || (!forgets && (stored || after_approval)) {
             self.node_paired();
         } else {
             let hint = self

@@ -108,7 +108,10 @@ impl Client {
     }
 
     pub(super) fn operator_refused(&mut self, refusal: &Refusal) {
-        let verdict = refusal.for_operator(self.options.policy);
+        let mut verdict = refusal.for_operator(self.options.policy);
+        if self.options.has(Mutation::ExpiredIsOldVersion) && refusal.is_expired() {
+            verdict = Verdict::SignatureInvalid;
+        }
         match verdict {
             Verdict::Pairing => self.operator_pairing(refusal),
             Verdict::SignatureInvalid if self.fell_back_to_v2(Slot::Operator) => {}
@@ -116,6 +119,12 @@ impl Client {
             Verdict::PairingRejected => self.operator_rejected(refusal),
             Verdict::Other if self.options.has(Mutation::StartingIsFatal) => {
                 self.operator_terminal(refusal);
+            }
+            Verdict::Other
+                if refusal.kind() == ErrorKind::ScopeMismatch
+                    && self.options.has(Mutation::ScopeMismatchIsBadToken) =>
+            {
+                self.recover_operator_token();
             }
             Verdict::Other => {
                 // The socket's fate decides; the text is kept so that a watcher sees why nothing connects.
@@ -135,7 +144,9 @@ impl Client {
         }
         connection.signature = SignatureVersion::V2;
         let gateway_id = connection.gateway_id.clone();
-        self.remember_v2(&gateway_id);
+        if !self.options.has(Mutation::ForgetVersion) {
+            self.remember_v2(&gateway_id);
+        }
         true
     }
 

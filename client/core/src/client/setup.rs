@@ -14,6 +14,7 @@ use crate::event::DiagnosticCategory as Category;
 use crate::hello::Issued;
 use crate::input::SocketId;
 use crate::intent::IntentOutcome;
+use crate::mutation::Mutation;
 use crate::output::Output;
 use crate::refusal::{Refusal, Verdict};
 use crate::registry::{GatewayRecord, SshTunnel};
@@ -27,7 +28,12 @@ impl Client {
     pub(super) fn apply_setup_code(&mut self, code: &str) {
         let code = match SetupCode::decode(code) {
             Ok(code) => code,
-            Err(error) => return self.finish(IntentOutcome::InvalidCode, Some(error.to_string())),
+            Err(error) => {
+                if self.options.has(Mutation::BadCodeClears) {
+                    self.clear_all_tokens_for_mutant();
+                }
+                return self.finish(IntentOutcome::InvalidCode, Some(error.to_string()));
+            }
         };
         let Some(text) = code.url else {
             let error = "Setup code must include a gateway URL".to_owned();
@@ -42,7 +48,7 @@ impl Client {
         let token = code
             .bootstrap_token
             .filter(|token| !token.expose().trim().is_empty());
-        let force_bootstrap = token.is_some();
+        let force_bootstrap = token.is_some() && !self.options.has(Mutation::CodeLoses);
         let record = self.record_with_code(&url, token);
         self.diagnose(
             Category::Setup,
@@ -67,7 +73,10 @@ impl Client {
 
     /// The record of this gateway, by equivalence of URLs, or a new one.
     fn record_for(&mut self, url: &GatewayUrl) -> GatewayRecord {
+        let is_alias = |known: &GatewayRecord| known.url != url.socket_url();
         let known = self.state.registry.find_by_url(&url.normalized()).cloned();
+        let known =
+            known.filter(|known| !(self.options.has(Mutation::AliasIsAnother) && is_alias(known)));
         known.unwrap_or_else(|| GatewayRecord::new(self.new_uuid(), url.socket_url()))
     }
 

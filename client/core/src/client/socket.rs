@@ -140,10 +140,26 @@ impl Client {
             Slot::Node => self.node_socket_closed(),
             Slot::Validation => return self.validation_failed("Shared token validation failed"),
         }
-        if code == Some(1012) && self.options.has(Mutation::ZombieAfterRestart) {
+        if self.gives_up_by_mistake(slot, code, reason) {
             self.stop_loop(slot);
         }
         self.ended(slot);
+    }
+
+    /// Whether a deliberate bug takes this end for the last one.
+    fn gives_up_by_mistake(&self, slot: Slot, code: Option<u16>, reason: &str) -> bool {
+        let has = |mutation| self.options.has(mutation);
+        let early = self
+            .connection(slot)
+            .is_some_and(|it| matches!(it.phase, Phase::Open { .. } | Phase::Asked { .. }));
+        (code == Some(1012) && has(Mutation::ZombieAfterRestart))
+            || (code == Some(1012)
+                && reason != "service restart"
+                && has(Mutation::ReadsCloseReason))
+            || (code == Some(4001) && has(Mutation::RemovedIsFinal))
+            || (early && has(Mutation::EarlyCloseIsFinal))
+            || (slot == Slot::Node && has(Mutation::NodeStaysAway))
+            || has(Mutation::NeverReconnect)
     }
 
     /// The socket of this slot is gone: schedule the next attempt, or end the loop.
@@ -185,6 +201,8 @@ impl Client {
             || (pairing && self.options.has(Mutation::PairingStorm));
         if storm {
             Duration::from_millis(10)
+        } else if self.options.has(Mutation::SteadyRetries) {
+            Duration::from_secs(1)
         } else {
             delay.max(floor)
         }

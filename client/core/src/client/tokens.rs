@@ -267,7 +267,9 @@ impl Client {
         }
         let fallback = fallback_name(record, policy.recovers_with_shared_token())
             .ok_or("no fallback credential")?;
-        if policy.recovers_on_safe_endpoints_only() && !self.is_recovery_safe(record, slot) {
+        let careful = policy.recovers_on_safe_endpoints_only()
+            && !self.options.has(Mutation::RecoverAnywhere);
+        if careful && !self.is_recovery_safe(record, slot) {
             return Err("endpoint is not recovery-safe");
         }
         Ok((record.id.clone(), fallback))
@@ -329,7 +331,7 @@ impl Client {
         }
     }
 
-    /// The museum's bug 19: somebody else's error wipes the pairing.
+    /// The museum's bugs 19 and 66: somebody else's mistake wipes the pairing.
     pub(super) fn clear_all_tokens_for_mutant(&mut self) {
         if let Some(gateway_id) = self.gateway_id.clone() {
             self.store(StoreOp::ClearAllTokens { gateway_id }, After::Nothing);
