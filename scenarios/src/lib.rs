@@ -1,11 +1,17 @@
 //! What is tested and how it is judged: scenarios, worlds, runner, judge, reports and the command clawproof.
 
 pub mod adapter;
+pub mod catalogue;
 pub mod cli;
 pub mod conform;
+pub mod coverage;
+pub mod cutpoints;
+pub mod explore;
 pub mod fetch;
 mod interrupt;
 pub mod judge;
+pub mod matrix;
+pub mod museum;
 pub mod process;
 pub mod prove;
 pub mod real;

@@ -92,6 +92,18 @@ pub enum Command {
     Clients(ClientsArgs),
     /// Set a gateway up in a distro of the stand-in for WSL, or take it away again
     Setup(Box<SetupArgs>),
+    /// List what the field asks of a client, the scenarios that show it, and how they last ended
+    Catalogue(super::catalogue::CatalogueArgs),
+    /// Run drawn flows until one fails, and write the find as a scenario file
+    Explore(super::explore::ExploreArgs),
+    /// Show that each bug the field has seen would be caught
+    Museum(super::museum::MuseumArgs),
+    /// Try every combination of what a client holds and what its gateway remembers
+    Matrix(super::matrix::MatrixArgs),
+    /// Cut one scenario at every frame, and say which cuts strand its client
+    Cutpoints(super::cutpoints::CutpointsArgs),
+    /// Run the suite and count what of the protocol it touches
+    Coverage(super::coverage::CoverageArgs),
 }
 
 /// Where scenarios come from and which of them are meant.

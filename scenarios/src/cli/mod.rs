@@ -6,22 +6,29 @@
 //! | [`exit`] | the documented exit codes |
 //! | `run` `list` `check` `serve` `record` `fetch` `explain` `new` `merge` | one command each |
 //! | `conform` `clients` `setup` `prove` `verify` `gate` `report` `query` `redact_bench` | one command each |
+//! | `catalogue` `explore` `museum` `matrix` `cutpoints` `coverage` | one command each |
 //! | `client` | `run --client`: finds the client, shows that it starts, prints its table |
 //! | `library` | reads the suite once for all of them |
 //! | `print` `progress` | data on stdout, the rest on stderr, a bar on terminals only |
 
 pub mod args;
+pub mod catalogue;
 mod check;
 mod client;
 mod clients;
 mod conform;
+pub mod coverage;
+pub mod cutpoints;
 pub mod exit;
 mod explain;
+pub mod explore;
 mod fetch;
 mod gate;
 mod library;
 mod list;
+pub mod matrix;
 mod merge;
+pub mod museum;
 mod new;
 mod print;
 mod progress;
@@ -78,6 +85,12 @@ where
         Some(Command::Conform(args)) => conform::conform(&args),
         Some(Command::Clients(args)) => clients::clients(&args),
         Some(Command::Setup(args)) => setup::setup(&args),
+        Some(Command::Catalogue(args)) => catalogue::catalogue(&args),
+        Some(Command::Explore(args)) => explore::explore(&args),
+        Some(Command::Museum(args)) => museum::museum(&args),
+        Some(Command::Matrix(args)) => matrix::matrix(&args),
+        Some(Command::Cutpoints(args)) => cutpoints::cutpoints(&args),
+        Some(Command::Coverage(args)) => coverage::coverage(&args),
     }
 }
 

@@ -481,12 +481,12 @@ fn quoted(word: &str) -> String {
 }
 
 /// Ctrl-C: what runs is ended, nothing else begins, what was finished is reported.
-struct Interrupt {
+pub(super) struct Interrupt {
     came: Arc<AtomicBool>,
 }
 
 impl Interrupt {
-    fn listen(stop: &Arc<AtomicBool>) -> Self {
+    pub(super) fn listen(stop: &Arc<AtomicBool>) -> Self {
         let (came, stop) = (Arc::clone(stop), Arc::clone(stop));
         let waiting = std::thread::Builder::new()
             .name("interrupt".to_owned())
@@ -497,7 +497,7 @@ impl Interrupt {
         Self { came }
     }
 
-    fn came(&self) -> bool {
+    pub(super) fn came(&self) -> bool {
         self.came.load(Ordering::Relaxed)
     }
 }

@@ -74,6 +74,12 @@ impl Part {
         serde_json::from_str(text).map_err(|error| error.to_string())
     }
 
+    /// Every job that was run, by its name (`id::world`), with its verdict.
+    pub fn verdicts(&self) -> impl Iterator<Item = (String, String)> + '_ {
+        let rows = self.run.results.iter();
+        rows.map(|row| (row.name(), row.verdict.clone()))
+    }
+
     fn name(&self) -> String {
         self.folder.display().to_string()
     }

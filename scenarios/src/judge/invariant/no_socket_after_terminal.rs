@@ -8,8 +8,8 @@ use super::{Breach, Evidence, Row, Subject, breach, text};
 
 pub(super) const ROW: Row = Row {
     name: "no_socket_after_terminal",
-    doc: "After a terminal refusal a role opens no further connection, save one with another credential, until its user acts.",
-    source: "client-behaviour §11; scenario-catalogue K10, 199; field-bugs 23",
+    doc: "After a terminal refusal a role opens no further connection, save one with another credential, until its user acts; a node may try once more when its operator is welcomed.",
+    source: "client-behaviour §11, §14.2; scenario-catalogue K10, 199, 215; field-bugs 23",
     subject: Subject::Client,
     mutant: "client:keep_retrying_after_terminal",
     check,
@@ -66,6 +66,13 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
                 breaches.push(breach(what, &[refusal.entry, said.n()]));
             }
             sent.insert(said.conn, auth);
+        } else if said.by_gateway
+            && evidence.wire.answers(said.n()) == Some("connect")
+            && role == "operator"
+            && frame.get("ok").and_then(Value::as_bool) == Some(true)
+        {
+            // Each welcome of the operator starts a node that has stopped.
+            refused.remove(&(key.0, "node"));
         } else if said.by_gateway
             && evidence.wire.answers(said.n()) == Some("connect")
             && let Some(code) = text(frame, "/error/details/code")

@@ -1,0 +1,217 @@
+//! A seed as a scenario: what is held, what happens, what must hold at the end.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+use serde_json::json;
+
+use super::event::{Disturbance, Event, FAULTS};
+use super::model::{COMPANION, Model, Promise, tail};
+use crate::scenario::{
+    Actor, ClientActor, Finally, GatewayPlan, Held, Holds, Located, Policy, RoleName, Scenario,
+    Shard, WorldName,
+};
+use crate::world::Draw;
+
+/// The most that is drawn for the safety phase.
+const MOST_EVENTS: u32 = 14;
+
+/// Lengths of time that are drawn, in milliseconds: inside a handshake, between two attempts, a tick, a pending request.
+const LAPSES: [u64; 7] = [20, 200, 1_100, 5_000, 35_000, 100_000, 400_000];
+
+/// What the companion holds at the beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holding {
+    /// Everything.
+    All,
+    /// Both device tokens.
+    Tokens,
+    /// The shared token.
+    Shared,
+    /// A bootstrap token.
+    Bootstrap,
+    /// A bootstrap token beside everything else.
+    AllAndBootstrap,
+}
+
+impl Holding {
+    const EVERY: [Self; 5] = [
+        Self::All,
+        Self::Tokens,
+        Self::Shared,
+        Self::Bootstrap,
+        Self::AllAndBootstrap,
+    ];
+
+    /// Whether the gateway knows the device.
+    pub(super) const fn has_device(self) -> bool {
+        matches!(self, Self::All | Self::Tokens | Self::AllAndBootstrap)
+    }
+
+    /// Whether the shared token is on the disk.
+    pub(super) const fn has_shared(self) -> bool {
+        matches!(self, Self::All | Self::Shared | Self::AllAndBootstrap)
+    }
+
+    fn holds(self) -> Holds {
+        let when = |is: bool| if is { Held::Valid } else { Held::Absent };
+        Holds {
+            shared_token: when(self.has_shared()),
+            bootstrap_token: when(matches!(self, Self::Bootstrap | Self::AllAndBootstrap)),
+            operator_token: when(self.has_device()),
+            node_token: when(self.has_device()),
+            ..Holds::default()
+        }
+    }
+}
+
+/// A drawn flow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flow {
+    /// Which companion.
+    pub policy: Policy,
+    /// What it holds.
+    pub holding: Holding,
+    /// The safety phase.
+    pub events: Vec<Event>,
+}
+
+impl Flow {
+    /// The flow of a seed.
+    pub fn drawn(seed: u64) -> Self {
+        let mut chance = Chance::of(seed);
+        // The older companion has known weaknesses (clocks, silence) that would be found again and again.
+        let policy = Policy::Hardened;
+        let holding = chance.pick(&Holding::EVERY);
+        let mut model = Model::new(policy, holding);
+        let mut events = Vec::new();
+        let wanted = 2 + chance.below(MOST_EVENTS - 2);
+        if let Some(next) = model.then(Event::Start) {
+            events.push(Event::Start);
+            model = next;
+        }
+        while events.len() < usize::try_from(wanted).unwrap_or(1) {
+            let event = chance.event();
+            // What can't happen now is drawn again; time can always pass.
+            if let Some(next) = model.then(event) {
+                events.push(event);
+                model = next;
+            }
+        }
+        Self {
+            policy,
+            holding,
+            events,
+        }
+    }
+
+    /// The state after the events; none when they make no sense in this order.
+    pub(super) fn model(&self) -> Option<Model> {
+        Model::new(self.policy, self.holding).after(&self.events)
+    }
+
+    /// The flow as a scenario; none when its events make no sense in this order.
+    pub fn scenario(&self, id: &str, mutation: Option<&str>) -> Option<Scenario> {
+        let model = self.model()?;
+        let promise = model.promise();
+        let mend = model.mend();
+        let events = self.events.iter().chain(&mend).chain(tail(promise));
+        let steps = events.flat_map(|event| event.steps()).map(Located::nowhere);
+        let companion = ClientActor {
+            node: true,
+            holds: self.holding.holds(),
+            mutation: mutation.map(str::to_owned),
+            ..ClientActor::default()
+        };
+        let mut scenario = Scenario {
+            id: id.to_owned(),
+            title: "A drawn flow".to_owned(),
+            about: "clawproof explore".to_owned(),
+            needs: vec!["node".to_owned()],
+            shard: Some(Shard::NetworkRecovery),
+            policy: Some(self.policy),
+            worlds: vec![WorldName::Core, WorldName::Memory],
+            gateway: GatewayPlan {
+                approves: true,
+                ..GatewayPlan::default()
+            },
+            steps: steps.collect(),
+            ..Scenario::default()
+        };
+        scenario
+            .actor
+            .insert(COMPANION.to_owned(), Actor::Client(companion));
+        if promise != Promise::Nothing {
+            scenario.finally.push(Located::nowhere(Finally {
+                actor: Some(COMPANION.to_owned()),
+                snapshot: Some(json!({"overallState": "Ready"})),
+                because: Some("every fault has ended, and a good credential is left".to_owned()),
+                ..Finally::default()
+            }));
+        }
+        Some(scenario)
+    }
+}
+
+/// Draws.
+struct Chance(ChaCha8Rng);
+
+impl Chance {
+    fn of(seed: u64) -> Self {
+        Self(ChaCha8Rng::from_seed(Draw::new(seed).bytes("flow")))
+    }
+
+    /// From 0 to less than `end`; 0 when `end` is 0.
+    fn below(&mut self, end: u32) -> u32 {
+        self.0.next_u32().checked_rem(end).unwrap_or_default()
+    }
+
+    fn pick<T: Copy, const N: usize>(&mut self, from: &[T; N]) -> T {
+        let last = u32::try_from(N).unwrap_or(1);
+        let index = usize::try_from(self.below(last)).unwrap_or_default();
+        // N is never 0: an array of nothing would not compile here.
+        from.get(index).copied().unwrap_or(from[0])
+    }
+
+    fn event(&mut self) -> Event {
+        match self.below(32) {
+            0..=7 => Event::Elapse(self.pick(&LAPSES)),
+            8 => Event::Start,
+            9 => Event::Stop,
+            10 => Event::Connect,
+            11 => Event::Disconnect,
+            12 => Event::Reconnect,
+            13 => Event::ReconnectNode,
+            14 => Event::SharedToken,
+            15 => Event::SetupCode,
+            16 | 17 => Event::Restart(self.pick(&[500, 2_000, 20_000, 90_000])),
+            18 => Event::Down,
+            19 => Event::Up,
+            20 => Event::Revoke(self.role()),
+            21 => Event::Rotate(self.role()),
+            22 => Event::Remove,
+            23 => Event::RotateShared,
+            24 => Event::Expire,
+            25 => Event::Jump {
+                of_gateway: self.below(2) == 0,
+                millis: self.pick(&[-43_200_000, -130_000, 130_000, 43_200_000]),
+            },
+            _ => Event::Disturb(self.disturbance()),
+        }
+    }
+
+    fn role(&mut self) -> RoleName {
+        self.pick(&[RoleName::Operator, RoleName::Node])
+    }
+
+    fn disturbance(&mut self) -> Disturbance {
+        let (name, lasting) = self.pick(&FAULTS);
+        let next = (self.below(2) == 0).then(|| 1 + self.below(3));
+        let lasts = self.pick(&[300, 4_000, 50_000]);
+        Disturbance {
+            name,
+            next,
+            after: self.below(6),
+            lasts: lasting.then_some(lasts),
+        }
+    }
+}

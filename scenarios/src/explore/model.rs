@@ -1,0 +1,170 @@
+//! Which orderings of events make sense, and what must hold when the last fault has ended.
+//!
+//! The model knows nothing of sockets or timers: who runs, what the user wants, and which credentials are still good.
+//! It answers two questions. Can this event happen now (a stopped process can't be stopped again)? And at the end: must
+//! the companion be ready, may it need its user for that, or can nothing be said?
+
+use super::event::Event;
+use super::flow::Holding;
+use crate::scenario::Policy;
+
+/// The one client of a flow.
+pub(super) const COMPANION: &str = "companion";
+
+/// How long a restart for a new shared token may take, in milliseconds.
+const ROTATED: u64 = 10_000;
+
+/// How much later than it said a restart is over, in milliseconds.
+const RESTARTED: u64 = 1_000;
+
+/// What must hold at the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Promise {
+    /// Ready, with nobody's help.
+    HealsItself,
+    /// Ready, once its user asks for a new connection.
+    HealsWhenAsked,
+    /// Nothing but the invariants.
+    Nothing,
+}
+
+/// The state of a flow so far.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Model {
+    policy: Policy,
+    holding: Holding,
+    runs: bool,
+    is_up: bool,
+    /// Milliseconds until a restart is over.
+    restarts_for: u64,
+    is_wanted: bool,
+    /// The gateway still knows the device with the tokens that it began with.
+    has_device: bool,
+    /// The shared token on the disk is the gateway's.
+    shared_is_good: bool,
+    /// A device token was taken away, or a credential was tried that may be refused for good.
+    credentials_moved: bool,
+    /// A clock moved by more than the gateway allows a signature.
+    clock_moved: bool,
+}
+
+impl Model {
+    pub(super) const fn new(policy: Policy, holding: Holding) -> Self {
+        Self {
+            policy,
+            holding,
+            runs: false,
+            is_up: true,
+            restarts_for: 0,
+            is_wanted: true,
+            has_device: holding.has_device(),
+            shared_is_good: holding.has_shared(),
+            credentials_moved: false,
+            clock_moved: false,
+        }
+    }
+
+    /// The state after these events; none when one of them can't happen where it stands.
+    pub(super) fn after(mut self, events: &[Event]) -> Option<Self> {
+        for event in events {
+            self = self.then(*event)?;
+        }
+        Some(self)
+    }
+
+    /// The state after one more event; none when it can't happen now.
+    pub(super) fn then(mut self, event: Event) -> Option<Self> {
+        let answers = self.is_up && self.restarts_for == 0;
+        let can = match event {
+            Event::Start => !self.runs,
+            Event::Stop
+            | Event::Connect
+            | Event::Disconnect
+            | Event::Reconnect
+            | Event::ReconnectNode
+            | Event::SharedToken => self.runs,
+            Event::SetupCode => self.runs && answers,
+            Event::Restart(_) | Event::Down | Event::Expire | Event::RotateShared => answers,
+            Event::Up => !self.is_up,
+            Event::Revoke(_) | Event::Rotate(_) | Event::Remove => answers && self.has_device,
+            Event::Elapse(_) | Event::Disturb(_) | Event::Jump { .. } => true,
+        };
+        if !can {
+            return None;
+        }
+        match event {
+            Event::Start => (self.runs, self.is_wanted) = (true, true),
+            Event::Stop => self.runs = false,
+            Event::Connect | Event::Reconnect => self.is_wanted = true,
+            Event::Disconnect => self.is_wanted = false,
+            Event::SharedToken | Event::SetupCode => {
+                (self.is_wanted, self.credentials_moved) = (true, true);
+            }
+            Event::Elapse(millis) => self.restarts_for = self.restarts_for.saturating_sub(millis),
+            Event::Restart(millis) => self.restarts_for = millis.saturating_add(RESTARTED),
+            Event::Down => self.is_up = false,
+            Event::Up => self.is_up = true,
+            // A token can be taken away once: what there is afterwards depends on the client.
+            Event::Revoke(_) | Event::Rotate(_) | Event::Remove => {
+                (self.has_device, self.credentials_moved) = (false, true);
+            }
+            Event::RotateShared => {
+                // A changed shared token restarts the gateway.
+                self.restarts_for = ROTATED;
+                (self.shared_is_good, self.credentials_moved) = (false, true);
+            }
+            Event::Jump { .. } => self.clock_moved = true,
+            Event::ReconnectNode | Event::Expire | Event::Disturb(_) => {}
+        }
+        Some(self)
+    }
+
+    /// What has to happen before the tail: the process and the service run again.
+    pub(super) fn mend(self) -> Vec<Event> {
+        let mut events = Vec::new();
+        if !self.is_up {
+            events.push(Event::Up);
+        }
+        if !self.runs {
+            events.push(Event::Start);
+        }
+        events
+    }
+
+    /// What must hold at the end.
+    pub(super) fn promise(self) -> Promise {
+        let paired = self.holding.has_device();
+        let undisturbed = paired && !self.credentials_moved && !self.clock_moved;
+        if undisturbed {
+            // A start wants a connection again.
+            let wanted = self.is_wanted || !self.runs;
+            return if wanted {
+                Promise::HealsItself
+            } else {
+                Promise::HealsWhenAsked
+            };
+        }
+        let has_a_way = match self.policy {
+            Policy::Hardened => self.shared_is_good,
+            // The older client falls back to no shared token, and signs with its own clock.
+            Policy::Pr741 => false,
+        };
+        if has_a_way {
+            Promise::HealsWhenAsked
+        } else {
+            Promise::Nothing
+        }
+    }
+}
+
+/// The liveness phase: enough time for the slowest backoff and lockout, and a wish where the promise needs one.
+pub(super) fn tail(promise: Promise) -> &'static [Event] {
+    match promise {
+        Promise::HealsItself | Promise::Nothing => &[Event::Elapse(600_000)],
+        Promise::HealsWhenAsked => &[
+            Event::Elapse(360_000),
+            Event::Reconnect,
+            Event::Elapse(300_000),
+        ],
+    }
+}
