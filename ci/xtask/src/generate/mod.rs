@@ -5,9 +5,11 @@
 //! - [`harness`]: faults, invariants, exit codes.
 //! - [`language`]: what a scenario file can say, as a page and as a schema for editors.
 //! - [`suite`]: the list of all scenarios.
+//! - [`field`]: the catalogue and the museum.
 //! - [`clients`]: what each client does, from the tables of a run.
 
 pub(crate) mod clients;
+mod field;
 mod harness;
 mod language;
 mod protocol;
@@ -54,6 +56,7 @@ pub(crate) fn pages(tree: &Tree) -> Vec<Page> {
     let mut pages = protocol::pages();
     pages.extend(harness::pages());
     pages.extend(language::pages());
+    pages.extend(field::pages(tree));
     pages.push(suite::page(tree));
     pages.push(ledger::page(tree));
     pages
