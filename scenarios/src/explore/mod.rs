@@ -16,7 +16,7 @@
 //! ```
 //! use scenarios::explore::{Hunt, hunt};
 //! use scenarios::scenario::WorldName;
-//! let bug = Some("reconnect_storm".to_owned());
+//! let bug = Some("clear_bootstrap_early".to_owned());
 //! let found = hunt(&Hunt { seeds: 0..200, world: WorldName::Core, mutation: bug, ..Hunt::default() }, |_| ());
 //! let find = found.find.unwrap();
 //! assert!(find.scenario.steps.len() <= 8, "{:#?}", find.scenario.steps);

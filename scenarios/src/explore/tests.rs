@@ -21,7 +21,6 @@ fn look(mutation: Option<&str>, seeds: std::ops::Range<u64>) -> Hunted {
 #[rstest]
 #[case::bootstrap_clearing("clear_bootstrap_early")]
 #[case::token_recovery("never_recover_token")]
-#[case::backoff("reconnect_storm")]
 fn a_planted_bug_becomes_a_short_file_that_fails_by_itself(#[case] mutation: &str) {
     let find = look(Some(mutation), 0..3_000).find.unwrap();
     assert!(find.scenario.steps.len() <= 8, "{:#?}", find.scenario.steps);
