@@ -135,13 +135,11 @@ impl ConnectParts<'_> {
     }
 
     fn scopes(&self) -> Vec<String> {
-        let source = match self.source {
-            CredentialSource::BootstrapToken
-                if self.options.has(Mutation::BootstrapAsksForAdmin) =>
-            {
-                CredentialSource::SharedToken
-            }
-            source => source,
+        let greedy = self.options.has(Mutation::BootstrapAsksForAdmin);
+        let source = if greedy && self.source == CredentialSource::BootstrapToken {
+            CredentialSource::SharedToken
+        } else {
+            self.source
         };
         operator_scopes(source, self.stored_scopes)
     }

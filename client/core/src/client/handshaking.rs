@@ -104,11 +104,10 @@ impl Client {
     pub(super) fn credential_now(&self, slot: Slot) -> Option<(CredentialSource, String)> {
         let connection = self.connection(slot)?;
         let role = slot.role();
-        let owner = match role {
-            gateway_protocol::Role::Node if self.options.has(Mutation::OperatorTokenAsNode) => {
-                gateway_protocol::Role::Operator
-            }
-            role => role,
+        let owner = if self.options.has(Mutation::OperatorTokenAsNode) {
+            gateway_protocol::Role::Operator
+        } else {
+            role
         };
         let stored = self
             .state
