@@ -152,9 +152,11 @@ fn a_run_folder_holds_everything_and_latest_points_to_it() {
     assert_eq!(
         names(&latest),
         [
+            "SHA256SUMS",
             "SUMMARY.md",
             "durations.json",
             "junit.xml",
+            "manifest.json",
             "run.json",
             "scenarios",
             "summary.txt"

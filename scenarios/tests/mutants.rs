@@ -212,11 +212,6 @@ const COMPANY: &[(&str, &str, &str)] = &[
         "request_ids_are_unique",
         "the second answer is the first one again, with its request id",
     ),
-    (
-        "client:new_key_on_reconnect",
-        "no_socket_after_terminal",
-        "the stored token belongs to the old key, so it is refused and offered again",
-    ),
 ];
 
 fn run(text: &str) -> Verdict {

@@ -53,6 +53,17 @@ pub enum State<'a> {
 }
 
 impl State<'_> {
+    /// Why nothing here can show it.
+    pub const fn reason(&self) -> Option<&str> {
+        if let Self::Out(reason) = self {
+            Some(reason)
+        } else {
+            None
+        }
+    }
+}
+
+impl State<'_> {
     /// The word of the table: `covered`, `tested`, `out`, `open`.
     pub const fn word(&self) -> &'static str {
         match self {

@@ -154,7 +154,7 @@ fn object(line: &Line<'_>, verdicts: &Verdicts) -> serde_json::Value {
         "policy": row.policy.name(),
         "state": line.state.word(),
         "test": row.test,
-        "reason": match line.state { State::Out(reason) => Some(reason), _ => None },
+        "reason": line.state.reason(),
         "scenarios": scenarios,
     })
 }

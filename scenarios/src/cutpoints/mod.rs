@@ -202,11 +202,10 @@ impl CutPlan {
                 ..ConnectionPlan::default()
             }));
         let outcome = run(Arc::new(scenario), self.seed);
-        match &outcome.verdict {
-            Verdict::Passed => {}
-            verdict => {
-                return CutVerdict::Breaks { how: told(verdict) };
-            }
+        if outcome.verdict != Verdict::Passed {
+            return CutVerdict::Breaks {
+                how: told(&outcome.verdict),
+            };
         }
         let end = end_of(&outcome.record);
         if end == self.end {

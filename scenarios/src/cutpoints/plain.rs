@@ -23,15 +23,16 @@ pub fn plain(scenario: &Scenario, record: &RunRecord) -> Scenario {
     let mut known: Vec<String> = Vec::new();
     for (step, outcome) in scenario.steps.iter().zip(&record.steps) {
         let took = Duration::from_micros(outcome.ended_us.saturating_sub(outcome.began_us));
-        let next = match &step.value {
-            Step::Expect(_) | Step::Quiet(_) => Step::Elapse(Lapse(took.saturating_add(MARGIN))),
-            step if needs_a_wait(step, &known) => continue,
-            step => {
-                if let Step::Control(control) = step {
-                    known.extend(control.capture.keys().cloned());
-                }
-                step.clone()
+        let step = &step.value;
+        let next = if matches!(step, Step::Expect(_) | Step::Quiet(_)) {
+            Step::Elapse(Lapse(took.saturating_add(MARGIN)))
+        } else if needs_a_wait(step, &known) {
+            continue;
+        } else {
+            if let Step::Control(control) = step {
+                known.extend(control.capture.keys().cloned());
             }
+            step.clone()
         };
         plain.steps.push(Located::nowhere(next));
     }
@@ -60,10 +61,10 @@ fn needs_a_wait(step: &Step, known: &[String]) -> bool {
 fn runs_at_the_end(scenario: &Scenario, name: &str) -> bool {
     let mut runs = false;
     for step in &scenario.steps {
-        match &step.value {
-            Step::Start(actor) if actor == name => runs = true,
-            Step::Stop(actor) if actor == name => runs = false,
-            _ => {}
+        if let Step::Start(actor) | Step::Stop(actor) = &step.value
+            && actor == name
+        {
+            runs = matches!(step.value, Step::Start(_));
         }
     }
     runs

@@ -23,7 +23,9 @@ fn every_cut_of_a_plain_start_heals() {
         .iter()
         .filter_map(|cut| match plan.judge(*cut) {
             CutVerdict::Heals => None,
-            verdict => Some(format!("{cut}: {verdict:?}")),
+            verdict @ (CutVerdict::Stranded { .. } | CutVerdict::Breaks { .. }) => {
+                Some(format!("{cut}: {verdict:?}"))
+            }
         })
         .collect();
     assert_eq!(wrong, [] as [String; 0]);

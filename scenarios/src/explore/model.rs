@@ -30,6 +30,10 @@ pub(super) enum Promise {
 
 /// The state of a flow so far.
 #[derive(Clone, Copy, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts of a flow, each asked for by itself"
+)]
 pub(super) struct Model {
     policy: Policy,
     holding: Holding,

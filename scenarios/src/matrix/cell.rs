@@ -122,7 +122,9 @@ pub fn cells() -> Vec<Cell> {
                                 bootstrap,
                                 memory,
                             };
-                            cells.extend(memories.map(cell).into_iter().filter(Cell::can_be));
+                            cells.extend(
+                                memories.map(cell).into_iter().filter(|cell| cell.can_be()),
+                            );
                         }
                     }
                 }
@@ -133,7 +135,7 @@ pub fn cells() -> Vec<Cell> {
 }
 
 impl Cell {
-    fn can_be(&self) -> bool {
+    fn can_be(self) -> bool {
         match self.memory {
             Memory::Kept => true,
             Memory::Revoked => self.operator.is_valid(),
@@ -181,7 +183,7 @@ impl Cell {
             .build()
     }
 
-    fn forget(&self) -> Option<Control> {
+    fn forget(self) -> Option<Control> {
         let device = || format!("${COMPANION}.device");
         match self.memory {
             Memory::Kept => None,

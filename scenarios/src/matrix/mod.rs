@@ -60,7 +60,9 @@ pub fn judge_cell(cell: &Cell, seed: u64) -> CellVerdict {
             .iter()
             .map(|finding| format!("{}: {}", finding.rule, finding.summary))
             .collect(),
-        other => vec![other.word().to_owned()],
+        Verdict::Inconclusive { .. } | Verdict::Skipped { .. } | Verdict::Broken { .. } => {
+            vec![outcome.verdict.word().to_owned()]
+        }
     };
     let record = &outcome.record;
     let view = |of: &std::collections::BTreeMap<String, Value>, key: &str| {

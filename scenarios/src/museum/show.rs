@@ -52,15 +52,13 @@ fn show(mutant: &str, id: &str, suite: &[Arc<Scenario>], seed: u64) -> Shown {
     let Some(world) = [WorldName::Core, WorldName::Memory].into_iter().find(fits) else {
         return Shown::NoScenario;
     };
-    match run(Arc::clone(scenario), world, seed) {
-        Verdict::Passed => {}
-        verdict => {
-            let findings = verdict.findings().iter().map(|it| it.summary.clone());
-            let why = std::iter::once(verdict.word().to_owned()).chain(findings);
-            return Shown::GoodFails {
-                why: why.collect::<Vec<_>>().join("; "),
-            };
-        }
+    let good = run(Arc::clone(scenario), world, seed);
+    if good != Verdict::Passed {
+        let findings = good.findings().iter().map(|it| it.summary.clone());
+        let why = std::iter::once(good.word().to_owned()).chain(findings);
+        return Shown::GoodFails {
+            why: why.collect::<Vec<_>>().join("; "),
+        };
     }
     let buggy = run(with_bug(scenario, mutant), world, seed);
     match buggy.findings().first() {
