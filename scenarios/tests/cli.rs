@@ -172,7 +172,16 @@ fn a_run_folder_holds_everything_and_latest_points_to_it() {
     assert_eq!(run["counts"]["passed"], 2);
     for world in ["core", "memory"] {
         let place = latest.join("scenarios/setup-connect/good").join(world);
-        assert_eq!(names(&place), ["transcript.jsonl", "verdict.json"]);
+        assert_eq!(
+            names(&place),
+            [
+                "record.json",
+                "scenario.toml",
+                "state.json",
+                "transcript.jsonl",
+                "verdict.json"
+            ]
+        );
     }
     assert_eq!(
         names(&home.path().join("store")).len(),

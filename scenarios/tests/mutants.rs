@@ -206,13 +206,11 @@ fn named(verdict: &Verdict) -> Vec<String> {
 }
 
 /// Invariants that a mutant breaks as well, because one mistake is the cause of both.
-const COMPANY: &[(&str, &str, &str)] = &[
-    (
-        "client:answer_invoke_twice",
-        "request_ids_are_unique",
-        "the second answer is the first one again, with its request id",
-    ),
-];
+const COMPANY: &[(&str, &str, &str)] = &[(
+    "client:answer_invoke_twice",
+    "request_ids_are_unique",
+    "the second answer is the first one again, with its request id",
+)];
 
 fn run(text: &str) -> Verdict {
     let scenario = common::scenario("setup-connect/mutant", text);
