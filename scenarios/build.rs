@@ -18,8 +18,11 @@ fn embed(folder: &str, extensions: &[&str]) -> io::Result<()> {
     if root.is_dir() {
         collect(&root, extensions, &mut files)?;
     }
-    // By id, as the folder is listed: a file name with its extension sorts differently.
-    files.sort_by_key(|file| file.with_extension(""));
+    // By id as text, as the folder is listed: a path sorts by its parts, and a file name by its extension, too.
+    files.sort_by_key(|file| {
+        let id = file.with_extension("");
+        id.to_string_lossy().replace('\\', "/")
+    });
     let mut source = String::from("&[\n");
     for file in files {
         let id = file

@@ -1,6 +1,6 @@
 //! How well redaction works: planted secrets in many dresses, in frames, HAR, JSON Lines and logs.
 //!
-//! [`corpus`] writes samples that each hold one planted secret, and decoys that hold none. [`measure`] redacts them with
+//! `corpus` writes samples that each hold one planted secret, and decoys that hold none. [`measure`] redacts them with
 //! a redactor that was told nothing and with one that knows the secrets, and counts with a reader of its own: it undoes
 //! the dress by itself and looks for any eight characters of the secret that are left. Recall is the part of samples in which nothing is
 //! left; over-redaction is the part of facts, in samples and decoys, that a reader needs and no longer finds.

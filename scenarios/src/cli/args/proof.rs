@@ -61,7 +61,7 @@ pub struct VerifyArgs {
     "clawproof gate --require proofs.toml proof run-real    both folders must be of the commit that is checked out",
 )))]
 pub struct GateArgs {
-    /// TOML file with [[proof]] tables: scenario, and if wanted world, gateway (mock or real), `red_first`
+    /// TOML file with `[[proof]]` tables: scenario, and if wanted world, gateway (mock or real), `red_first`
     #[arg(long, value_name = "FILE")]
     pub require: PathBuf,
     /// Commit under review [default: the one that is checked out]
