@@ -6,14 +6,16 @@
 //! | file | what it decides |
 //! |---|---|
 //! | `gate` | which HTTP requests get through |
-//! | `rpc` | the protocol: which message gets which answer |
+//! | `rpc` | the protocol, which the official SDK speaks |
 //! | `token` | the bearer token in `mcp-token.txt` |
-//! | `tools` | the tools, their arguments and what they do |
+//! | `table` | the tools and their arguments |
+//! | `tools` | what they do |
 //! | `shapes` | what they answer |
 
 mod gate;
 mod rpc;
 mod shapes;
+mod table;
 mod token;
 mod tools;
 
@@ -24,6 +26,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue};
@@ -37,8 +40,8 @@ use tokio::task::JoinSet;
 use crate::control::Control;
 use crate::timeline::Timeline;
 
+pub use table::TOOL_NAMES;
 pub use token::{McpToken, TokenFileError};
-pub use tools::TOOL_NAMES;
 
 /// Requests that are worked on at the same time; the others wait.
 const CONCURRENT: usize = 8;
@@ -102,7 +105,7 @@ impl McpServer {
     /// Answers until it is dropped.
     pub async fn serve(self, context: McpContext) -> Infallible {
         let shared = Arc::new(Shared {
-            tools: tools::Tools::new(context),
+            rpc: rpc::rpc(tools::Tools::new(context)),
             token: self.token,
             turns: Semaphore::new(CONCURRENT),
         });
@@ -124,8 +127,10 @@ impl McpServer {
     }
 }
 
+type Answer = Response<BoxBody<Bytes, Infallible>>;
+
 struct Shared {
-    tools: tools::Tools,
+    rpc: rpc::Rpc,
     token: Arc<McpToken>,
     turns: Semaphore,
 }
@@ -143,7 +148,7 @@ async fn serve_one(shared: Arc<Shared>, stream: TcpStream) {
     }
 }
 
-async fn answer(shared: &Shared, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn answer(shared: &Shared, mut request: Request<Incoming>) -> Answer {
     if let Err(refusal) = gate::check(request.method(), request.headers(), &shared.token) {
         if refusal.status == StatusCode::PAYLOAD_TOO_LARGE {
             drain(request.into_body()).await;
@@ -156,20 +161,9 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Response<Full<By
     let Ok(_turn) = shared.turns.acquire().await else {
         return plain(StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
     };
+    rpc::accept_all(request.headers_mut());
     // A body without a declared length is measured while it is read.
-    let body = Limited::new(request.into_body(), gate::MAX_BODY)
-        .collect()
-        .await;
-    let Ok(body) = body else {
-        return plain(StatusCode::PAYLOAD_TOO_LARGE, "expected at most 4 MiB\n");
-    };
-    match rpc::answer(&shared.tools, &body.to_bytes()).await {
-        rpc::Reply::Accepted => plain(StatusCode::ACCEPTED, ""),
-        rpc::Reply::Answer(answer) => {
-            let body = Bytes::from(answer.to_string());
-            respond(StatusCode::OK, "application/json", body)
-        }
-    }
+    shared.rpc.handle(request).await
 }
 
 /// Reads on for a while: a client that is still writing when the connection ends sees a broken pipe, not the answer.
@@ -179,7 +173,7 @@ async fn drain(body: Incoming) {
 }
 
 /// People and scripts get a line of text; a client that looks for a stream of events learns that there is none.
-fn probe(request: &Request<Incoming>) -> Response<Full<Bytes>> {
+fn probe(request: &Request<Incoming>) -> Answer {
     let accept = request
         .headers()
         .get(ACCEPT)
@@ -193,19 +187,15 @@ fn probe(request: &Request<Incoming>) -> Response<Full<Bytes>> {
     )
 }
 
-fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
-    respond(
-        status,
-        "text/plain; charset=utf-8",
-        Bytes::from_static(text.as_bytes()),
-    )
-}
-
-fn respond(status: StatusCode, kind: &'static str, body: Bytes) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body));
+fn plain(status: StatusCode, text: &'static str) -> Answer {
+    let body = Full::new(Bytes::from_static(text.as_bytes()));
+    let mut response = Response::new(body.boxed());
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
     if status == StatusCode::METHOD_NOT_ALLOWED {
         headers.insert(ALLOW, HeaderValue::from_static("GET, POST"));
     }

@@ -1,82 +1,68 @@
-//! The Model Context Protocol as far as a server of tools needs it: JSON-RPC by POST, one request and one answer, no
-//! stream and no state. ref: client-behaviour.md §23
+//! The Model Context Protocol, spoken by the official SDK: without sessions, and answered with JSON.
 //!
-//! Why not the official SDK: `docs/decisions/0008-local-tools-without-an-sdk.md`. That a client written with the SDK gets on
-//! with this server is shown by `ci/mcp-client`.
+//! The gate comes first and is stricter; the SDK sees only what it let through. ref: client-behaviour.md §23
 
-use serde_json::{Value, json};
+use std::sync::Arc;
+
+use hyper::header::{ACCEPT, HeaderMap, HeaderValue};
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation,
+    ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig,
+};
+use rmcp::service::RequestContext;
+use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
+use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
+use rmcp::{ErrorData, RoleServer, ServerHandler};
 
 use super::tools::Tools;
+use super::{gate, table};
 
-/// Versions whose tools work as these do; the first is answered to whoever asks for another.
-const VERSIONS: [&str; 3] = ["2024-11-05", "2025-03-26", "2025-06-18"];
+/// The SDK's side of the server.
+pub(super) type Rpc = StreamableHttpService<Tools, NeverSessionManager>;
 
-/// What becomes of a message.
-#[derive(Debug, PartialEq)]
-pub(super) enum Reply {
-    /// A notification: taken, nothing to say.
-    Accepted,
-    /// The answer.
-    Answer(Value),
+pub(super) fn rpc(tools: Tools) -> Rpc {
+    let config = StreamableHttpServerConfig::default()
+        .with_legacy_session_mode(false)
+        .with_json_response(true)
+        .enforce_origin_validation()
+        .with_max_request_body_bytes(gate::MAX_BODY);
+    let sessions = Arc::new(NeverSessionManager::default());
+    StreamableHttpService::new(move || Ok(tools.clone()), sessions, config)
 }
 
-/// Codes of JSON-RPC.
-const PARSE: i64 = -32_700;
-const INVALID: i64 = -32_600;
-const NO_METHOD: i64 = -32_601;
+/// Clients of the companion leave out `Accept` or ask for JSON alone, and the SDK refuses a POST that does not accept a
+/// stream, too. No answer here is a stream, so saying that one is accepted costs them nothing.
+pub(super) fn accept_all(headers: &mut HeaderMap) {
+    let both = HeaderValue::from_static("application/json, text/event-stream");
+    headers.insert(ACCEPT, both);
+}
 
-pub(super) async fn answer(tools: &Tools, body: &[u8]) -> Reply {
-    let Ok(message) = serde_json::from_slice::<Value>(body) else {
-        return failed(&Value::Null, PARSE, "expected JSON");
-    };
-    let Some(method) = message.get("method").and_then(Value::as_str) else {
-        let text = "expected one JSON-RPC request; batches are not taken";
-        return failed(&Value::Null, INVALID, text);
-    };
-    let id = match message.get("id") {
-        None => return Reply::Accepted,
-        Some(id @ (Value::String(_) | Value::Number(_))) => id,
-        Some(_) => return failed(&Value::Null, INVALID, "expected an id of text or number"),
-    };
-    let params = message.get("params").unwrap_or(&Value::Null);
-    match method {
-        "initialize" => succeeded(id, &initialize(params)),
-        "ping" => succeeded(id, &json!({})),
-        "tools/list" => succeeded(id, &json!({ "tools": Tools::list() })),
-        "tools/call" => match params.get("name").and_then(Value::as_str) {
-            Some(name) => succeeded(id, &call(tools, name, params).await),
-            None => failed(id, INVALID, "expected the name of a tool"),
-        },
-        other => failed(id, NO_METHOD, &format!("Method not found: {other}")),
+impl ServerHandler for Tools {
+    fn get_info(&self) -> ServerConfig {
+        let own = Implementation::new("clawproof-companion", env!("CARGO_PKG_VERSION"));
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+            .with_server_info(own)
     }
-}
 
-fn initialize(params: &Value) -> Value {
-    let wanted = params.get("protocolVersion").and_then(Value::as_str);
-    let version = VERSIONS.iter().find(|version| Some(**version) == wanted);
-    json!({
-        "protocolVersion": version.unwrap_or(&VERSIONS[0]),
-        "capabilities": {"tools": {}},
-        "serverInfo": {"name": "clawproof-companion", "version": env!("CARGO_PKG_VERSION")},
-    })
-}
+    async fn list_tools(
+        &self,
+        _page: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        Ok(ListToolsResult::with_all_items(table::list()))
+    }
 
-/// A failure of a tool is a result, so that whoever asked can read it.
-async fn call(tools: &Tools, name: &str, params: &Value) -> Value {
-    let none = serde_json::Map::new();
-    let arguments = params.get("arguments").and_then(Value::as_object);
-    let (text, is_error) = match tools.call(name, arguments.unwrap_or(&none)).await {
-        Ok(value) => (value.to_string(), false),
-        Err(failure) => (failure, true),
-    };
-    json!({"content": [{"type": "text", "text": text}], "isError": is_error})
-}
-
-fn succeeded(id: &Value, result: &Value) -> Reply {
-    Reply::Answer(json!({"jsonrpc": "2.0", "id": id, "result": result}))
-}
-
-fn failed(id: &Value, code: i64, message: &str) -> Reply {
-    let error = json!({"code": code, "message": message});
-    Reply::Answer(json!({"jsonrpc": "2.0", "id": id, "error": error}))
+    /// A failure of a tool is a result, so that whoever asked can read it.
+    async fn call_tool(
+        &self,
+        call: CallToolRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let arguments = call.arguments.unwrap_or_default();
+        let result = match self.call(&call.name, &arguments).await {
+            Ok(value) => CallToolResult::success(vec![ContentBlock::text(value.to_string())]),
+            Err(failure) => CallToolResult::error(vec![ContentBlock::text(failure)]),
+        };
+        Ok(result.into())
+    }
 }
