@@ -25,6 +25,10 @@ pub struct ClientActor {
     /// Which client behaviour is followed; the scenario's `policy` when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<Policy>,
+    /// Which client behaviour is followed from its second start on: the program was replaced while it was stopped, what
+    /// is on its disk stayed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upgrade: Option<Policy>,
     /// How the gateway's address is written in the client's record: `localhost` for clients on its machine, `lan` for
     /// others, when absent.
     #[serde(skip_serializing_if = "Option::is_none")]

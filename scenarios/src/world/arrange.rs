@@ -52,13 +52,26 @@ pub(crate) struct Arrangement {
 #[derive(Clone, Debug)]
 pub(crate) struct ClientPlan {
     /// What it is told once.
-    pub(crate) options: ClientOptions,
+    options: ClientOptions,
+    /// The policy of every start but the first.
+    upgrade: Option<client_core::Policy>,
     /// What is on its disk; record URLs are filled in by the world.
     pub(crate) state: DurableState,
     /// How far its wall clock is ahead.
     pub(crate) offset_ms: i64,
     /// Extra lines of its upgrade requests.
     pub(crate) headers: Vec<String>,
+}
+
+impl ClientPlan {
+    /// What it is told at this start.
+    pub(crate) fn start(&mut self) -> ClientOptions {
+        let options = self.options.clone();
+        if let Some(policy) = self.upgrade {
+            self.options.policy = policy;
+        }
+        options
+    }
 }
 
 /// A raw actor before its first connection.
@@ -253,6 +266,13 @@ fn headers(name: &str, peer: Peer) -> Vec<String> {
     lines
 }
 
+const fn policy(policy: Policy) -> client_core::Policy {
+    match policy {
+        Policy::Pr741 => client_core::Policy::Pr741,
+        Policy::Hardened => client_core::Policy::Hardened,
+    }
+}
+
 struct Arranger<'a> {
     draw: Draw,
     scenario: &'a Scenario,
@@ -267,6 +287,7 @@ impl Arranger<'_> {
         let state = self.state(name, actor, &options)?;
         Ok(ClientPlan {
             options,
+            upgrade: actor.upgrade.map(policy),
             state,
             offset_ms: actor.clock.unwrap_or_default().millis,
             headers: headers(name, actor.peer),
@@ -274,12 +295,9 @@ impl Arranger<'_> {
     }
 
     fn options(&self, name: &str, actor: &ClientActor) -> Result<ClientOptions, ArrangeError> {
-        let policy = match actor.policy.or(self.scenario.policy).unwrap_or_default() {
-            Policy::Pr741 => client_core::Policy::Pr741,
-            Policy::Hardened => client_core::Policy::Hardened,
-        };
+        let chosen = actor.policy.or(self.scenario.policy).unwrap_or_default();
         let mut options = ClientOptions {
-            policy,
+            policy: policy(chosen),
             seed: self.draw.seed(&format!("client {name}")),
             node_enabled: actor.node,
             node: surface(actor),

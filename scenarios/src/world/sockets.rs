@@ -274,13 +274,8 @@ impl<C: Road, P> Sockets<C, P> {
             knives: Arc::clone(&actor.knives),
             toll,
         };
-        let setup = Setup::new(
-            actor.plan.options.clone(),
-            store,
-            connector,
-            actor.clock.clone(),
-        )
-        .invoke_handler(Puppet);
+        let setup = Setup::new(actor.plan.start(), store, connector, actor.clock.clone())
+            .invoke_handler(Puppet);
         let mut handle = setup
             .spawn()
             .map_err(|error| Refusal::new(format!("{name} did not start: {error}")))?;

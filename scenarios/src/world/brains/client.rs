@@ -94,11 +94,7 @@ impl CoreClient {
             read,
             Bell::default(),
         );
-        let core = Client::new(
-            self.plan.options.clone(),
-            self.state.read(),
-            self.clock(now),
-        );
+        let core = Client::new(self.plan.start(), self.state.read(), self.clock(now));
         self.running = Some(Running {
             core,
             store,
