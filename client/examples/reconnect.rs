@@ -14,9 +14,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use client_core::backoff::DELAYS_MS;
-use client_core::{
-    ClientOptions, DurableState, GatewayRecord, Intent, OperatorState, Snapshot,
-};
+use client_core::{ClientOptions, DurableState, GatewayRecord, Intent, OperatorState, Snapshot};
 use gateway_client::{ClientHandle, Clock, MemoryState, MemoryStore, Setup, TcpConnector};
 use gateway_protocol::SharedToken;
 use mock_gateway::{Config, Control, MockGateway};
@@ -160,7 +158,10 @@ async fn pair(gateway: &mut Gateway) -> DurableState {
     gateway.control(&Control::Approve {
         request_id: "latest".to_owned(),
     });
-    until(&client, |now| now.operator.state == OperatorState::Connected).await;
+    until(&client, |now| {
+        now.operator.state == OperatorState::Connected
+    })
+    .await;
     client.shutdown().await;
     state.read()
 }
@@ -171,7 +172,10 @@ async fn connect(state: &DurableState, first: usize, count: usize) -> Vec<Client
     for number in first..first + count {
         let client = spawn(MemoryStore::new(state.clone()), number);
         client.intent(Intent::Connect).await.unwrap();
-        until(&client, |now| now.operator.state == OperatorState::Connected).await;
+        until(&client, |now| {
+            now.operator.state == OperatorState::Connected
+        })
+        .await;
         clients.push(client);
     }
     clients
