@@ -1,4 +1,5 @@
-//! The Model Context Protocol, spoken by the official SDK: without sessions, and answered with JSON.
+//! The Model Context Protocol, spoken by the official SDK: without sessions of its own (what a tool counts are chat sessions),
+//! and answered with JSON.
 //!
 //! The gate comes first and is stricter; the SDK sees only what it let through. ref: client-behaviour.md §23
 
