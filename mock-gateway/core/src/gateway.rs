@@ -28,7 +28,7 @@ use crate::locality::Locality;
 use crate::mounted::MountedBehaviors;
 use crate::mutation::Mutation;
 use crate::nodes::Nodes;
-use crate::outputs::{Broadcast, Outputs};
+use crate::outputs::{Broadcast, Outputs, Payload};
 use crate::pairing::PendingDevices;
 use crate::presence::Presence;
 use crate::profile::Profile;
@@ -494,13 +494,13 @@ impl Gateway {
     pub(crate) fn broadcast(
         &mut self,
         event: &str,
-        payload: &Value,
+        payload: impl Into<Payload>,
         versioned: bool,
         wanted: impl Fn(&OpenConnection) -> bool,
     ) {
         let broadcast = Arc::new(Broadcast {
             event: event.to_owned(),
-            payload: payload.clone(),
+            payload: payload.into(),
             state_version: versioned.then_some(self.versions),
         });
         let restarts = self.has(Mutation::SeqRestarts);
@@ -518,7 +518,7 @@ impl Gateway {
     pub(crate) fn broadcast_to(&mut self, event: &str, payload: &Value, conns: &[u32]) {
         let broadcast = Arc::new(Broadcast {
             event: event.to_owned(),
-            payload: payload.clone(),
+            payload: payload.into(),
             state_version: None,
         });
         for conn in conns {

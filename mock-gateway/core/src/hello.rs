@@ -14,7 +14,7 @@ use crate::config::AuthMode;
 use crate::connection::Granted;
 use crate::devices::Token;
 use crate::gateway::Gateway;
-use crate::json::{Object, Printed};
+use crate::json::Printed;
 
 /// Room for a hello-ok of the newest release, so that it is printed into one piece of memory.
 const HELLO_BYTES: usize = 16 * 1024;
@@ -57,19 +57,24 @@ impl Gateway {
         let operator = admitted.attempt.role == Role::Operator;
         let scopes = &admitted.scopes;
         let reads = operator && gateway_protocol::role::scope_allows(scopes, scope::READ);
-        let server = Object::new()
+        let server = Printed::new(PART_BYTES)
             .with("version", self.profile.version)
-            .when(rich, "buildId", self.profile.build_id())
+            .when(rich, "buildId", &self.profile.build_id())
             .when(rich, "bootId", self.boot.id.as_str())
             .when(rich, "controlUiBuildSource", "bundled")
             .with("connId", connection.id.as_str())
             .build();
         let control_ui = self.profile.control_ui();
-        let surfaces = json!({"canvas": format!("http://{host}/__openclaw__/cap/{canvas}")});
+        let surfaces = Printed::new(PART_BYTES)
+            .with(
+                "canvas",
+                &format!("http://{host}/__openclaw__/cap/{canvas}"),
+            )
+            .build();
         Printed::new(HELLO_BYTES)
             .with("type", gateway_protocol::hello::HELLO_OK)
             .with("protocol", &limits::PROTOCOL)
-            .with("server", &server)
+            .text("server", &[&server])
             .text("features", &[self.profile.features()])
             .text("snapshot", &[&self.snapshot(now, operator, scopes)])
             .when(
@@ -82,9 +87,9 @@ impl Gateway {
                 "controlUiLinkReaders",
                 &control_ui["controlUiLinkReaders"],
             )
-            .when(!rich || operator, "pluginSurfaceUrls", &surfaces)
-            .with("auth", &self.hello_auth(admitted, told, token))
-            .with("policy", &self.policy())
+            .text_when(!rich || operator, "pluginSurfaceUrls", &surfaces)
+            .text("auth", &[&self.hello_auth(admitted, told, token)])
+            .text("policy", &[&self.policy()])
             .build()
     }
 
@@ -124,20 +129,20 @@ impl Gateway {
             .since_start
             .saturating_sub(self.boot.started)
             .as_millis();
-        let defaults = Object::new()
+        let defaults = Printed::new(PART_BYTES)
             .with("defaultAgentId", "main")
             // Without a script the agent echoes, which no page should take for a model.
-            .when(rich, "modelConfigured", self.has_model())
+            .when(rich, "modelConfigured", &self.has_model())
             .when(rich, "ownership", "sole")
-            .when(rich, "selectionRequired", false)
+            .when(rich, "selectionRequired", &false)
             .with("mainKey", "main")
             .with("mainSessionKey", "agent:main:main")
             .with("scope", "per-sender")
             .build();
         let health = self.profile.health_text();
         let ts = now.wall.0.to_string();
-        Printed::new(PART_BYTES)
-            .when(rich, "suspension", &json!({"phase": "accepting"}))
+        Printed::new(presence.len() + health.before.len() + health.after.len() + PART_BYTES)
+            .text_when(rich, "suspension", r#"{"phase":"accepting"}"#)
             .text("presence", &[&presence])
             .text("health", &[&health.before, &ts, &health.after])
             .with("stateVersion", &self.versions)
@@ -147,11 +152,11 @@ impl Gateway {
                 "appliedConfigHash",
                 &format!("hmac-sha256:v1:{}", self.boot.config_hash),
             )
-            .with("sessionDefaults", &defaults)
-            .when(
+            .text("sessionDefaults", &[&defaults])
+            .text_when(
                 rich && reads,
                 "updateSchedule",
-                &json!({"channel": "stable", "autoEnabled": false}),
+                r#"{"channel":"stable","autoEnabled":false}"#,
             )
             .when(
                 admin,
@@ -195,24 +200,28 @@ impl Gateway {
         }
     }
 
-    fn hello_auth(&self, admitted: &Admitted, scopes: &[String], token: Option<&Token>) -> Value {
+    fn hello_auth(&self, admitted: &Admitted, scopes: &[String], token: Option<&Token>) -> String {
         let rich = self.profile.rules.rich_hello;
         let role = admitted.attempt.role;
         let operator = role == Role::Operator;
-        let recovery = self.recovery_scope(admitted, token);
-        Object::new()
+        let recovers = rich && operator;
+        let recovery = recovers.then(|| self.recovery_scope(admitted, token));
+        Printed::new(PART_BYTES)
             .when(rich, "method", admitted.granted.as_str())
             .with("role", role.as_str())
-            .with("scopes", scopes.to_vec())
-            .maybe("recoveryScope", recovery.filter(|_| rich && operator))
+            .with("scopes", scopes)
+            .maybe("recoveryScope", recovery.flatten().as_ref())
             .when(
-                rich && operator && admitted.recorded,
+                recovers && admitted.recorded,
                 "recoveryMigrationAllowed",
-                true,
+                &true,
             )
             .maybe("deviceToken", token.map(|token| token.value.expose()))
-            .maybe("issuedAtMs", token.map(|token| token.issued_at().0))
-            .maybe("deviceTokens", self.handed_over(admitted))
+            .maybe(
+                "issuedAtMs",
+                token.map(|token| token.issued_at().0).as_ref(),
+            )
+            .maybe("deviceTokens", self.handed_over(admitted).as_ref())
             .build()
     }
 
@@ -235,23 +244,23 @@ impl Gateway {
         Some(issued.collect())
     }
 
-    fn policy(&self) -> Value {
+    fn policy(&self) -> String {
         let rich = self.profile.rules.rich_hello;
-        Object::new()
-            .with("maxPayload", limits::MESSAGE_BYTES)
-            .with("maxBufferedBytes", limits::BUFFERED_BYTES)
-            .with("tickIntervalMs", self.config.tick_interval_ms)
-            .when(
+        Printed::new(PART_BYTES)
+            .with("maxPayload", &limits::MESSAGE_BYTES)
+            .with("maxBufferedBytes", &limits::BUFFERED_BYTES)
+            .with("tickIntervalMs", &self.config.tick_interval_ms)
+            .text_when(
                 rich,
                 "attachments",
-                json!({"maxBytes": 19_464_192, "maxImageBytes": 6_291_456}),
+                r#"{"maxBytes":19464192,"maxImageBytes":6291456}"#,
             )
-            .when(
+            .text_when(
                 rich,
                 "allowedSessionVisibilities",
-                json!(["shared", "read-only", "suggest", "draft"]),
+                r#"["shared","read-only","suggest","draft"]"#,
             )
-            .when(rich, "hasMultipleSessionSharingIdentities", false)
+            .when(rich, "hasMultipleSessionSharingIdentities", &false)
             .build()
     }
 }

@@ -48,22 +48,23 @@ impl From<Object> for Value {
 /// before goes in as it is, and nothing is copied, kept or freed value by value.
 #[derive(Debug)]
 pub(crate) struct Printed {
-    text: String,
+    /// What is printed of it so far: whole pieces of text, so always UTF-8.
+    text: Vec<u8>,
 }
 
 impl Printed {
     /// An object without members; `room` is how many bytes it will have, roughly.
     pub(crate) fn new(room: usize) -> Self {
-        let mut text = String::with_capacity(room);
-        text.push('{');
+        let mut text = Vec::with_capacity(room);
+        text.push(b'{');
         Self { text }
     }
 
     /// Adds a member.
     pub(crate) fn with(mut self, name: &str, value: &(impl Serialize + ?Sized)) -> Self {
         self.name(name);
-        // Every part of an answer has text for keys, so it always prints.
-        self.text += &serde_json::to_string(value).unwrap_or_default();
+        // Every part of an answer has text for keys, and memory takes whatever is written, so it always prints.
+        serde_json::to_writer(&mut self.text, value).unwrap_or_default();
         self
     }
 
@@ -75,21 +76,38 @@ impl Printed {
     /// Adds a member whose value is JSON already, in parts.
     pub(crate) fn text(mut self, name: &str, json: &[&str]) -> Self {
         self.name(name);
-        self.text.extend(json.iter().copied());
+        for part in json {
+            self.text.extend_from_slice(part.as_bytes());
+        }
         self
     }
 
+    /// [`Printed::text`] when a condition holds.
+    pub(crate) fn text_when(self, holds: bool, name: &str, json: &str) -> Self {
+        if holds { self.text(name, &[json]) } else { self }
+    }
+
+    /// Adds a member if there is one.
+    pub(crate) fn maybe(self, name: &str, value: Option<&(impl Serialize + ?Sized)>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+
     pub(crate) fn build(mut self) -> String {
-        self.text.push('}');
-        self.text
+        self.text.push(b'}');
+        String::from_utf8(self.text).unwrap_or_default()
     }
 
     /// Member names are words of the protocol: nothing in them needs an escape.
     fn name(&mut self, name: &str) {
         if self.text.len() > 1 {
-            self.text.push(',');
+            self.text.push(b',');
         }
-        self.text.extend(["\"", name, "\":"]);
+        self.text.push(b'"');
+        self.text.extend_from_slice(name.as_bytes());
+        self.text.extend_from_slice(b"\":");
     }
 }
 

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use crate::connection::{Granted, Phase};
 use crate::gateway::{Boot, Gateway, Up};
 use crate::io::{Lifecycle, Output};
-use crate::json::Object;
+use crate::json::{Object, Printed};
+use crate::outputs::Payload;
 use crate::timers::Timer;
 
 /// Why the gateway goes down.
@@ -59,8 +60,11 @@ impl Gateway {
         if !self.has_audience() {
             return;
         }
-        let payload = json!({"presence": self.presence_json(now.wall)});
-        self.broadcast("presence", &payload, true, |_| true);
+        let presence = self.presence_text(now.wall);
+        let payload = Printed::new(presence.len() + "presence".len())
+            .text("presence", &[&presence])
+            .build();
+        self.broadcast("presence", Payload::Printed(payload), true, |_| true);
     }
 
     pub(crate) fn broadcast_health(&mut self, now: Now) {

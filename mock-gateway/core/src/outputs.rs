@@ -4,17 +4,35 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use gateway_protocol::{Event, Frame, StateVersion};
+use gateway_protocol::{Event, Frame, Outgoing, StateVersion};
 use serde_json::Value;
 
 use crate::io::Output;
+use crate::json::Printed;
+
+/// Room for what surrounds a payload.
+const EVENT_BYTES: usize = 256;
 
 /// What every copy of a broadcast has in common.
 #[derive(Clone, Debug)]
 pub(crate) struct Broadcast {
     pub(crate) event: String,
-    pub(crate) payload: Value,
+    pub(crate) payload: Payload,
     pub(crate) state_version: Option<StateVersion>,
+}
+
+/// What a broadcast says.
+#[derive(Clone, Debug)]
+pub(crate) enum Payload {
+    Value(Value),
+    /// JSON already: the list of presence can be 70 KB, and would be printed anew for every connection.
+    Printed(String),
+}
+
+impl From<&Value> for Payload {
+    fn from(value: &Value) -> Self {
+        Self::Value(value.clone())
+    }
 }
 
 #[derive(Debug)]
@@ -61,22 +79,36 @@ impl Outputs {
                 seq,
                 recipient,
                 broadcast,
-            } => {
-                // The last copy takes the payload itself.
-                let broadcast =
-                    Arc::try_unwrap(broadcast).unwrap_or_else(|shared| (*shared).clone());
-                let event = Event {
-                    event: broadcast.event,
-                    payload: broadcast.payload,
-                    seq: Some(seq),
-                    state_version: broadcast.state_version,
-                    recipient_profile_id: recipient.map(str::to_owned),
-                };
-                Output::Send {
-                    conn,
-                    message: Frame::Event(event).into(),
-                }
-            }
+            } => Output::Send {
+                conn,
+                message: copy(seq, recipient, broadcast),
+            },
         })
+    }
+}
+
+/// One connection's copy.
+fn copy(seq: u64, recipient: Option<&'static str>, broadcast: Arc<Broadcast>) -> Outgoing {
+    // The last copy takes the payload itself.
+    let broadcast = Arc::try_unwrap(broadcast).unwrap_or_else(|shared| (*shared).clone());
+    match broadcast.payload {
+        Payload::Value(payload) => Frame::Event(Event {
+            event: broadcast.event,
+            payload,
+            seq: Some(seq),
+            state_version: broadcast.state_version,
+            recipient_profile_id: recipient.map(str::to_owned),
+        })
+        .into(),
+        Payload::Printed(payload) => {
+            let event = Printed::new(payload.len() + EVENT_BYTES)
+                .with("type", "event")
+                .with("event", &broadcast.event)
+                .text("payload", &[&payload])
+                .with("seq", &seq)
+                .maybe("stateVersion", broadcast.state_version.as_ref())
+                .maybe("recipientProfileId", recipient);
+            Outgoing::Text(event.build())
+        }
     }
 }

@@ -8,15 +8,18 @@ use serde_json::{Value, json};
 
 use crate::connection::OWNER_PROFILE;
 use crate::devices::role_names;
-use crate::json::Object;
+use crate::json::{Object, Printed};
 use crate::pairing::union;
 use crate::profile::Profile;
 
 /// Entries kept at most; the oldest goes first.
 const KEPT: usize = 200;
 
+/// Room for an entry in print.
+const ENTRY_BYTES: usize = 512;
+
 /// One entry.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct PresenceEntry {
     pub(crate) host: String,
     pub(crate) ip: Option<String>,
@@ -41,12 +44,12 @@ struct Kept {
     at: UnixMillis,
     /// Counts what was noted; what is noted together has one number.
     noted: u64,
-    printed: Printed,
+    printed: Sandwich,
 }
 
 /// An entry as text, around its reason and its time.
 #[derive(Clone, Debug, Default)]
-struct Printed {
+struct Sandwich {
     before: String,
     after: String,
 }
@@ -74,9 +77,14 @@ impl Presence {
             let here = people.filter(|kept| kept.is_person() && kept.reason == "connect");
             here.for_each(|kept| (kept.at, kept.noted) = (now, noted));
         }
-        if let Some(older) = self.entries.get(&entry.instance_id) {
+        // What comes back unchanged is printed already.
+        let mut printed = None;
+        if let Some(older) = self.entries.get_mut(&entry.instance_id) {
             entry.roles = union(&older.entry.roles, &entry.roles);
             entry.scopes = union(&older.entry.scopes, &entry.scopes);
+            if older.entry == entry {
+                printed = Some(std::mem::take(&mut older.printed));
+            }
         } else if self.entries.len() >= KEPT {
             let oldest = self.entries.values().enumerate();
             let oldest = oldest.min_by_key(|(_, kept)| kept.noted);
@@ -85,7 +93,7 @@ impl Presence {
             }
         }
         let kept = Kept {
-            printed: entry.print(profile),
+            printed: printed.unwrap_or_else(|| entry.print(profile)),
             entry,
             reason: "connect",
             at: now,
@@ -124,21 +132,21 @@ impl Presence {
         gateway_instance: &str,
         now: UnixMillis,
     ) -> Value {
-        let own = gateway_entry(profile, gateway_instance, now);
-        std::iter::once(own)
-            .chain(self.latest().into_iter().map(|kept| kept.to_json(profile)))
-            .collect()
+        serde_json::from_str(&self.to_text(profile, gateway_instance, now)).unwrap_or_default()
     }
 
-    /// [`Presence::to_json`], printed, for the hello-ok that has it all.
+    /// The same, printed, as hello-ok and the `presence` event carry it.
     pub(crate) fn to_text(
         &self,
         profile: &Profile,
         gateway_instance: &str,
         now: UnixMillis,
     ) -> String {
-        let mut text = format!("[{}", gateway_entry(profile, gateway_instance, now));
-        for kept in self.latest() {
+        let latest = self.latest();
+        let mut text = String::with_capacity(ENTRY_BYTES * (latest.len() + 1));
+        text.push('[');
+        text.push_str(&gateway_entry(profile, gateway_instance, now));
+        for kept in latest {
             text.push(',');
             kept.print(&mut text);
         }
@@ -153,9 +161,9 @@ impl Presence {
     }
 }
 
-fn gateway_entry(profile: &Profile, instance: &str, now: UnixMillis) -> Value {
+fn gateway_entry(profile: &Profile, instance: &str, now: UnixMillis) -> String {
     let version = profile.version;
-    Object::new()
+    Printed::new(ENTRY_BYTES)
         .with("host", "gateway-host")
         .with("ip", "192.0.2.2")
         .with("version", version)
@@ -165,8 +173,8 @@ fn gateway_entry(profile: &Profile, instance: &str, now: UnixMillis) -> Value {
         .with("mode", "gateway")
         .with("reason", "self")
         .with("instanceId", instance)
-        .with("text", format!("Gateway: gateway-host (192.0.2.2) \u{b7} app {version} \u{b7} mode gateway \u{b7} reason self"))
-        .with("ts", now.0)
+        .with("text", &format!("Gateway: gateway-host (192.0.2.2) \u{b7} app {version} \u{b7} mode gateway \u{b7} reason self"))
+        .with("ts", &now.0)
         .build()
 }
 
@@ -184,13 +192,9 @@ impl Kept {
         self.entry.online_since.is_some()
     }
 
-    fn to_json(&self, profile: &Profile) -> Value {
-        self.entry.members(profile, self.reason, self.at)
-    }
-
-    /// The same, printed: what does not change was printed when the entry was noted.
+    /// What does not change was printed when the entry was noted.
     fn print(&self, into: &mut String) {
-        let Printed { before, after } = &self.printed;
+        let Sandwich { before, after } = &self.printed;
         into.push_str(before);
         into.push_str(self.reason);
         into.push_str("\",\"ts\":");
@@ -200,12 +204,12 @@ impl Kept {
 }
 
 impl PresenceEntry {
-    fn print(&self, profile: &Profile) -> Printed {
+    fn print(&self, profile: &Profile) -> Sandwich {
         const CHANGING: &str = "?\",\"ts\":0";
         let text = self.members(profile, "?", UnixMillis(0)).to_string();
         // Nothing before the reason can hold an unescaped quote, so the first is the reason's own.
         let (before, after) = text.split_once(CHANGING).unwrap_or_default();
-        Printed {
+        Sandwich {
             before: before.to_owned(),
             after: after.to_owned(),
         }
@@ -280,7 +284,13 @@ mod tests {
             presence.connected(profile, entry("b", false), UnixMillis(11));
             presence.connected(profile, entry("a", true), UnixMillis(12));
             presence.disconnected("b", UnixMillis(13));
+            let others = [
+                entry("b", false).members(profile, "disconnect", UnixMillis(13)),
+                entry("a", true).members(profile, "connect", UnixMillis(12)),
+            ];
             let text = presence.to_text(profile, "g", UnixMillis(20));
+            let tail = format!(",{},{}]", others[0], others[1]);
+            assert!(text.ends_with(&tail), "{text}\n{tail}");
             let json = presence.to_json(profile, "g", UnixMillis(20));
             assert_eq!(text, json.to_string());
             assert_eq!(json.as_array().map(Vec::len), Some(3));

@@ -156,12 +156,20 @@ pub(crate) fn challenge_nonce(text: &str) -> Option<String> {
     if !text.contains("connect.challenge") || !text.contains("\"nonce\"") {
         return None;
     }
-    let value: serde_json::Value = serde_json::from_str(text).ok()?;
-    let is_challenge = value
-        .get("event")
-        .is_some_and(|name| name == "connect.challenge");
-    let nonce = value.pointer("/payload/nonce")?.as_str()?;
-    is_challenge.then(|| nonce.to_owned())
+    let event: NonceEvent = serde_json::from_str(text).ok()?;
+    (event.event == "connect.challenge").then_some(event.payload.nonce)
+}
+
+/// An event whose payload has a nonce; the rest of it is not kept.
+#[derive(serde::Deserialize)]
+struct NonceEvent {
+    event: String,
+    payload: NoncePayload,
+}
+
+#[derive(serde::Deserialize)]
+struct NoncePayload {
+    nonce: String,
 }
 
 async fn upgrade<S, F>(connect: F, url: &str, origin: Option<String>) -> Option<WebSocketStream<S>>
