@@ -12,12 +12,14 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use gateway_protocol::{ConnectParams, Keypair, SignatureVersion};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::{self, Message, WebSocket};
 
 const TOKEN: &str = "planted-shared-token-of-this-test";
+const DEVICE: [u8; 32] = [3; 32];
 
 /// A program of ours that says where it is in its first line. Dropping it kills it.
 struct Program {
@@ -73,11 +75,23 @@ fn frame(socket: &mut WebSocket<TcpStream>) -> Value {
 fn connect(url: &str) -> Value {
     let stream = TcpStream::connect(url.trim_start_matches("ws://")).unwrap();
     let (mut socket, _response) = tungstenite::client(url, stream).unwrap();
-    assert_eq!(frame(&mut socket)["event"], "connect.challenge");
-    let params = json!({
+    let challenge = frame(&mut socket);
+    assert_eq!(challenge["event"], "connect.challenge");
+    let pair = Keypair::from_seed(DEVICE);
+    let mut params = json!({
         "minProtocol": 4, "maxProtocol": 4, "role": "operator", "scopes": ["operator.read"],
         "client": {"id": "cli", "version": "1", "platform": "linux", "mode": "cli"}, "auth": {"token": TOKEN},
+        "device": {
+            "id": pair.device_id().as_str(), "publicKey": pair.public().to_base64url(),
+            "signedAt": challenge["payload"]["ts"], "nonce": challenge["payload"]["nonce"],
+        },
     });
+    let typed: ConnectParams = serde_json::from_value(params.clone()).unwrap();
+    let text = typed
+        .signature_payload()
+        .unwrap()
+        .text(SignatureVersion::V3);
+    params["device"]["signature"] = Value::from(pair.sign(&text));
     let request = json!({"type": "req", "id": "1", "method": "connect", "params": params});
     socket.send(Message::text(request.to_string())).unwrap();
     let answer = frame(&mut socket);
@@ -114,6 +128,14 @@ fn a_recording_holds_what_was_said_and_no_secret() {
     for what in ["connect.challenge", "connect", "hello-ok"] {
         assert!(said.contains(&what), "{what} is not in {said:?}");
     }
+    let pair = Keypair::from_seed(DEVICE);
+    for private in [pair.public().to_base64url(), pair.device_id().to_string()] {
+        assert!(!text.contains(&private), "the device is in the transcript");
+    }
+    assert_eq!(verified(home.path(), "said.jsonl"), Some(0));
+    let changed = text.replacen("operator.read", "operator.rea_", 1);
+    std::fs::write(home.path().join("changed.jsonl"), changed).unwrap();
+    assert_eq!(verified(home.path(), "changed.jsonl"), Some(10));
     // Nothing is overwritten.
     let again = Command::new(env!("CARGO_BIN_EXE_clawproof"))
         .args(["record", "--to", gateway.url(), "--save", "said.jsonl"])
@@ -125,4 +147,14 @@ fn a_recording_holds_what_was_said_and_no_secret() {
         std::fs::read_to_string(home.path().join("said.jsonl")).unwrap(),
         text
     );
+}
+
+/// The exit code of `clawproof verify`.
+fn verified(here: &Path, file: &str) -> Option<i32> {
+    let output = Command::new(env!("CARGO_BIN_EXE_clawproof"))
+        .args(["verify", file])
+        .current_dir(here)
+        .output()
+        .unwrap();
+    output.status.code()
 }

@@ -29,6 +29,9 @@ pub struct Header {
     /// Commit of the client or of the harness, 40 hex characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
+    /// Seed of the synthetic device identities, when those of the record were replaced ([`crate::resign`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resigned: Option<u64>,
 }
 
 impl Header {
@@ -43,6 +46,14 @@ impl Header {
             gateway: gateway.into(),
             client: None,
             commit: None,
+            resigned: None,
         }
+    }
+
+    /// Replaces the devices of the record by synthetic ones that are made from `seed`, and signs anew for them.
+    #[must_use]
+    pub fn resigned(mut self, seed: u64) -> Self {
+        self.resigned = Some(seed);
+        self
     }
 }

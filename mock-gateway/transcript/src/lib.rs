@@ -8,6 +8,7 @@
 //! - [`entry`], [`header`], [`payload`]: the format and the raw message behind an entry
 //! - [`recorder`], [`writer`], [`reader`]: how entries are taken, written as JSON Lines and read back
 //! - [`redact`], [`canary`]: same secret, same pseudonym; the proof that a secret was on the wire and is in no file
+//! - [`resign`]: synthetic device identities, so that a redacted record still verifies and replays
 //! - [`matcher`], [`diff`], [`query`]: subset matching that explains itself, nearest match, selection
 //! - [`normalize`], [`digest`]: what two worlds are compared by
 //!
@@ -39,6 +40,7 @@ pub mod query;
 pub mod reader;
 pub mod recorder;
 pub mod redact;
+pub mod resign;
 pub mod writer;
 
 pub use crate::entry::{CloseInfo, Direction, Draft, Entry, Kind, RawEntry, Stage};

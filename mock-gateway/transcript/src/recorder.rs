@@ -70,13 +70,14 @@ impl Recorder {
     }
 
     fn with(header: Header, keep: usize, writer: Option<LineWriter>) -> Self {
+        let redactor = Redactor::of_record(&header, &[]);
         Self(Arc::new(Inner {
             header,
             keep,
             store: Mutex::default(),
             is_live: AtomicBool::new(writer.is_some()),
             live: Mutex::new(Live {
-                redactor: Redactor::new(),
+                redactor,
                 writer,
                 callbacks: Vec::new(),
             }),
@@ -166,7 +167,7 @@ impl Recorder {
         };
         Transcript {
             header: self.0.header.clone(),
-            entries: Redactor::with_secrets(&secrets).entries(&raw),
+            entries: Redactor::of_record(&self.0.header, &secrets).entries(&raw),
         }
     }
 
@@ -177,7 +178,7 @@ impl Recorder {
             let raw: Vec<RawEntry> = store.entries.iter().cloned().collect();
             (raw, store.secrets.clone())
         };
-        let mut redactor = Redactor::with_secrets(&secrets);
+        let mut redactor = Redactor::of_record(&self.0.header, &secrets);
         let entries = redactor.entries(&raw);
         let transcript = Transcript {
             header: self.0.header.clone(),
@@ -191,7 +192,7 @@ impl Recorder {
     /// Every secret registered or seen so far as (kind, value): what a canary scan looks for.
     pub fn secrets(&self) -> Vec<(String, String)> {
         let known = lock(&self.0.store).secrets.clone();
-        let mut redactor = Redactor::with_secrets(&known);
+        let mut redactor = Redactor::of_record(&self.0.header, &known);
         for entry in self.raw_since(0) {
             redactor.learn_entry(&entry);
         }

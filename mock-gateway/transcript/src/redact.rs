@@ -16,6 +16,7 @@
 //! assert_eq!(hidden, json!({"note": "kept <device-token:1>", "id": "r-1"}));
 //! ```
 
+mod identity;
 pub(crate) mod needle;
 mod structure;
 mod text;
@@ -29,9 +30,11 @@ use serde_json::{Map, Value};
 use crate::encoding::{self, Encoding, MIN_SEARCHED, PREFIX_BYTES};
 use crate::entry::{CloseInfo, Entry, RawEntry};
 use crate::payload::Payload;
+use crate::resign::Identities;
 
 use needle::{Hit, Needles};
 use structure::Class;
+pub(crate) use text::is_pseudonym;
 
 /// JSON texts inside JSON strings are opened this deep; what lies deeper is replaced whole.
 const MAX_NESTING: usize = 8;
@@ -43,6 +46,8 @@ struct Secret {
     kind: String,
     is_guess: bool,
     number: Option<u32>,
+    /// What is shown instead of a pseudonym: an identity of the same form, or a setup code that still decodes.
+    stand_in: Option<String>,
 }
 
 /// Learns secrets and replaces them.
@@ -52,6 +57,8 @@ pub struct Redactor {
     needles: Needles,
     /// The message of the last entry: its next entry, delivered after sent, shows it too.
     last: Option<(Payload, Message)>,
+    /// Synthetic devices, when real ones are replaced.
+    identities: Option<Identities>,
 }
 
 impl Default for Redactor {
@@ -68,16 +75,20 @@ impl Redactor {
             counters: BTreeMap::new(),
             needles: Needles::new(),
             last: None,
+            identities: None,
         }
     }
 
     /// Knows these (kind, value) pairs.
     pub fn with_secrets(secrets: &[(String, String)]) -> Self {
-        let mut redactor = Self::new();
+        Self::new().knowing(secrets)
+    }
+
+    fn knowing(mut self, secrets: &[(String, String)]) -> Self {
         for (kind, value) in secrets {
-            redactor.register(kind, value);
+            self.register(kind, value);
         }
-        redactor
+        self
     }
 
     /// Tells it a secret. The kind given here wins over one guessed from a place.
@@ -95,7 +106,7 @@ impl Redactor {
     /// Learns the secrets of a JSON value and replaces all known ones in it.
     pub fn redact(&mut self, value: &Value) -> Value {
         self.learn(value);
-        self.replaced(value, 0)
+        self.replaced_frame(value)
     }
 
     /// Learns the secrets of a text and replaces all known ones in it.
@@ -210,7 +221,7 @@ impl Redactor {
 
     fn message(&mut self, payload: &Payload) -> Message {
         match payload.frame() {
-            Some(frame) => Message::Frame(self.replaced(frame, 0)),
+            Some(frame) => Message::Frame(self.replaced_frame(frame)),
             None => Message::Raw(BASE64_STANDARD.encode(self.redact_bytes(payload.as_bytes()))),
         }
     }
@@ -220,6 +231,7 @@ impl Redactor {
     fn learn_nested(&mut self, value: &Value, depth: usize) {
         match value {
             Value::Object(object) => {
+                self.learn_identities(object);
                 let pair = structure::classify_pair(object);
                 for (name, member) in object {
                     let class = if name == "value" && pair.is_some() {
@@ -247,6 +259,8 @@ impl Redactor {
 
     fn learn_member(&mut self, class: Option<Class>, member: &Value, depth: usize) {
         match (class, member) {
+            (Some(class), Value::String(text))
+                if class.kind == "private-key" && self.learn_private_key(text) => {}
             (Some(class), Value::String(text)) if has_own_form(class, text) => {
                 self.learn_text(&format!("{HEADER}{text}"), depth);
             }
@@ -271,7 +285,7 @@ impl Redactor {
 
     fn learn_value(&mut self, kind: &str, is_guess: bool, value: &str) {
         let value = value.trim();
-        if value.is_empty() || text::is_pseudonym(value) {
+        if value.is_empty() || is_pseudonym(value) || text::is_redacted_code(value) {
             return;
         }
         if let Some(known) = self.secrets.get_mut(value) {
@@ -287,6 +301,7 @@ impl Redactor {
                 kind: kind.to_owned(),
                 is_guess,
                 number: None,
+                stand_in: None,
             },
         );
         self.add_needles(index, kind, value);
@@ -430,8 +445,8 @@ impl Redactor {
         while let Some(hit) = self.needles.find(bytes, from) {
             let hit = widened(hit, bytes, from);
             out.extend_from_slice(bytes.get(from..hit.start).unwrap_or_default());
-            let name = self.number(hit.secret).unwrap_or_default();
-            out.extend_from_slice(encoded(&name, hit.encoding).as_bytes());
+            let shown = self.shown(hit.secret, hit.encoding, hit.end - hit.start);
+            out.extend_from_slice(shown.as_bytes());
             from = hit.end;
         }
         out.extend_from_slice(bytes.get(from..).unwrap_or_default());
@@ -441,7 +456,7 @@ impl Redactor {
     /// The pseudonym of a known value, or none when the value is empty or a pseudonym itself.
     fn pseudonym(&mut self, value: &str) -> Option<String> {
         let index = self.secrets.get_index_of(value.trim())?;
-        self.number(index)
+        self.stand_in(index).or_else(|| self.number(index))
     }
 
     fn number(&mut self, index: usize) -> Option<String> {

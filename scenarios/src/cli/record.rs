@@ -81,7 +81,12 @@ pub(super) fn record(args: &RecordArgs) -> Exit {
 
 async fn until_interrupted(args: &RecordArgs) -> Result<(), RecordError> {
     let upstream = upstream(&args.to)?;
-    let header = Header::new(0, "recorded", format!("whoever answers at {}", args.to));
+    let header = Header::new(
+        args.seed,
+        "recorded",
+        format!("whoever answers at {}", args.to),
+    );
+    let header = header.resigned(args.seed);
     let recorder = recorder(&args.save, header)?;
     for secret in &args.secret {
         recorder.register_secret("given", secret);

@@ -3,10 +3,14 @@
 use super::args::{MessageFormat, VerifyArgs};
 use super::exit::Exit;
 use super::print::{out, say};
-use crate::prove::{Report, verify as check};
+use crate::prove::{Report, recording, verify as check};
 
 pub(super) fn verify(args: &VerifyArgs) -> Exit {
-    let report = check(&args.bundle);
+    let report = if args.bundle.is_file() {
+        recording::verify(&args.bundle)
+    } else {
+        check(&args.bundle)
+    };
     if args.message_format == MessageFormat::Json {
         out(json(&report));
     } else {
@@ -34,6 +38,10 @@ fn tell(report: &Report) {
         );
         format!("not verified, {} problems", report.problems.len())
     };
+    if let Some(signatures) = report.manifest.get("signatures") {
+        out(format_args!("{told}: signatures {signatures}"));
+        return;
+    }
     out(format_args!(
         "{told}: {} files, {} verdicts judged again, gateway {}",
         report.files,

@@ -6,6 +6,7 @@
 //! | [`manifest`] [`counters`] | `manifest.json`: what ran, against what, what was counted, what was not verified |
 //! | [`saved`] | `record.json`: what the judge saw besides the transcript |
 //! | [`rederive`] [`verify`](mod@verify) | judges again and checks everything, offline |
+//! | [`recording`] | checks a transcript alone: redaction and signatures |
 //! | [`subject`] [`bundle`] [`summary`] | base and head, red then green, as one bundle |
 //! | [`gate`] | what must have been shown on a commit |
 //!
@@ -20,6 +21,7 @@ pub mod counters;
 pub mod digests;
 pub mod gate;
 pub mod manifest;
+pub mod recording;
 pub mod rederive;
 pub mod saved;
 pub mod subject;

@@ -262,7 +262,14 @@ pub(crate) fn inner_token(code: &str) -> Option<String> {
     }
     let value: Value = serde_json::from_slice(&decode_base64(trimmed)?).ok()?;
     let token = value.get("bootstrapToken")?.as_str()?;
-    (!token.is_empty()).then(|| token.to_owned())
+    (!token.is_empty() && !is_pseudonym(token)).then(|| token.to_owned())
+}
+
+/// Whether a text is a setup code whose token was replaced: one that was encoded again.
+pub(super) fn is_redacted_code(code: &str) -> bool {
+    let content = || serde_json::from_slice::<Value>(&decode_base64(code)?).ok();
+    let token = || Some(content()?.get("bootstrapToken")?.as_str()?.to_owned());
+    code.starts_with("ey") && token().is_some_and(|token| is_pseudonym(&token))
 }
 
 /// Decodes either alphabet, padded or not.

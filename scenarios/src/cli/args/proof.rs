@@ -45,9 +45,10 @@ pub struct ProveArgs {
 #[command(after_help = examples_and_exits(concat_examples!(
     "clawproof verify proof             a bundle of `clawproof prove`",
     "clawproof verify store/latest      a run folder",
+    "clawproof verify recording.jsonl   a transcript of `clawproof record`: redacted, and every signature fits",
 )))]
 pub struct VerifyArgs {
-    /// The folder
+    /// The folder, or a transcript
     #[arg(value_name = "BUNDLE")]
     pub bundle: PathBuf,
     /// How the outcome is printed
