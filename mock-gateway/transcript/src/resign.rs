@@ -112,7 +112,8 @@ pub fn signatures(entries: &[Entry]) -> Vec<(u64, Fit)> {
         .collect()
 }
 
-fn fit(frame: &Value) -> Option<Fit> {
+/// Whether the signature of a connect frame fits it; none for other frames.
+pub fn fit(frame: &Value) -> Option<Fit> {
     let params = connect(frame)?;
     let device = params.device.as_ref()?;
     let signature = device.signature.as_deref()?;
