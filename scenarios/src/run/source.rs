@@ -88,7 +88,7 @@ impl Source {
                 .collect()),
             Self::Folder(root) => {
                 let mut files = Vec::new();
-                collect(root, root, &mut files)?;
+                collect(root, root, &shown(root), &mut files)?;
                 files.sort_by(|one, other| one.id.cmp(&other.id));
                 Ok(files)
             }
@@ -130,7 +130,22 @@ fn id_of(path: &str) -> String {
         .replace('\\', "/")
 }
 
-fn collect(root: &Path, folder: &Path, files: &mut Vec<SuiteFile>) -> Result<(), SourceError> {
+/// How a folder is named in messages, which end up in what is handed to others: as seen from here, or by its own name.
+fn shown(root: &Path) -> PathBuf {
+    let here = std::env::current_dir().unwrap_or_default();
+    match root.strip_prefix(&here) {
+        Ok(inside) => inside.to_path_buf(),
+        Err(_) if root.is_relative() => root.to_path_buf(),
+        Err(_) => root.file_name().map_or_else(PathBuf::new, PathBuf::from),
+    }
+}
+
+fn collect(
+    root: &Path,
+    folder: &Path,
+    name: &Path,
+    files: &mut Vec<SuiteFile>,
+) -> Result<(), SourceError> {
     let failed = |source| SourceError::Read {
         path: folder.to_path_buf(),
         source,
@@ -138,7 +153,7 @@ fn collect(root: &Path, folder: &Path, files: &mut Vec<SuiteFile>) -> Result<(),
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         if path.is_dir() {
-            collect(root, &path, files)?;
+            collect(root, &path, name, files)?;
         } else if path
             .extension()
             .is_some_and(|extension| extension == "toml")
@@ -154,7 +169,7 @@ fn collect(root: &Path, folder: &Path, files: &mut Vec<SuiteFile>) -> Result<(),
             })?;
             files.push(SuiteFile {
                 id: id_of(&inside),
-                path: path.display().to_string(),
+                path: name.join(&inside).display().to_string(),
                 text,
             });
         }
@@ -180,6 +195,21 @@ mod tests {
                 .collect()
         };
         assert_eq!(ids(&found), ids(&Source::Embedded));
+    }
+
+    /// A bundle goes to strangers: the folders of this machine are none of their business.
+    #[test]
+    fn a_suite_elsewhere_is_named_without_its_folders() {
+        let elsewhere = tempfile::tempdir().unwrap();
+        let suite = elsewhere.path().join("suite");
+        std::fs::create_dir_all(suite.join("a")).unwrap();
+        std::io::Write::write_all(
+            &mut std::fs::File::create(suite.join("a/b.toml")).unwrap(),
+            b"",
+        )
+        .unwrap();
+        let files = Source::Folder(suite).files().unwrap();
+        assert_eq!(files[0].path, "suite/a/b.toml");
     }
 
     #[test]
