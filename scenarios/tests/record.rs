@@ -134,7 +134,8 @@ fn a_recording_holds_what_was_said_and_no_secret() {
     }
     assert_eq!(verified(home.path(), "said.jsonl"), Some(0));
     let changed = text.replacen("operator.read", "operator.rea_", 1);
-    std::fs::write(home.path().join("changed.jsonl"), changed).unwrap();
+    let mut file = std::fs::File::create(home.path().join("changed.jsonl")).unwrap();
+    std::io::Write::write_all(&mut file, changed.as_bytes()).unwrap();
     assert_eq!(verified(home.path(), "changed.jsonl"), Some(10));
     // Nothing is overwritten.
     let again = Command::new(env!("CARGO_BIN_EXE_clawproof"))
