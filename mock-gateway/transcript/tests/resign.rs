@@ -1,5 +1,11 @@
 //! A record with synthetic devices verifies as the recorded one did, and holds nothing of the real ones.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers outside of test functions fail by panicking too"
+)]
+
 use std::path::Path;
 
 use gateway_protocol::{Keypair, PublicKey, SetupCode, SignatureVersion};
