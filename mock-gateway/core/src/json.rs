@@ -84,7 +84,11 @@ impl Printed {
 
     /// [`Printed::text`] when a condition holds.
     pub(crate) fn text_when(self, holds: bool, name: &str, json: &str) -> Self {
-        if holds { self.text(name, &[json]) } else { self }
+        if holds {
+            self.text(name, &[json])
+        } else {
+            self
+        }
     }
 
     /// Adds a member if there is one.
