@@ -91,7 +91,11 @@ impl Tree {
                 if !SKIPPED_FOLDERS.contains(&name.as_str()) {
                     self.add_folder(&entry.path(), &path)?;
                 }
-            } else if kind.is_file() && entry.path().extension().is_none_or(|end| end != "tmp") {
+            // In a work tree of git, `.git` is a file that names a folder of this machine.
+            } else if kind.is_file()
+                && path != ".git"
+                && entry.path().extension().is_none_or(|end| end != "tmp")
+            {
                 let bytes = fs::read(entry.path()).map_err(|source| XtaskError::Read {
                     path: entry.path(),
                     source,
