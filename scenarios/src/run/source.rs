@@ -203,7 +203,7 @@ mod tests {
         let elsewhere = tempfile::tempdir().unwrap();
         let suite = elsewhere.path().join("suite");
         std::fs::create_dir_all(suite.join("a")).unwrap();
-        std::io::Write::write_all(
+        io::Write::write_all(
             &mut std::fs::File::create(suite.join("a/b.toml")).unwrap(),
             b"",
         )
