@@ -18,6 +18,9 @@ const MOST_EVENTS: u32 = 14;
 /// Lengths of time that are drawn, in milliseconds: inside a handshake, between two attempts, a tick, a pending request.
 const LAPSES: [u64; 7] = [20, 200, 1_100, 5_000, 35_000, 100_000, 400_000];
 
+/// What follows the events of a brief flow.
+const BRIEF: [Event; 1] = [Event::Elapse(20_000)];
+
 /// What the companion holds at the beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holding {
@@ -73,6 +76,9 @@ pub struct Flow {
     pub holding: Holding,
     /// The safety phase.
     pub events: Vec<Event>,
+    /// Whether it ends soon after the last event, with nothing promised: enough for what needs no end, and a storm is
+    /// ten minutes shorter.
+    pub is_brief: bool,
 }
 
 impl Flow {
@@ -101,6 +107,7 @@ impl Flow {
             policy,
             holding,
             events,
+            is_brief: false,
         }
     }
 
@@ -112,9 +119,14 @@ impl Flow {
     /// The flow as a scenario; none when its events make no sense in this order.
     pub fn scenario(&self, id: &str, mutation: Option<&str>) -> Option<Scenario> {
         let model = self.model()?;
-        let promise = model.promise();
+        let promise = if self.is_brief {
+            Promise::Nothing
+        } else {
+            model.promise()
+        };
+        let last = if self.is_brief { &BRIEF } else { tail(promise) };
         let mend = model.mend();
-        let events = self.events.iter().chain(&mend).chain(tail(promise));
+        let events = self.events.iter().chain(&mend).chain(last);
         let steps = events.flat_map(|event| event.steps()).map(Located::nowhere);
         let companion = ClientActor {
             node: true,

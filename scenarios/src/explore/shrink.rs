@@ -1,12 +1,27 @@
-//! Delta debugging: fewer events with the same finding.
+//! Delta debugging: fewer events with the same finding, and less time between them.
 
+use super::event::Event;
 use super::flow::{Flow, Holding};
+
+/// Lengths of time that are tried instead of a longer one, in milliseconds.
+const SHORT: [u64; 2] = [20, 1_100];
 
 /// Takes events away as long as `fails` says that the finding stays, then tries to hold less.
 ///
 /// The result fails, and no single event can be taken out of it.
 pub(super) fn shrink(flow: &Flow, mut fails: impl FnMut(&Flow) -> bool) -> Flow {
     let mut best = flow.clone();
+    // First of all the time: what is tried hundreds of times should not last ten minutes each.
+    let brief = Flow {
+        is_brief: true,
+        ..best.clone()
+    };
+    if fails(&brief) {
+        best = brief;
+    }
+    for at in 0..best.events.len() {
+        shorten(&mut best, at, &mut fails);
+    }
     let mut size = best.events.len().div_ceil(2).max(1);
     loop {
         let mut start = 0;
@@ -48,9 +63,25 @@ pub(super) fn shrink(flow: &Flow, mut fails: impl FnMut(&Flow) -> bool) -> Flow 
     best
 }
 
+/// Makes the event at this place shorter if it is time that passes and the finding stays.
+fn shorten(best: &mut Flow, at: usize, fails: &mut impl FnMut(&Flow) -> bool) {
+    let Some(Event::Elapse(millis)) = best.events.get(at).copied() else {
+        return;
+    };
+    for short in SHORT.into_iter().filter(|short| *short < millis) {
+        let mut less = best.clone();
+        if let Some(event) = less.events.get_mut(at) {
+            *event = Event::Elapse(short);
+        }
+        if less.model().is_some() && fails(&less) {
+            *best = less;
+            return;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::event::Event;
     use super::*;
     use crate::scenario::Policy;
 
@@ -64,11 +95,30 @@ mod tests {
             policy: Policy::Hardened,
             holding: Holding::All,
             events,
+            is_brief: false,
         };
         let needed = [Event::Start, Event::Elapse(17), Event::Elapse(31)];
         let small = shrink(&flow, |flow| {
             needed.iter().all(|event| flow.events.contains(event))
         });
         assert_eq!(small.events, needed);
+        assert!(small.is_brief);
+    }
+
+    #[test]
+    fn time_that_has_no_part_in_it_gets_shorter() {
+        let flow = Flow {
+            policy: Policy::Hardened,
+            holding: Holding::All,
+            events: vec![Event::Start, Event::Elapse(400_000), Event::Stop],
+            is_brief: false,
+        };
+        let small = shrink(&flow, |flow| {
+            let passes = |event: &Event| matches!(event, Event::Elapse(millis) if *millis > 500);
+            !flow.is_brief && flow.events.iter().any(passes) && flow.events.len() == 3
+        });
+        let needed = [Event::Start, Event::Elapse(1_100), Event::Stop];
+        assert_eq!(small.events, needed);
+        assert!(!small.is_brief);
     }
 }
