@@ -17,6 +17,7 @@ use transcript::Redactor;
 
 mod corpus;
 mod reader;
+pub mod rival;
 
 pub use corpus::{Carrier, Dress, Sample};
 

@@ -143,7 +143,7 @@ fn the_page_holds_every_run_and_loads_nothing() {
     );
     assert!(
         runs.iter()
-            .all(|run| run["rows"].as_array().unwrap().len() > 10)
+            .all(|run| run["messages"]["rows"].as_array().unwrap().len() > 10)
     );
     assert!(page.contains("default-src 'none'"));
     for way in ["src=", "<link", "@import", "fetch("] {

@@ -196,6 +196,15 @@ impl Scanner {
             {
                 needles.add(index, Encoding::Prefix, head.to_vec(), rest);
             }
+            if !begins_alike && value.len() <= encoding::LONGEST_IN_PARTS {
+                for (at, window) in encoding::parts(value) {
+                    let rest = value
+                        .as_bytes()
+                        .get(at + window.len()..)
+                        .unwrap_or_default();
+                    needles.add(index, Encoding::Part, window.to_vec(), rest);
+                }
+            }
         }
         Self {
             needles,

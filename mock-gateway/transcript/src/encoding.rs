@@ -13,6 +13,8 @@ pub enum Encoding {
     Raw,
     /// Its beginning only, as truncation leaves it.
     Prefix,
+    /// A piece of it, as a secret that is split over two messages leaves it.
+    Part,
     /// Inside a JSON string, once or twice escaped.
     JsonEscaped,
     /// URL percent-encoding, of all bytes or of the reserved ones.
@@ -35,6 +37,7 @@ impl Encoding {
         match self {
             Self::Raw => "raw",
             Self::Prefix => "prefix",
+            Self::Part => "part",
             Self::JsonEscaped => "json-escaped",
             Self::Percent => "percent",
             Self::Hex => "hex",
@@ -51,6 +54,7 @@ impl Encoding {
             Self::Base64 | Self::Base64Url | Self::Utf16LeBase64 => true,
             Self::Raw
             | Self::Prefix
+            | Self::Part
             | Self::JsonEscaped
             | Self::Percent
             | Self::Hex
@@ -71,6 +75,35 @@ pub const MIN_SEARCHED: usize = 6;
 
 /// A cut-off secret is recognised by this many leading bytes.
 pub const PREFIX_BYTES: usize = 12;
+
+/// Longer secrets are keys and certificates, which nobody splits.
+pub(crate) const LONGEST_IN_PARTS: usize = 256;
+
+/// The beginnings of pieces of `value` that can only be its own: twelve characters that nobody would write.
+///
+/// ```
+/// use transcript::encoding::parts;
+/// assert_eq!(parts("a-word-and-another").count(), 0);
+/// assert!(parts("yV3-Issued0Token-4711xQ").count() > 3);
+/// ```
+pub fn parts(value: &str) -> impl Iterator<Item = (usize, &[u8])> {
+    let windows = value.as_bytes().windows(PREFIX_BYTES).enumerate();
+    windows.skip(1).filter(|(_, window)| looks_random(window))
+}
+
+fn looks_random(window: &[u8]) -> bool {
+    let has = |test: fn(&u8) -> bool| window.iter().filter(|byte| test(byte)).count();
+    let (digits, lower, upper) = (
+        has(u8::is_ascii_digit),
+        has(u8::is_ascii_lowercase),
+        has(u8::is_ascii_uppercase),
+    );
+    let is_change = |pair: &&[u8]| matches!(pair, [one, other] if one.is_ascii_uppercase() != other.is_ascii_uppercase());
+    let changes = window.windows(2).filter(is_change).count();
+    let mixed = lower >= 1 && upper >= 1 && (digits >= 1 || changes >= 3);
+    let hex = has(u8::is_ascii_hexdigit) == window.len() && digits >= 3 && lower + upper >= 3;
+    mixed || hex
+}
 
 /// Every form of `value`, each once, the plain one first. Forms shorter than [`MIN_SEARCHED`] bytes are left out.
 ///

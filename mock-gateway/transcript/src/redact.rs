@@ -327,6 +327,20 @@ impl Redactor {
             self.needles
                 .add(index, Encoding::Prefix, head.to_vec(), rest);
         }
+        // What stands in an id or a code may stand elsewhere too.
+        if !begins_alike
+            && value.len() <= encoding::LONGEST_IN_PARTS
+            && !["device-id", "public-key"].contains(&kind)
+        {
+            for (at, window) in encoding::parts(value) {
+                let rest = value
+                    .as_bytes()
+                    .get(at + window.len()..)
+                    .unwrap_or_default();
+                self.needles
+                    .add(index, Encoding::Part, window.to_vec(), rest);
+            }
+        }
     }
 
     // Replacing.
@@ -498,6 +512,7 @@ fn encoded(name: &str, encoding: Encoding) -> String {
     match encoding {
         Encoding::Raw | Encoding::JsonEscaped => name.to_owned(),
         Encoding::Prefix
+        | Encoding::Part
         | Encoding::Percent
         | Encoding::Hex
         | Encoding::Base64

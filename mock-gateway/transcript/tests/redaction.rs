@@ -117,6 +117,7 @@ fn a_setup_code_is_known_by_what_it_holds(#[case] code: String) {
 #[case::hex(each_byte(|byte| format!("{byte:02X}")), "<device-token:1:hex>")]
 #[case::percent(each_byte(|byte| format!("%{byte:02x}")), "<device-token:1:percent>")]
 #[case::cut_off(TOKEN[..20].to_owned(), "<device-token:1:prefix>")]
+#[case::second_half(TOKEN[20..].to_owned(), "<device-token:1:part>")]
 fn a_known_secret_is_found_in_every_form(#[case] form: String, #[case] name: &str) {
     let mut redactor = Redactor::new();
     redactor.register("device-token", TOKEN);

@@ -16,7 +16,7 @@ macro_rules! concat_examples {
 mod conversation;
 mod proof;
 
-pub use conversation::RecordArgs;
+pub use conversation::{DistillArgs, ImportArgs, RecordArgs, ReplayArgs, ReplayAs};
 pub use proof::{
     GateArgs, ProveArgs, QueryArgs, QueryWhat, RedactBenchArgs, ReportArgs, ReportFormat,
     VerifyArgs,
@@ -68,6 +68,12 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// Stand between a client and a gateway, change nothing, and write a redacted transcript of what is said
     Record(RecordArgs),
+    /// Play a recording again, as the gateway or as the client, with the other half live
+    Replay(Box<ReplayArgs>),
+    /// Turn a recording into a scenario file to edit
+    Distill(DistillArgs),
+    /// Turn HAR files, diagnostics and gateway logs into a transcript
+    Import(ImportArgs),
     /// Bring the real programs that some commands need, pinned, into a cache
     Fetch(FetchArgs),
     /// Explain an error code, close code, invariant, fault, exit code, gateway release or scenario

@@ -5,6 +5,7 @@
 //! | [`args`] | the command line as types, with help texts that teach |
 //! | [`exit`] | the documented exit codes |
 //! | `run` `list` `check` `serve` `record` `fetch` `explain` `new` `merge` | one command each |
+//! | `replay` `distill` `import` | one command each, for what was recorded |
 //! | `conform` `clients` `setup` `prove` `verify` `gate` `report` `query` `redact_bench` | one command each |
 //! | `catalogue` `explore` `museum` `matrix` `cutpoints` `coverage` | one command each |
 //! | `client` | `run --client`: finds the client, shows that it starts, prints its table |
@@ -19,11 +20,13 @@ mod clients;
 mod conform;
 pub mod coverage;
 pub mod cutpoints;
+mod distill;
 pub mod exit;
 mod explain;
 pub mod explore;
 mod fetch;
 mod gate;
+mod import;
 mod library;
 mod list;
 pub mod matrix;
@@ -36,6 +39,7 @@ mod prove;
 mod query;
 mod record;
 mod redact_bench;
+mod replay;
 mod report;
 mod run;
 mod serve;
@@ -72,6 +76,9 @@ where
         Some(Command::Check(args)) => check::check(&args),
         Some(Command::Serve(args)) => serve::serve(&args),
         Some(Command::Record(args)) => record::record(&args),
+        Some(Command::Replay(args)) => replay::replay(&args),
+        Some(Command::Distill(args)) => distill::distill(&args),
+        Some(Command::Import(args)) => import::import(&args),
         Some(Command::Fetch(args)) => fetch::fetch(&args),
         Some(Command::Explain(args)) => explain::explain(&args),
         Some(Command::New(args)) => new::new(&args),

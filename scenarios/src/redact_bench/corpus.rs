@@ -50,11 +50,13 @@ pub enum Dress {
     CutOff,
     /// Part of a Windows path.
     WindowsPath,
+    /// Split over two messages, as a streamed answer has it.
+    Split,
 }
 
 impl Dress {
     /// Every dress.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Plain,
         Self::NestedJson,
         Self::TwiceNestedJson,
@@ -75,6 +77,7 @@ impl Dress {
         Self::PowerShell,
         Self::CutOff,
         Self::WindowsPath,
+        Self::Split,
     ];
 
     fn wear(self, secret: &str) -> String {
@@ -117,6 +120,10 @@ impl Dress {
                 secret.get(..secret.len() * 2 / 3).unwrap_or(secret)
             ),
             Self::WindowsPath => format!("C:\\Users\\Public\\{secret}\\log.txt"),
+            Self::Split => {
+                let (first, _) = secret.split_at(secret.len() / 2);
+                format!("its beginning is {first}")
+            }
         }
     }
 }
@@ -161,6 +168,13 @@ pub(super) fn samples(seed: u64, each: usize) -> Vec<Sample> {
             for n in 0..each {
                 let secret = canary.plant("device-token");
                 let mut sample = carried(carrier, &dress.wear(&secret), n);
+                if dress == Dress::Split {
+                    let (_, second) = secret.split_at(secret.len() / 2);
+                    sample.text.push('\n');
+                    sample
+                        .text
+                        .push_str(&carried(carrier, &format!("{second} is its end"), n).text);
+                }
                 sample.planted = Some((secret, dress));
                 samples.push(sample);
                 samples.push(carried(carrier, "handed out nothing to the device", n));

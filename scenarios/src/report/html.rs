@@ -10,6 +10,10 @@ use transcript::{Direction, Entry, Kind, Stage, Transcript};
 
 use crate::judge::wire::{Wire, summary};
 
+mod compact;
+
+use compact::Pool;
+
 const PAGE: &str = include_str!("html/page.html");
 const STYLE: &str = include_str!("html/page.css");
 const SCRIPT: &str = include_str!("html/page.js");
@@ -20,10 +24,11 @@ const FAULTS: &str = "faults";
 
 /// The page of the run folder or bundle whose files these are.
 pub fn page(files: &BTreeMap<String, Vec<u8>>) -> String {
+    let mut pool = Pool::default();
     let results: Vec<Value> = files
         .keys()
         .filter_map(|path| path.strip_suffix("/verdict.json"))
-        .filter_map(|place| result(files, place))
+        .filter_map(|place| result(files, place, &mut pool))
         .collect();
     let passed = results
         .iter()
@@ -40,22 +45,25 @@ pub fn page(files: &BTreeMap<String, Vec<u8>>) -> String {
     let data = json!({
         "headline": format!("{passed} of {} passed", results.len()),
         "label": format!("{}; commit {}", gateways.join(", "), commit.unwrap_or("unknown")),
+        "words": pool.words(),
         "results": results,
     });
-    let data = data
-        .to_string()
-        .replace("</", "<\\/")
-        .replace("<!--", "<\\u0021--");
     PAGE.replace("{{style}}", STYLE)
         .replace("{{script}}", SCRIPT)
-        .replace("{{data}}", &data)
+        .replace("{{data}}", &inside_script(&data.to_string()))
+        .replace("{{frames}}", &inside_script(pool.frames()))
+}
+
+/// JSON that ends no script element.
+fn inside_script(json: &str) -> String {
+    json.replace("</", "<\\/").replace("<!--", "<\\u0021--")
 }
 
 fn json_file(files: &BTreeMap<String, Vec<u8>>, path: &str) -> Option<Value> {
     serde_json::from_slice(files.get(path)?).ok()
 }
 
-fn result(files: &BTreeMap<String, Vec<u8>>, place: &str) -> Option<Value> {
+fn result(files: &BTreeMap<String, Vec<u8>>, place: &str, pool: &mut Pool) -> Option<Value> {
     let verdict = json_file(files, &format!("{place}/verdict.json"))?;
     let text = std::str::from_utf8(files.get(&format!("{place}/transcript.jsonl"))?).ok()?;
     let transcript = Transcript::parse(text).ok()?;
@@ -80,7 +88,7 @@ fn result(files: &BTreeMap<String, Vec<u8>>, place: &str) -> Option<Value> {
         "client": transcript.header.client,
         "state": state.get("durable"),
         "lanes": lanes,
-        "rows": rows,
+        "messages": pool.take(&rows),
     }))
 }
 

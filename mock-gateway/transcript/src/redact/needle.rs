@@ -113,7 +113,7 @@ impl Needles {
             })
             // A whole secret wins over the beginning of another of the same length, then the one known for longer.
             .max_by_key(|(number, hit)| {
-                let is_whole = hit.encoding != Encoding::Prefix;
+                let is_whole = !matches!(hit.encoding, Encoding::Prefix | Encoding::Part);
                 (hit.end, is_whole, std::cmp::Reverse(*number))
             })
             .map(|(_, hit)| hit)

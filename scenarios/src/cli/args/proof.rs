@@ -116,6 +116,7 @@ pub enum ReportFormat {
 #[command(after_help = examples_and_exits(concat_examples!(
     "clawproof redact-bench                 fails below recall 1.0 or above 1 % over-redaction",
     "clawproof redact-bench --each 100      more secrets",
+    "clawproof redact-bench --rival .venv/bin/detect-secrets   what another tool finds in the same corpus",
 )))]
 pub struct RedactBenchArgs {
     /// Secrets in every dress and carrier
@@ -124,6 +125,9 @@ pub struct RedactBenchArgs {
     /// Seed of the secrets
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+    /// detect-secrets of PyPI: it scans the same corpus, and its row stands beside ours
+    #[arg(long, value_name = "PROGRAM")]
+    pub rival: Option<PathBuf>,
     /// How the score is printed
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub message_format: MessageFormat,

@@ -19,6 +19,16 @@ const svg = (tag, attributes) => {
   return made;
 };
 const seconds = (us) => `${(us / 1e6).toFixed(3)}s`;
+// Frames are lines of text until somebody looks at one.
+let lines = null;
+const text = (row) => (lines ??= $("frames").textContent.split("\n"))[row[8]];
+const frameOf = (row) => (text(row) ? JSON.parse(text(row)) : null);
+/** Rows of a scenario: number, microseconds, connection, from, to, kind, words, what became of it, line of its frame. */
+const rowsOf = (result) => {
+  let [n, us] = [0, 0];
+  return (result.all ??= result.messages.rows.map(([more, later, conn, from, to, kind, said, lost], index) =>
+    [n += more, us += later, conn, from, to, data.words[kind], data.words[said], data.words[lost], result.messages.first + index]));
+};
 const name = (result) => `${result.side ? result.side + "/" : ""}${result.id}::${result.world}`;
 
 // --- the list of scenarios ---------------------------------------------------------------------------
@@ -104,9 +114,9 @@ function lanes(result) {
 function filter() {
   const wanted = $("find").value.toLowerCase();
   const quiet = $("quiet").checked;
-  const rows = data.results[current]?.rows ?? [];
-  shown = rows.filter(([n, , , , , kind, said, , frame]) =>
-    (quiet || kind !== "quiet") && (!wanted || said.toLowerCase().includes(wanted) || String(n) === wanted || (frame && JSON.stringify(frame).toLowerCase().includes(wanted))));
+  const rows = data.results[current] ? rowsOf(data.results[current]) : [];
+  shown = rows.filter((row) => (quiet || row[5] !== "quiet") &&
+    (!wanted || row[6].toLowerCase().includes(wanted) || String(row[0]) === wanted || text(row).toLowerCase().includes(wanted)));
   $("count").textContent = `${shown.length} of ${rows.length}`;
   $("sizer").style.height = `${shown.length * ROW}px`;
   draw();
@@ -152,21 +162,22 @@ function pick(index) {
   const top = index * ROW;
   if (top < rows.scrollTop) rows.scrollTop = top;
   if (top + ROW > rows.scrollTop + rows.clientHeight) rows.scrollTop = top + ROW - rows.clientHeight;
-  const [n, us, conn, , , , said, lost, frame] = shown[index];
-  const asked = answered(shown[index]);
+  const [n, us, conn, , , , said, lost] = shown[index];
+  const frame = frameOf(shown[index]);
+  const asked = answered(shown[index], frame);
   $("inspector").replaceChildren(el("h2", { textContent: said }),
     el("p", { className: "soft", textContent: `entry ${n}, ${seconds(us)}${conn ? `, connection ${conn}` : ""}${lost ? `, ${lost}` : ""}` }),
     ...(asked ? [el("p", {}, el("a", { href: `#${encodeURIComponent(name(data.results[current]))}/${asked[0]}`, textContent: `answers entry ${asked[0]}, ${((us - asked[1]) / 1000).toFixed(1)} ms later` }))] : []),
-    el("pre", { textContent: frame === null || frame === undefined ? "no frame" : JSON.stringify(frame, null, 2) }));
+    el("pre", { textContent: frame === null ? "no frame" : JSON.stringify(frame, null, 2) }));
   link();
   draw();
 }
 
 /** The request that a response answers. */
-function answered([n, , conn, , , , , , frame]) {
+function answered([n, , conn], frame) {
   if (frame?.type !== "res") return null;
-  const rows = data.results[current].rows;
-  return rows.findLast((row) => row[0] < n && row[2] === conn && row[8]?.type === "req" && row[8].id === frame.id) ?? null;
+  const rows = rowsOf(data.results[current]);
+  return rows.findLast((row) => row[0] < n && row[2] === conn && row[5] === "req" && frameOf(row).id === frame.id) ?? null;
 }
 
 // --- address, keys, theme ----------------------------------------------------------------------------
