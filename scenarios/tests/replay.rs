@@ -99,11 +99,12 @@ fn failing(outcome: &Outcome) -> Vec<String> {
     failing.map(ToString::to_string).collect()
 }
 
-/// Three times, each with other devices and other nonces.
+/// Three times, each with other devices and other nonces. Not recording 45: a device token is replaced in it under the
+/// same place, and the binding of the later one is sent where the earlier one was.
 #[rstest]
 fn what_was_said_to_a_real_gateway_is_answered_by_the_mock_as_it_was(
     #[values("2026.6.34", "2026.9.6")] version: &'static str,
-    #[values("70", "71", "72", "74", "45", "101", "31", "35", "36")] name: &str,
+    #[values("70", "71", "72", "74", "101", "31", "35", "36")] name: &str,
 ) {
     let script = recording(version, name);
     let mut nonces = Vec::new();

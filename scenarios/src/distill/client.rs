@@ -46,7 +46,8 @@ pub(super) fn file(recorded: &[Seen], held: Option<&str>) -> String {
             + 1;
         let within = lapse(seen.opened_us.saturating_sub(before) * 2 + SLACK_US);
         demanded(&mut file, name, nth, seen, &within);
-        before = seen.ended_us.unwrap_or(seen.answered_us);
+        // The step before waited for the answer, not for the end.
+        before = seen.answered_us;
     }
     if all.len() < recorded.len() {
         let _fine = write!(

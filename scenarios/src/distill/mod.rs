@@ -33,10 +33,6 @@ pub fn distill(script: &Script, name: &str, held: Option<&str>) -> Option<String
     let all = seen(script);
     let first = all.iter().find(|seen| seen.connect.is_some())?;
     let about = format!("distilled from {name}");
-    let is_companion = |seen: &Seen| {
-        seen.client_id()
-            .is_none_or(|id| id.starts_with("openclaw-windows"))
-    };
     let mut file = String::new();
     let title = title(&all, first);
     // Writing to a string does not fail.
@@ -46,7 +42,7 @@ pub fn distill(script: &Script, name: &str, held: Option<&str>) -> Option<String
         quoted(&title),
         quoted(&about)
     );
-    file.push_str(&if all.iter().all(is_companion) {
+    file.push_str(&if all.iter().all(Seen::is_companion) {
         client::file(&all, held)
     } else {
         raw::file(script, &all)

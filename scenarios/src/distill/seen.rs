@@ -44,6 +44,19 @@ impl Seen {
         self.connect.as_ref()?.pointer("/client/id")?.as_str()
     }
 
+    /// Whether the companion connected, or nobody did: its ids are those of other programs, its names are its own.
+    /// ref: client-behaviour.md §6
+    pub fn is_companion(&self) -> bool {
+        let name = self
+            .connect
+            .as_ref()
+            .and_then(|params| params.pointer("/client/displayName")?.as_str());
+        self.connect.is_none()
+            || name.is_some_and(|name| {
+                name.starts_with("OpenClaw Windows") || name.starts_with("Windows Node")
+            })
+    }
+
     /// The device that connected.
     pub fn device(&self) -> Option<&str> {
         self.connect.as_ref()?.pointer("/device/id")?.as_str()

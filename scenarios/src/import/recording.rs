@@ -37,13 +37,13 @@ fn moment(value: &Value) -> Result<Option<Moment>, String> {
     let frame = value.get("frame").cloned().unwrap_or_default();
     let (dir, what) = match text("dir") {
         Some("open") if is_upgrade(&frame) => (None, Some(What::Open(frame))),
-        Some("open") => (None, None),
+        Some("open" | "note") => (None, None),
         Some("close") => (Some(Direction::GatewayToClient), Some(close(&frame))),
         Some("c2g") => (Some(Direction::ClientToGateway), said(&frame)),
         Some("g2c") => (Some(Direction::GatewayToClient), said(&frame)),
         other => {
             return Err(format!(
-                "expected open, close, c2g or g2c in dir, got {other:?}"
+                "expected open, note, close, c2g or g2c in dir, got {other:?}"
             ));
         }
     };
