@@ -6,6 +6,7 @@
 //! - [`Journal`]: every step's beginning and end; a run that was killed is undone by the next one
 //! - [`memory`]: a distro with a gateway, and a Windows side, for runs in memory
 //! - [`STEPS`]: the steps in order
+//! - [`Mutation`]: deliberate mistakes, for the bug museum
 //!
 //! Time passes through the [`Wsl`](crate::Wsl) only, so over a [`ModelWsl`](crate::ModelWsl) ninety seconds of waiting
 //! cost nothing.
@@ -17,6 +18,7 @@ mod context;
 mod engine;
 mod journal;
 pub mod memory;
+mod mutation;
 mod peer;
 mod scripts;
 mod steps;
@@ -25,5 +27,6 @@ pub use config::{BadConfig, Config};
 pub use context::{Context, Credential, Pairing};
 pub use engine::{Outcome, Retry, Step, StepError, Undo, repeat, run, uninstall};
 pub use journal::{FileJournal, Journal, Line, MemoryJournal};
+pub use mutation::Mutation;
 pub use peer::{Connection, Owner, Peer, PeerError, Role};
 pub use steps::STEPS;

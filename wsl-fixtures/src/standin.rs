@@ -30,6 +30,7 @@ pub const HOME: &str = "CLAWPROOF_WSL";
 const PLAYED: &[&str] = &[
     "wsl",
     "wslrelay",
+    "gateway-relay",
     "init",
     "unit-run",
     "openclaw",

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::config::Config;
 use super::engine::StepError;
+use super::mutation::Mutation;
 use super::peer::Peer;
 use crate::argv::{Run, Verb};
 use crate::wsl::{Call, Finished, Wsl};
@@ -46,6 +47,8 @@ pub struct Context<'a> {
     pub pairing: Pairing,
     /// Whether the gateway has answered.
     pub is_healthy: bool,
+    /// A deliberate mistake.
+    pub mutation: Option<Mutation>,
 }
 
 impl std::fmt::Debug for Context<'_> {
@@ -79,7 +82,13 @@ impl<'a> Context<'a> {
             bootstrap: String::new(),
             pairing: Pairing::default(),
             is_healthy: false,
+            mutation: None,
         }
+    }
+
+    /// Whether it makes this mistake.
+    pub(super) fn errs(&self, mutation: Mutation) -> bool {
+        self.mutation == Some(mutation)
     }
 
     pub(super) fn now(&self) -> Duration {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::context::Context;
 use super::journal::{Journal, Line};
+use super::mutation::Mutation;
 use super::steps::STEPS;
 
 /// How often a step is tried, and how long it is waited between.
@@ -182,8 +183,12 @@ fn set_up(context: &mut Context<'_>, journal: &mut dyn Journal) -> Result<Outcom
             None => {}
             Some(error) => {
                 outcome = ended_by(step, error);
-                if context.config.rollback_on_failure {
-                    let keeps = context.config.keep_healthy_gateway && context.is_healthy;
+                let is_left =
+                    outcome == Outcome::Cancelled && context.errs(Mutation::CancelLeavesAll);
+                if context.config.rollback_on_failure && !is_left {
+                    let keeps = context.config.keep_healthy_gateway
+                        && context.is_healthy
+                        && !context.errs(Mutation::TakesAHealthyGateway);
                     let done = STEPS.iter().take(at + 1).rev();
                     undo(
                         context,

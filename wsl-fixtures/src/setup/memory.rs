@@ -2,19 +2,58 @@
 //! [`ModelWsl`](crate::ModelWsl) in no time.
 //!
 //! The distro runs no shell. It knows the scripts of the set-up by the words in them, and ends any other with 127.
+//! The gateway is a few facts of [`World`], or one that stands beside it: [`Gateway`].
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::rc::Rc;
-use std::time::Duration;
 
-use serde_json::json;
+use super::peer::Owner;
 
-use super::context::Credential;
-use super::peer::{Connection, Owner, Peer, PeerError, Role};
-use crate::machine::{Change, Execution};
-use crate::model::Inside;
-use crate::wsl::Finished;
+mod distro;
+mod peer;
+
+pub use distro::MemoryDistro;
+pub use peer::MemoryPeer;
+
+/// The queue that a request waits in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pending {
+    /// Devices.
+    Device,
+    /// Surfaces of nodes.
+    Node,
+}
+
+impl Pending {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Device => "device",
+            Self::Node => "node",
+        }
+    }
+}
+
+/// A gateway that stands beside the distro: what `openclaw` in it starts, stops and asks.
+pub trait Gateway: fmt::Debug {
+    /// The service is started.
+    fn start(&mut self);
+    /// The service is stopped.
+    fn stop(&mut self);
+    /// What `openclaw qr --json` prints.
+    ///
+    /// # Errors
+    /// What it prints instead.
+    fn code(&mut self) -> Result<String, String>;
+    /// Ids of pending requests, oldest first.
+    fn pending(&mut self, what: Pending) -> Vec<String>;
+    /// Approves one.
+    ///
+    /// # Errors
+    /// What `openclaw` prints then.
+    fn approve(&mut self, what: Pending, id: &str) -> Result<(), String>;
+}
 
 /// What is in the distro. It goes with it.
 #[derive(Debug, Default)]
@@ -70,6 +109,8 @@ pub struct World {
     pub bootstrap: bool,
     /// What is in the distro.
     pub guest: Guest,
+    /// The gateway, when it is more than these facts.
+    pub gateway: Option<Box<dyn Gateway>>,
 }
 
 impl Default for World {
@@ -90,6 +131,7 @@ impl Default for World {
             operator_token: false,
             bootstrap: false,
             guest: Guest::default(),
+            gateway: None,
         }
     }
 }
@@ -105,23 +147,82 @@ impl World {
         self.guest.runs
     }
 
+    /// Every value of the gateway's configuration.
+    pub fn configuration(&self) -> &BTreeMap<String, String> {
+        &self.guest.config
+    }
+
+    /// Whether the gateway's port can be taken on the Windows side; a look counts.
+    pub fn port_is_free(&mut self) -> bool {
+        let held = self.port_held > 0;
+        self.port_held = self.port_held.saturating_sub(1);
+        !held && !self.guest.runs
+    }
+
+    /// Who owns the port at this look.
+    pub fn look_at_owner(&mut self) -> Owner {
+        let owner = self.owner.clone();
+        if let Some(next) = self.next_owners.pop_front() {
+            self.owner = next;
+        }
+        owner
+    }
+
     /// What goes with the distro's files.
     fn forget_distro(&mut self) {
+        self.stop();
         self.guest = Guest::default();
         self.devices.clear();
         self.nodes.clear();
     }
 
-    fn approve(&mut self, id: &str, what: &str) -> Finished {
-        let before = self.devices.len() + self.nodes.len();
-        self.devices.retain(|known| known != id);
-        self.nodes.retain(|known| known != id);
-        if self.devices.len() + self.nodes.len() == before {
-            return fails(1, "unknown requestId");
+    fn start(&mut self) -> bool {
+        let starts = self.guest.service;
+        if starts && let Some(gateway) = &mut self.gateway {
+            gateway.start();
         }
-        self.guest.approved.push(id.to_owned());
-        self.events.push(format!("approve {what} {id}"));
-        says(&json!({"requestId": id}).to_string())
+        self.guest.runs = starts;
+        starts
+    }
+
+    fn stop(&mut self) {
+        if self.guest.runs
+            && let Some(gateway) = &mut self.gateway
+        {
+            gateway.stop();
+        }
+        self.guest.runs = false;
+    }
+
+    fn code(&mut self) -> Result<String, String> {
+        match &mut self.gateway {
+            Some(gateway) => gateway.code(),
+            None => Ok(self.qr.clone()),
+        }
+    }
+
+    fn pending(&mut self, what: Pending) -> Vec<String> {
+        match (&mut self.gateway, what) {
+            (Some(gateway), what) => gateway.pending(what),
+            (None, Pending::Device) => self.devices.clone(),
+            (None, Pending::Node) => self.nodes.clone(),
+        }
+    }
+
+    fn approve(&mut self, what: Pending, id: &str) -> Result<(), String> {
+        if let Some(gateway) = &mut self.gateway {
+            gateway.approve(what, id)?;
+        } else {
+            let before = self.devices.len() + self.nodes.len();
+            self.devices.retain(|known| known != id);
+            self.nodes.retain(|known| known != id);
+            if self.devices.len() + self.nodes.len() == before {
+                return Err("unknown requestId".to_owned());
+            }
+            self.guest.approved.push(id.to_owned());
+        }
+        self.events.push(format!("approve {} {id}", what.word()));
+        Ok(())
     }
 }
 
@@ -131,313 +232,10 @@ pub type Shared = Rc<RefCell<World>>;
 /// A distro, and its Windows side.
 pub fn pair(world: World) -> (Shared, Box<MemoryDistro>, MemoryPeer) {
     let shared = Rc::new(RefCell::new(world));
-    let peer = MemoryPeer {
-        world: Rc::clone(&shared),
-        tokens: 0,
-    };
-    (Rc::clone(&shared), Box::new(MemoryDistro(shared)), peer)
-}
-
-/// What is in the distro.
-#[derive(Debug)]
-pub struct MemoryDistro(Shared);
-
-fn says(text: &str) -> Finished {
-    Finished {
-        exit: Some(0),
-        stdout: format!("{text}\n").into_bytes(),
-        ..Finished::default()
-    }
-}
-
-fn fails(exit: i32, text: &str) -> Finished {
-    Finished {
-        exit: Some(exit),
-        stderr: format!("{text}\n").into_bytes(),
-        ..Finished::default()
-    }
-}
-
-/// Success in silence, or failure.
-fn ends(ok: bool) -> Finished {
-    Finished {
-        exit: Some(i32::from(!ok)),
-        ..Finished::default()
-    }
-}
-
-impl Inside for MemoryDistro {
-    fn run(&mut self, execution: &Execution, stdin: &[u8]) -> Finished {
-        let mut world = self.0.borrow_mut();
-        let input = String::from_utf8_lossy(stdin);
-        let last = execution.words.last().map_or("", String::as_str);
-        let script = if last == "-s" { input.as_ref() } else { last };
-        let answer = system(&mut world, script)
-            .or_else(|| service(&mut world, execution, script))
-            .or_else(|| pairing(&mut world, script));
-        answer.unwrap_or_else(|| fails(127, &format!("bash: {script}: command not found")))
-    }
-
-    fn follow(&mut self, change: &Change) {
-        let mut world = self.0.borrow_mut();
-        match change {
-            Change::Stopped(_) => world.guest.runs = false,
-            Change::Made(_) | Change::Removed(_) => world.forget_distro(),
-            Change::Exported(..) | Change::Imported(..) => {}
-        }
-    }
-}
-
-/// User, files and the installer.
-fn system(world: &mut World, script: &str) -> Option<Finished> {
-    let has = |words: &str| script.contains(words);
-    Some(if has("OPENCLAW_FRESH_WSL_READY") {
-        says("0\nOPENCLAW_FRESH_WSL_READY")
-    } else if has("CONFIGURED_OK") {
-        world.guest.conf = script
-            .split('\'')
-            .skip(3)
-            .step_by(2)
-            .fold(String::new(), |conf, line| conf + line + "\n");
-        says("CONFIGURED_OK")
-    } else if has("cat /etc/wsl.conf") {
-        if world.guest.conf.is_empty() {
-            fails(1, "cat: /etc/wsl.conf: No such file or directory")
-        } else {
-            says(&world.guest.conf)
-        }
-    } else if has("LOCKDOWN_VALID") {
-        if world.guest.conf.is_empty() {
-            fails(1, "USER_MISSING")
-        } else {
-            says("LOCKDOWN_VALID")
-        }
-    } else if has("install-cli.sh") {
-        world.guest.installed = script.rsplit('\'').nth(1).map(ToOwned::to_owned);
-        says("installed")
-    } else if has("OPENCLAW_PATH_READY") {
-        world.guest.linked = true;
-        says("OPENCLAW_PATH_READY")
-    } else if has("--version") {
-        let finds = world.guest.linked || has("/.openclaw/bin/openclaw");
-        match &world.guest.installed {
-            Some(version) if finds => says(&format!("OpenClaw {version}")),
-            _ => fails(127, "openclaw: command not found"),
-        }
-    } else if has("rm -rf /opt/openclaw") {
-        (world.guest.installed, world.guest.linked) = (None, false);
-        ends(true)
-    } else {
-        return None;
-    })
-}
-
-/// Configuration, service, health.
-fn service(world: &mut World, execution: &Execution, script: &str) -> Option<Finished> {
-    let has = |words: &str| script.contains(words);
-    Some(if has("GATEWAY_CONFIGURED") {
-        for line in script
-            .split(" && ")
-            .filter_map(|line| line.strip_prefix("openclaw config set "))
-        {
-            let (key, value) = line.split_once(' ').unwrap_or((line, ""));
-            let value = value.trim_matches(['\'', '"']).replace(
-                "$OPENCLAW_GATEWAY_TOKEN",
-                execution
-                    .env
-                    .get("OPENCLAW_GATEWAY_TOKEN")
-                    .map_or("", String::as_str),
-            );
-            world.guest.config.insert(key.to_owned(), value);
-        }
-        says("GATEWAY_CONFIGURED")
-    } else if let Some(key) = script.split("openclaw config get ").nth(1) {
-        let key = key.split_whitespace().next().unwrap_or_default();
-        match world.guest.config.get(key) {
-            Some(value) => says(value),
-            None => fails(1, &format!("Config path not found: {key}")),
-        }
-    } else if has("openclaw gateway install") {
-        world.guest.service = true;
-        ends(true)
-    } else if has("openclaw gateway uninstall") {
-        (world.guest.service, world.guest.runs) = (false, false);
-        ends(true)
-    } else if has("openclaw gateway start") {
-        world.guest.runs = world.guest.service;
-        ends(world.guest.service)
-    } else if has("openclaw gateway status") {
-        says(if world.guest.runs {
-            "{\"runtime\":\"running\"}"
-        } else {
-            "{\"runtime\":\"stopped\"}"
-        })
-    } else if has("MainPID") {
-        ends(world.guest.runs)
-    } else if has("ss -tlnp") {
-        says("State Recv-Q Send-Q Local Address:Port Peer Address:Port Process")
-    } else if has("%{http_code}") {
-        says(if world.guest.runs { "200" } else { "000" })
-    } else if has("systemctl --user stop") {
-        world.guest.runs = false;
-        ends(true)
-    } else if has("reset-failed") {
-        ends(true)
-    } else if has("systemctl --user status") {
-        says("inactive (dead)")
-    } else {
-        return None;
-    })
-}
-
-/// Codes, devices, nodes, agents.
-fn pairing(world: &mut World, script: &str) -> Option<Finished> {
-    let has = |words: &str| script.contains(words);
-    // wsl.exe has put the id where the variable stood.
-    let id = || {
-        script
-            .rsplit("approve \"")
-            .next()
-            .and_then(|rest| rest.split('"').next())
-            .unwrap_or_default()
-            .to_owned()
-    };
-    Some(if has("openclaw qr --json") {
-        says(&world.qr)
-    } else if has("devices approve --latest") {
-        match world.devices.last() {
-            Some(id) => says(&json!({"selected": {"requestId": id}}).to_string()),
-            None => fails(1, "No pending device pairing requests."),
-        }
-    } else if has("devices approve") {
-        world.approve(&id(), "device")
-    } else if has("nodes approve") {
-        world.approve(&id(), "node")
-    } else if has("nodes list") {
-        let pending: Vec<_> = world
-            .nodes
-            .iter()
-            .map(|id| json!({"requestId": id}))
-            .collect();
-        says(&json!({"pending": pending, "paired": []}).to_string())
-    } else if has("agents list") {
-        says(r#"[{"id":"main","isDefault":true,"workspace":"/home/openclaw/.openclaw/workspace"}]"#)
-    } else if has("WINDOWS_NODE_CONTEXT_READY") {
-        world.guest.context = true;
-        says("WINDOWS_NODE_CONTEXT_READY")
-    } else if has("WINDOWS_NODE_CONTEXT_REMOVED") {
-        world.guest.context = false;
-        says("WINDOWS_NODE_CONTEXT_REMOVED")
-    } else {
-        return None;
-    })
-}
-
-/// The Windows side.
-#[derive(Debug)]
-pub struct MemoryPeer {
-    world: Shared,
-    tokens: u64,
-}
-
-impl Peer for MemoryPeer {
-    fn port_is_free(&mut self, _: u16) -> bool {
-        let mut world = self.world.borrow_mut();
-        let held = world.port_held > 0;
-        world.port_held = world.port_held.saturating_sub(1);
-        !held && !world.guest.runs
-    }
-
-    fn reaches(&mut self, _: &str) -> bool {
-        self.world.borrow().guest.runs
-    }
-
-    fn owner(&mut self, _: u16) -> Owner {
-        let mut world = self.world.borrow_mut();
-        let owner = world.owner.clone();
-        if let Some(next) = world.next_owners.pop_front() {
-            world.owner = next;
-        }
-        owner
-    }
-
-    fn remember(
-        &mut self,
-        url: &str,
-        distro: &str,
-        _: &str,
-        bootstrap: &str,
-    ) -> Result<(), PeerError> {
-        let mut world = self.world.borrow_mut();
-        world.records.insert(distro.to_owned(), url.to_owned());
-        world.bootstrap = !bootstrap.is_empty();
-        Ok(())
-    }
-
-    fn forget(&mut self, distro: &str) -> Result<(), PeerError> {
-        let mut world = self.world.borrow_mut();
-        if world.records.remove(distro).is_some() {
-            (world.operator_token, world.bootstrap) = (false, false);
-        }
-        Ok(())
-    }
-
-    fn connect(&mut self, role: Role, credential: &Credential, limit: Duration) -> Connection {
-        let mut world = self.world.borrow_mut();
-        let with = match credential {
-            Credential::Shared(_) => "shared",
-            Credential::Bootstrap(_) => "bootstrap",
-            Credential::Device => "device",
-        };
-        world
-            .events
-            .push(format!("connect {role:?} {with}").to_lowercase());
-        if !world.guest.runs {
-            return if limit.is_zero() {
-                Connection::TimedOut
-            } else {
-                Connection::Refused("connection refused".to_owned())
-            };
-        }
-        let id = match role {
-            Role::Operator => "device-1",
-            Role::Node => "node-1",
-        };
-        if world.asks_for_devices && !world.guest.approved.iter().any(|known| known == id) {
-            if !world.devices.iter().any(|known| known == id) {
-                world.devices.push(id.to_owned());
-            }
-            return Connection::PairingRequired((role == Role::Node).then(|| id.to_owned()));
-        }
-        world.operator_token |= role == Role::Operator;
-        Connection::Connected {
-            protocol: world.protocol,
-            version: world.version.clone(),
-        }
-    }
-
-    fn disconnect(&mut self, _: Role) {}
-
-    fn has_operator_token(&mut self) -> Result<bool, PeerError> {
-        Ok(self.world.borrow().operator_token)
-    }
-
-    fn clear_operator_token(&mut self) -> Result<(), PeerError> {
-        self.world.borrow_mut().operator_token = false;
-        Ok(())
-    }
-
-    fn clear_bootstrap(&mut self) -> Result<(), PeerError> {
-        self.world.borrow_mut().bootstrap = false;
-        Ok(())
-    }
-
-    fn fresh_token(&mut self) -> Result<String, PeerError> {
-        self.tokens += 1;
-        Ok(format!("{:064x}", self.tokens))
-    }
-
-    fn is_cancelled(&self) -> bool {
-        self.world.borrow().cancelled
-    }
+    let peer = MemoryPeer::new(Rc::clone(&shared));
+    (
+        Rc::clone(&shared),
+        Box::new(MemoryDistro::new(shared)),
+        peer,
+    )
 }

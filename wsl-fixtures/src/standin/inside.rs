@@ -5,6 +5,7 @@
 //! - [`openclaw`]: the gateway's command line over the mock gateway's control endpoint
 //! - `curl`: the installer of OpenClaw, from here; everything else goes to the distro's own curl
 //! - `wslrelay`: the Windows side of a port; it runs outside
+//! - `gateway-relay`: a gateway's port and life, where the gateway itself runs outside
 
 mod control;
 mod init;
@@ -65,6 +66,7 @@ pub(super) fn run(name: &str, words: &[String]) -> Option<ExitCode> {
     let said = match name {
         "init" => init::run(),
         "wslrelay" => relay::run(words),
+        "gateway-relay" => relay::gateway(words),
         "systemctl" => systemctl::run(words),
         "journalctl" => journal::run(words),
         "loginctl" => Ok(String::new()),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::super::context::{Context, remove_file};
 use super::super::engine::StepError;
+use super::super::mutation::Mutation;
 use super::super::scripts;
 use crate::argv::{Install, Run, Verb};
 use crate::output::decode;
@@ -12,13 +13,18 @@ use crate::wsl_conf::WslConf;
 
 /// Seconds that the probes of a fresh distro get.
 const PROBES: [u64; 3] = [30, 60, 90];
+/// How often wsl.conf is read: the distro has only just been stopped.
+const CONF_ATTEMPTS: u32 = 3;
 
 pub(super) fn create(context: &mut Context<'_>) -> Result<(), StepError> {
     let name = context.config.distro_name.clone();
     // Unknown is not absent: a list that can't be had is no permission to install.
-    let names = context.wsl.names().map_err(|error| {
-        StepError::terminal(format!("the list of distros can't be had: {error}"))
-    })?;
+    let names = match context.wsl.names() {
+        Err(_) if context.errs(Mutation::FailedListIsEmpty) => Vec::new(),
+        names => names.map_err(|error| {
+            StepError::terminal(format!("the list of distros can't be had: {error}"))
+        })?,
+    };
     if names.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
         return Err(StepError::terminal(format!(
             "a distro is named {name} already: set CleanBeforeRun, or choose another DistroName"
@@ -72,7 +78,12 @@ fn prove(context: &mut Context<'_>, name: &str) -> Result<(), StepError> {
         )));
     }
     let mut said = String::new();
-    for seconds in PROBES {
+    let probes = if context.errs(Mutation::ProbesOnce) {
+        1
+    } else {
+        PROBES.len()
+    };
+    for seconds in PROBES.into_iter().take(probes) {
         let run = Run::command(name, &["sh", "-lc", scripts::READY]).as_user("root");
         let probe = context
             .wsl
@@ -88,6 +99,12 @@ fn prove(context: &mut Context<'_>, name: &str) -> Result<(), StepError> {
 /// Removes the distro and its folder; one that is not there is fine. Never touches another distro.
 pub(super) fn remove(context: &mut Context<'_>) -> Result<(), String> {
     let name = context.config.distro_name.clone();
+    if context.errs(Mutation::KeepsTheDistro) {
+        return Ok(());
+    }
+    if context.errs(Mutation::ShutsDown) {
+        context.wsl.call(&Call::verb(&Verb::Shutdown));
+    }
     let is_listed = match context.wsl.names() {
         Ok(names) => names.iter().any(|known| known == &name),
         // It may be there: the attempt tells.
@@ -138,7 +155,15 @@ fn is_gone(result: &Result<(), WslError>) -> bool {
 }
 
 pub(super) fn configure(context: &mut Context<'_>) -> Result<(), StepError> {
-    let script = scripts::configure(&context.config.user);
+    let script = if context.errs(Mutation::VariablesInArguments) {
+        format!(
+            "who={}; {}",
+            context.config.user,
+            scripts::configure("$who")
+        )
+    } else {
+        scripts::configure(&context.config.user)
+    };
     let done = context.script(Some("root"), &script, 60);
     if !(done.success() && done.text().contains("CONFIGURED_OK")) {
         return Err(context.again("the distro's configuration", &done));
@@ -161,6 +186,7 @@ pub(super) fn validate_lockdown(context: &mut Context<'_>) -> Result<(), StepErr
         ("automount", "mountFsTab", "false"),
         ("user", "default", user.as_str()),
     ];
+    let is_lenient = context.errs(Mutation::AnyContentWillDo);
     let wrong: Vec<String> = expected
         .iter()
         .filter(|(section, key, value)| !conf.is(section, key, value))
@@ -171,7 +197,7 @@ pub(super) fn validate_lockdown(context: &mut Context<'_>) -> Result<(), StepErr
             )
         })
         .collect();
-    if !wrong.is_empty() {
+    if !wrong.is_empty() && !is_lenient {
         return Err(StepError::terminal(format!(
             "/etc/wsl.conf: {}",
             wrong.join("; ")
@@ -189,18 +215,23 @@ pub(super) fn validate_lockdown(context: &mut Context<'_>) -> Result<(), StepErr
 /// The distro has only just been stopped: the first reads may fail. What they read is judged strictly.
 fn read_conf(context: &mut Context<'_>) -> Result<String, StepError> {
     let mut said = String::new();
-    for attempt in 1..=3 {
+    let attempts = if context.errs(Mutation::ReadsConfOnce) {
+        1
+    } else {
+        CONF_ATTEMPTS
+    };
+    for attempt in 1..=attempts {
         let read = context.script(None, "cat /etc/wsl.conf", 30);
         if read.success() {
             return Ok(decode(&read.stdout));
         }
         said = context.said("cat", &read);
-        if attempt < 3 {
+        if attempt < attempts {
             context.seconds(2);
         }
     }
     Err(StepError::terminal(format!(
-        "Cannot read /etc/wsl.conf after 3 attempts: {said}"
+        "Cannot read /etc/wsl.conf after {attempts} attempts: {said}"
     )))
 }
 
@@ -210,7 +241,9 @@ pub(super) fn install_cli(context: &mut Context<'_>) -> Result<(), StepError> {
     if !installed.success() {
         let said = context.said("the installer", &installed);
         // A certificate that is not trusted is not trusted the next time either.
-        return Err(if said.contains("curl: (60)") {
+        let is_final =
+            said.contains("curl: (60)") && !context.errs(Mutation::InstallerIsTriedAgain);
+        return Err(if is_final {
             StepError::terminal(format!(
                 "{said}\nhint: the distro does not trust this network's certificate authority; install it in the distro"
             ))

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::context::{Context, Credential};
 use super::super::engine::StepError;
+use super::super::mutation::Mutation;
 use super::super::peer::{Connection, Role};
 use super::super::scripts;
 use super::distro::is_there;
@@ -29,12 +30,15 @@ pub(super) fn verify(context: &mut Context<'_>) -> Result<(), StepError> {
         .peer
         .has_operator_token()
         .map_err(|error| StepError::terminal(error.to_string()))?;
-    if has_token {
+    if has_token && !context.errs(Mutation::NodeConnectsLast) {
         restore_operator(context)?;
     }
     write_files(context)?;
     drain_devices(context)?;
     drain_nodes(context)?;
+    if context.errs(Mutation::KeepsTheBootstrapToken) {
+        return Ok(());
+    }
     context
         .peer
         .clear_bootstrap()
@@ -180,7 +184,7 @@ pub(super) fn remove_context(context: &mut Context<'_>) -> Result<(), String> {
 }
 
 pub(super) fn keepalive(context: &mut Context<'_>) -> Result<(), StepError> {
-    if context.data.join(KEEPALIVE).exists() {
+    if context.data.join(KEEPALIVE).exists() || context.errs(Mutation::NoKeepalive) {
         return Ok(());
     }
     let name = context.config.distro_name.clone();

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::super::context::{Context, Credential};
 use super::super::engine::StepError;
+use super::super::mutation::Mutation;
 use super::super::peer::{Connection, Owner, PeerError, Role};
 use super::gateway::guest_owns;
 use crate::output::decode;
@@ -13,6 +14,8 @@ use crate::wsl::Finished;
 
 /// Rounds after which something keeps asking.
 const ROUNDS: usize = 10;
+/// The generation that the app speaks. ref: setup-and-wsl.md §9
+const PROTOCOL: u32 = 4;
 const CONNECT: Duration = Duration::from_secs(15);
 const RECONNECT: Duration = Duration::from_secs(20);
 
@@ -55,11 +58,12 @@ fn credential(context: &Context<'_>) -> Credential {
 
 fn check_release(context: &Context<'_>, protocol: u32, version: &str) -> Result<(), StepError> {
     let selected = &context.config.version;
-    if protocol == 4 && version == selected {
+    let is_fine = protocol == PROTOCOL && version == selected;
+    if is_fine || context.errs(Mutation::AnyReleaseWillDo) {
         return Ok(());
     }
     Err(StepError::terminal(format!(
-        "CompatibilityFailure: expected protocol 4 and gateway {selected}, got protocol {protocol} and gateway {version}"
+        "CompatibilityFailure: expected protocol {PROTOCOL} and gateway {selected}, got protocol {protocol} and gateway {version}"
     )))
 }
 
@@ -74,9 +78,15 @@ fn prove_endpoint(context: &mut Context<'_>) -> Result<(), StepError> {
     let port = context.config.gateway_port;
     match context.peer.owner(port) {
         Owner::Expected => {}
+        Owner::NoListener if context.errs(Mutation::NobodyListensForGood) => {
+            return Err(StepError::terminal(format!(
+                "nobody listens on port {port}"
+            )));
+        }
         Owner::NoListener => {
             return Err(StepError::again(format!("nobody listens on port {port}")));
         }
+        Owner::Unknown(_) if context.errs(Mutation::AnyOwnerWillDo) => {}
         Owner::Unknown(who) => {
             return Err(StepError::terminal(format!(
                 "port {port} belongs to {who}: no credential was sent"
@@ -93,11 +103,11 @@ fn prove_endpoint(context: &mut Context<'_>) -> Result<(), StepError> {
 }
 
 /// Ids are put into a shell's command line: anything else is never run.
-fn safe(id: &str) -> Result<&str, StepError> {
+fn safe<'id>(context: &Context<'_>, id: &'id str) -> Result<&'id str, StepError> {
     let mut chars = id.chars();
     let first = chars.next().is_some_and(|c| c.is_ascii_alphanumeric());
     let rest = chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '-'));
-    if first && rest && id.len() <= 128 {
+    if (first && rest && id.len() <= 128) || context.errs(Mutation::AnyRequestId) {
         return Ok(id);
     }
     Err(StepError::terminal(
@@ -109,7 +119,10 @@ fn json(finished: &Finished) -> Option<Value> {
     serde_json::from_str(decode(&finished.stdout).trim()).ok()
 }
 
-fn refuse_missing_plugin(finished: &Finished) -> Result<(), StepError> {
+fn refuse_missing_plugin(context: &Context<'_>, finished: &Finished) -> Result<(), StepError> {
+    if context.errs(Mutation::PluginIsTriedAgain) {
+        return Ok(());
+    }
     let text = finished.text().to_ascii_lowercase();
     if text.contains("plugin not found") && text.contains("device-pair") {
         return Err(StepError::terminal(
@@ -127,18 +140,19 @@ pub(super) fn approve_one(context: &mut Context<'_>) -> Result<bool, StepError> 
         ));
     }
     let preview = context.cli("openclaw devices approve --latest --json", None, 30);
-    refuse_missing_plugin(&preview)?;
+    refuse_missing_plugin(context, &preview)?;
     let answer = json(&preview);
     if answer.is_none() && preview.text().contains("No pending") {
         return Ok(false);
     }
     let id = |path: &str| Some(answer.as_ref()?.pointer(path)?.as_str()?.to_owned());
     if let Some(selected) = id("/selected/requestId") {
-        approve(context, "devices", safe(&selected)?)?;
+        let id = safe(context, &selected)?;
+        approve(context, "devices", id)?;
         return Ok(true);
     }
     match id("/requestId") {
-        Some(direct) if preview.success() => safe(&direct).map(|_| true),
+        Some(direct) if preview.success() => safe(context, &direct).map(|_| true),
         _ => Err(context.again("openclaw devices approve --latest", &preview)),
     }
 }
@@ -149,7 +163,7 @@ fn approve(context: &mut Context<'_>, what: &str, id: &str) -> Result<(), StepEr
         Some(id),
         30,
     );
-    refuse_missing_plugin(&done)?;
+    refuse_missing_plugin(context, &done)?;
     if done.success() {
         Ok(())
     } else {
@@ -204,7 +218,8 @@ pub(super) fn drain_nodes(context: &mut Context<'_>) -> Result<(), StepError> {
             return Ok(());
         }
         for id in pending {
-            approve(context, "nodes", safe(&id)?)?;
+            let id = safe(context, &id)?;
+            approve(context, "nodes", id)?;
         }
     }
     Err(StepError::again(format!(
@@ -214,7 +229,9 @@ pub(super) fn drain_nodes(context: &mut Context<'_>) -> Result<(), StepError> {
 
 pub(super) fn node(context: &mut Context<'_>) -> Result<(), StepError> {
     prove_endpoint(context)?;
-    drain_devices(context)?;
+    if !context.errs(Mutation::DrainsNothing) {
+        drain_devices(context)?;
+    }
     prove_endpoint(context)?;
     let credential = credential(context);
     let mut connection = context.peer.connect(Role::Node, &credential, CONNECT);
@@ -234,11 +251,15 @@ pub(super) fn node(context: &mut Context<'_>) -> Result<(), StepError> {
 }
 
 fn approve_node(context: &mut Context<'_>, request: Option<String>) -> Result<(), StepError> {
-    if let Some(id) = request.filter(|id| safe(id).is_ok()) {
+    if let Some(id) = request.filter(|id| safe(context, id).is_ok()) {
         return approve(context, "devices", &id);
     }
     match pending_nodes(context)?.as_slice() {
-        [one] => approve(context, "nodes", safe(one)?),
+        [one] => {
+            let id = safe(context, one)?;
+            approve(context, "nodes", id)
+        }
+        [first, ..] if context.errs(Mutation::ApprovesTheFirst) => approve(context, "nodes", first),
         [] => Err(StepError::again(
             "the gateway wants an approval, and no node is pending",
         )),

@@ -1,6 +1,7 @@
 //! The mock gateway's control endpoint, from inside the distro.
 //!
-//! The gateway prints where it is as its first line, which stands in the unit's journal.
+//! The gateway prints where it is as its first line, which stands in the unit's journal. Of one that runs outside a file
+//! of the distro says it.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -10,6 +11,9 @@ use serde_json::{Value, json};
 
 use super::Failed;
 use super::unit::Place;
+
+/// Where the endpoint of a gateway is that runs outside of the distro.
+const OUTSIDE: &str = "/etc/clawproof/control.json";
 
 /// The endpoint of the gateway that runs.
 pub(super) struct Control {
@@ -21,13 +25,19 @@ impl Control {
     /// Finds the endpoint of the gateway that was started last.
     pub(super) fn find() -> Result<Self, Failed> {
         let place = Place::of("openclaw-gateway")?;
+        let outside = || {
+            let pid = place.change(|state| state.service.main_pid()).ok()?;
+            let text = std::fs::read_to_string(OUTSIDE).ok()?;
+            (pid != 0).then(|| serde_json::from_str::<Value>(&text).ok())?
+        };
         let journal = std::fs::read_to_string(place.journal()).unwrap_or_default();
         let hello = journal
             .lines()
             .rev()
             .filter(|line| line.starts_with('{'))
             .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-            .find(|line| line.pointer("/control/token").is_some());
+            .find(|line| line.pointer("/control/token").is_some())
+            .or_else(outside);
         let text = |path| hello.as_ref()?.pointer(path)?.as_str();
         let (Some(url), Some(token)) = (text("/control/url"), text("/control/token")) else {
             return Err(Failed(

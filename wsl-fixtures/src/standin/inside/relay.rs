@@ -101,3 +101,28 @@ fn carry(port: u16, windows: &TcpStream) -> io::Result<()> {
     (&guest).read_exact(&mut answer)?;
     both_ways(windows, &guest)
 }
+
+/// Has the port of a gateway that runs outside: listens on the first and carries each connection to the second. It ends
+/// as a service does, and its connections with it.
+pub(super) fn gateway(ports: &[String]) -> Said {
+    let numbers: Vec<u16> = ports.iter().filter_map(|port| port.parse().ok()).collect();
+    let [here, there] = numbers.as_slice() else {
+        return Err(Failed(
+            2,
+            format!("expected two ports, got '{}'", ports.join(" ")),
+        ));
+    };
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, *here))?;
+    for client in listener.incoming().flatten() {
+        let there = *there;
+        let carrier = std::thread::Builder::new().name("relay".to_owned());
+        drop(carrier.spawn(move || {
+            let gateway = TcpStream::connect((Ipv4Addr::LOCALHOST, there))?;
+            // Frames are small and answered one by one.
+            gateway.set_nodelay(true)?;
+            client.set_nodelay(true)?;
+            both_ways(&client, &gateway)
+        }));
+    }
+    Ok(String::new())
+}
