@@ -6,7 +6,9 @@
 
 mod bench;
 mod peer;
+pub(crate) mod registry;
 
-pub(crate) use bench::free_port;
 pub use bench::{Bench, BenchError};
+pub(crate) use bench::{free_port, is_free, link_program};
 pub use peer::CompanionPeer;
+pub(crate) use peer::{decided, reaches};

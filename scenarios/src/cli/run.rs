@@ -205,7 +205,9 @@ fn plan(
 
 /// The scenarios with a deliberate bug in every client.
 fn with_bug(scenarios: &[Arc<Scenario>], mutant: &str) -> Result<Vec<Arc<Scenario>>, Exit> {
-    if let Err(error) = serde_json::from_value::<client_core::Mutation>(mutant.into()) {
+    let of_set_up = wsl_fixtures::setup::Mutation::named(mutant).is_some();
+    if !of_set_up && let Err(error) = serde_json::from_value::<client_core::Mutation>(mutant.into())
+    {
         say(format_args!("error: --mutant {mutant}: {error}"));
         say("hint: these are bugs that our client can be given, to see what a scenario catches");
         return Err(Exit::Usage);

@@ -31,8 +31,10 @@ pub enum MuseumError {
         "{FILE}: bug {0:03} needs `mutant` and `scenario`, or `out` alone, or none of the three"
     )]
     Half(u16),
-    /// The client has no such bug.
-    #[error("{FILE}: bug {bug:03} names the mutant '{mutant}', which the client does not have")]
+    /// Neither the client nor the set-up has such a bug.
+    #[error(
+        "{FILE}: bug {bug:03} names the mutant '{mutant}', which neither the client nor the set-up has"
+    )]
     Mutant {
         /// The bug.
         bug: u16,
@@ -188,7 +190,9 @@ fn read(
 ) -> Result<Exhibit, MuseumError> {
     let place = match (bug.mutant, bug.scenario, bug.out) {
         (Some(mutant), Some(scenario), None) => {
-            if serde_json::from_value::<Mutation>(mutant.as_str().into()).is_err() {
+            let of_client = serde_json::from_value::<Mutation>(mutant.as_str().into()).is_ok();
+            let of_setup = wsl_fixtures::setup::Mutation::named(&mutant).is_some();
+            if !of_client && !of_setup {
                 return Err(MuseumError::Mutant {
                     bug: number,
                     mutant,

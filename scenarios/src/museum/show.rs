@@ -1,11 +1,11 @@
-//! One bug on its scenario: the good client, and the client with the bug.
+//! One bug on its scenario: the good program, and the one with the bug.
 
 use std::sync::Arc;
 
 use super::exhibits::{Exhibit, Museum, Place};
 use crate::judge::Verdict;
 use crate::run::{Job, run_job};
-use crate::scenario::{Actor, Scenario, WorldName};
+use crate::scenario::{Scenario, WorldName};
 
 /// What came of showing a bug.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +60,11 @@ fn show(mutant: &str, id: &str, suite: &[Arc<Scenario>], seed: u64) -> Shown {
             why: why.collect::<Vec<_>>().join("; "),
         };
     }
-    let buggy = run(with_bug(scenario, mutant), world, seed);
+    let buggy = run(
+        Arc::new(Scenario::clone(scenario).with_mutation(mutant)),
+        world,
+        seed,
+    );
     match buggy.findings().first() {
         Some(finding) => Shown::Caught {
             rule: finding.rule.clone(),
@@ -78,15 +82,4 @@ fn run(scenario: Arc<Scenario>, world: WorldName, seed: u64) -> Verdict {
         client: None,
     };
     run_job(&job, seed, None).verdict
-}
-
-/// The scenario with the bug in each of its clients.
-fn with_bug(scenario: &Scenario, mutant: &str) -> Arc<Scenario> {
-    let mut scenario = scenario.clone();
-    for actor in scenario.actor.values_mut() {
-        if let Actor::Client(client) = actor {
-            client.mutation = Some(mutant.to_owned());
-        }
-    }
-    Arc::new(scenario)
 }

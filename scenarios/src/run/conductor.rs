@@ -111,7 +111,7 @@ impl<'a, W: World> Conductor<'a, W> {
             .actor
             .iter()
             .filter_map(|(name, actor)| match actor {
-                Actor::Client(_) => None,
+                Actor::Client(_) | Actor::Setup(_) => None,
                 Actor::Raw(raw) => {
                     let ahead = raw.clock.unwrap_or_default().millis;
                     Some((name.clone(), SkewClock::ahead_by(ahead)))
@@ -245,7 +245,7 @@ impl<'a, W: World> Conductor<'a, W> {
             )));
         }
         let wall = MAX_WALL
-            + if matches!(self.world_name, "loopback" | "real") {
+            + if matches!(self.world_name, "loopback" | "real" | "wsl") {
                 self.world.now()
             } else {
                 Duration::ZERO

@@ -49,6 +49,7 @@ fn of_actor(name: &str, actor: &Actor) -> Option<String> {
     match actor {
         Actor::Client(client) => of_client(name, client),
         Actor::Raw(_) => None,
+        Actor::Setup(_) => Some("a set-up of a distro".to_owned()),
     }
 }
 

@@ -21,7 +21,7 @@ use crate::judge::{Verdict, judge};
 use crate::scenario::captures::Captured;
 use crate::scenario::{Scenario, WorldName};
 use crate::world::{
-    Arrangement, Brains, Stage, arrange_with_token, foreign, loopback, memory, real,
+    Arrangement, Brains, Stage, arrange_with_token, foreign, loopback, memory, real, wsl,
 };
 
 /// A judged run of one scenario in one world.
@@ -233,8 +233,11 @@ fn staged(
                 missing: "a real gateway".to_owned(),
             }),
         },
-        WorldName::Wsl => nothing(RunEnd::Unavailable {
-            missing: format!("the world {}", world.name()),
+        WorldName::Wsl => on_runtime(false, async move {
+            match wsl(arrangement, recorder, faults).await {
+                Ok(world) => Conductor::new(brief, world).run().await,
+                Err(missing) => nothing(RunEnd::Unavailable { missing }),
+            }
         }),
     }
 }

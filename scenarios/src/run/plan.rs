@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::adapter::{BLACK_BOX, Client};
 use crate::real::Ground;
 use crate::scenario::{Scenario, WorldName};
+use crate::world::missing_for_wsl;
 
 use super::durations::Durations;
 use super::foreign;
@@ -31,7 +32,12 @@ pub const CAPABILITIES: &[&str] = &[
 ];
 
 /// Worlds that exist in this program.
-pub const WORLDS_HERE: [WorldName; 3] = [WorldName::Core, WorldName::Memory, WorldName::Loopback];
+pub const WORLDS_HERE: [WorldName; 4] = [
+    WorldName::Core,
+    WorldName::Memory,
+    WorldName::Loopback,
+    WorldName::Wsl,
+];
 
 /// Which scenarios are meant; everything that is empty says nothing.
 #[derive(Clone, Debug, Default)]
@@ -215,6 +221,11 @@ fn missing(scenario: &Scenario, world: WorldName) -> Option<String> {
     if !WORLDS_HERE.contains(&world) {
         return Some(format!("the world {}", world.name()));
     }
+    if world == WorldName::Wsl
+        && let Some(missing) = missing_for_wsl()
+    {
+        return Some(missing);
+    }
     need(scenario)
 }
 
@@ -294,7 +305,7 @@ mod tests {
                     &[],
                 ),
                 scenario("b", &[WorldName::Loopback], &["wings"]),
-                scenario("c", &[WorldName::Wsl], &[]),
+                scenario("c", &[WorldName::Real], &[]),
             ],
             &[],
         );
@@ -311,7 +322,7 @@ mod tests {
                     "b::loopback".to_owned(),
                     Some("the capability wings".to_owned())
                 ),
-                ("c::wsl".to_owned(), Some("the world wsl".to_owned())),
+                ("c::real".to_owned(), Some("the world real".to_owned())),
             ]
         );
     }

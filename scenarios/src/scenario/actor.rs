@@ -1,9 +1,10 @@
-//! The parties of a scenario: our companion client, or a bare WebSocket that the script drives.
+//! The parties of a scenario: our companion client, a bare WebSocket that the script drives, or a set-up.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::lapse::Offset;
+use super::setup::SetupActor;
 
 /// A party of a scenario, written as `[actor.NAME]` with a `kind`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -13,6 +14,8 @@ pub enum Actor {
     Client(ClientActor),
     /// A bare WebSocket: every frame comes from the script.
     Raw(RawActor),
+    /// The set-up of a gateway in a distro of its own.
+    Setup(Box<SetupActor>),
 }
 
 /// A companion client (`kind = "client"`).
@@ -197,6 +200,7 @@ impl Actor {
         match self {
             Self::Client(client) => client.peer,
             Self::Raw(raw) => raw.peer,
+            Self::Setup(_) => Peer::Local,
         }
     }
 
@@ -204,7 +208,7 @@ impl Actor {
     pub const fn client(&self) -> Option<&ClientActor> {
         match self {
             Self::Client(client) => Some(client),
-            Self::Raw(_) => None,
+            Self::Raw(_) | Self::Setup(_) => None,
         }
     }
 }

@@ -40,7 +40,7 @@ pub struct Do {
     /// `request`: the params. `node_event`: the payload.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub params: Option<Value>,
-    /// `run`: the words of the command, as a shell would read them.
+    /// `run`: the words of the command, as a shell would read them. `repeat`: the step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub words: Option<String>,
     /// `switch_gateway`: the record.
@@ -81,6 +81,10 @@ pub enum IntentName {
     NodeEvent,
     /// Run a command of the client's own command line.
     Run,
+    /// Of a set-up: run one step again.
+    Repeat,
+    /// Of a set-up: take away what it made.
+    Uninstall,
 }
 
 impl IntentName {
@@ -99,7 +103,14 @@ impl IntentName {
             Self::Request => "request",
             Self::NodeEvent => "node_event",
             Self::Run => "run",
+            Self::Repeat => "repeat",
+            Self::Uninstall => "uninstall",
         }
+    }
+
+    /// Whether it is one of a set-up, not of a client.
+    pub const fn is_of_set_up(self) -> bool {
+        matches!(self, Self::Repeat | Self::Uninstall)
     }
 
     /// The arguments it takes, required ones marked with `true`.
@@ -112,7 +123,8 @@ impl IntentName {
             Self::Approve | Self::Reject => &[("kind", false), ("request_id", true)],
             Self::Request => &[("role", false), ("method", true), ("params", false)],
             Self::NodeEvent => &[("method", true), ("params", false)],
-            Self::Run => &[("words", true)],
+            Self::Run | Self::Repeat => &[("words", true)],
+            Self::Uninstall => &[],
         }
     }
 }
@@ -196,7 +208,9 @@ impl Do {
             | IntentName::Reconnect
             | IntentName::ReconnectNode
             | IntentName::ConnectSharedToken
-            | IntentName::SwitchGateway => (self.intent.name(), Vec::new()),
+            | IntentName::SwitchGateway
+            | IntentName::Repeat
+            | IntentName::Uninstall => (self.intent.name(), Vec::new()),
         };
         (name, arguments.into_iter().collect())
     }

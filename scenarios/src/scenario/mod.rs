@@ -5,7 +5,7 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | `actor` `gateway` `agent` `fault` `connect` | what is arranged |
+//! | `actor` `setup` `gateway` `agent` `fault` `connect` | what is arranged |
 //! | `step` `intent` `control` `pattern` | the verbs and what they look for |
 //! | `finally` | what must hold at the end |
 //! | [`parse`] [`check`] [`mod@print`] [`schema`] | TOML with places in errors, sense, the way back, JSON Schema |
@@ -52,6 +52,7 @@ mod parsing;
 mod pattern;
 pub mod print;
 pub mod schema;
+mod setup;
 mod shard;
 mod step;
 
@@ -76,6 +77,7 @@ pub use pattern::{
     At, ClosePattern, Count, DEFAULT_WITHIN, Ended, Expect, Never, Pattern, Quiet, RoleName, Which,
 };
 pub use schema::schema_json;
+pub use setup::SetupActor;
 pub use shard::Shard;
 pub use step::{Clock, Close, End, How, Send, Step, WhichClock};
 
@@ -213,20 +215,24 @@ impl Scenario {
         self.shard.or_else(|| Shard::of_id(&self.id))
     }
 
-    /// The deliberate bug that its first client has, if any.
+    /// The deliberate bug that its first client or set-up has, if any.
     pub fn mutation(&self) -> Option<&str> {
         self.actor.values().find_map(|actor| match actor {
             Actor::Client(client) => client.mutation.as_deref(),
+            Actor::Setup(setup) => setup.mutation.as_deref(),
             Actor::Raw(_) => None,
         })
     }
 
-    /// The same with a deliberate bug in every client.
+    /// The same with a deliberate bug in every client, or in every set-up when it is one of a set-up.
     #[must_use]
     pub fn with_mutation(mut self, mutation: &str) -> Self {
+        let of_setup = wsl_fixtures::setup::Mutation::named(mutation).is_some();
         for actor in self.actor.values_mut() {
-            if let Actor::Client(client) = actor {
-                client.mutation = Some(mutation.to_owned());
+            match actor {
+                Actor::Client(client) if !of_setup => client.mutation = Some(mutation.to_owned()),
+                Actor::Setup(setup) if of_setup => setup.mutation = Some(mutation.to_owned()),
+                Actor::Client(_) | Actor::Setup(_) | Actor::Raw(_) => {}
             }
         }
         self

@@ -11,7 +11,7 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use wsl_fixtures::backend::process::ProcessWsl;
 use wsl_fixtures::fault::named;
@@ -225,9 +225,12 @@ impl Bench {
 /// # Errors
 /// [`BenchError::NoPort`].
 pub(crate) fn free_port() -> Result<u16, BenchError> {
-    // Where to begin differs from process to process, so that set-ups at the same time seldom meet.
+    // Where to begin differs from process to process and from one to the next, so that set-ups at the same time seldom
+    // meet.
+    static ASKED: AtomicU32 = AtomicU32::new(0);
     let span = PORTS.end() - PORTS.start();
-    let offset = u16::try_from(std::process::id() % u32::from(span)).unwrap_or_default();
+    let begun = std::process::id().wrapping_mul(31) + ASKED.fetch_add(1, Ordering::Relaxed) * 7;
+    let offset = u16::try_from(begun % u32::from(span)).unwrap_or_default();
     let candidates = (0..span).map(|n| PORTS.start() + (offset + n) % span);
     candidates
         .into_iter()
@@ -236,19 +239,21 @@ pub(crate) fn free_port() -> Result<u16, BenchError> {
 }
 
 /// Whether nobody listens on a port of this machine's loopback addresses.
-pub(super) fn is_free(port: u16) -> bool {
+pub(crate) fn is_free(port: u16) -> bool {
     let four = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
     let six = TcpListener::bind((Ipv6Addr::LOCALHOST, port));
     let has_no_six = matches!(&six, Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable);
     four.is_ok() && (six.is_ok() || has_no_six)
 }
 
+/// Puts a program under another name.
 #[cfg(unix)]
-fn link_program(program: &Path, link: &Path) -> io::Result<()> {
+pub(crate) fn link_program(program: &Path, link: &Path) -> io::Result<()> {
     std::os::unix::fs::symlink(program, link)
 }
 
+/// Puts a program under another name.
 #[cfg(not(unix))]
-fn link_program(program: &Path, link: &Path) -> io::Result<()> {
+pub(crate) fn link_program(program: &Path, link: &Path) -> io::Result<()> {
     std::fs::copy(program, link).map(drop)
 }

@@ -8,18 +8,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use client_core::{
-    ClientOptions, GatewayRecord, Intent, NodeState, NodeSurface, OperatorState, Registry,
-    Snapshot, StoreOp,
+    ClientOptions, Intent, NodeState, NodeSurface, OperatorState, Registry, Snapshot, StoreOp,
 };
 use gateway_client::{ClientHandle, Clock, FileStore, Setup, Store as _, TcpConnector};
-use gateway_protocol::{BootstrapToken, SharedToken};
+use gateway_protocol::limits;
 use tokio::runtime::Runtime;
 use wsl_fixtures::setup::{Connection, Credential, Owner, Peer, PeerError, Role};
 
 use super::bench::is_free;
-
-/// What the client speaks.
-const PROTOCOL: u32 = 4;
+use super::registry;
 
 /// The app: one client at a time over its data folder.
 pub struct CompanionPeer {
@@ -127,17 +124,19 @@ impl CompanionPeer {
     }
 }
 
+/// The only generation that the client speaks: a connection that stands was made in it.
+fn spoken() -> u32 {
+    u32::try_from(limits::PROTOCOL).unwrap_or_default()
+}
+
 /// How a role stands, once that is decided.
-fn decided(role: Role, snapshot: &Snapshot) -> Option<Connection> {
+pub(crate) fn decided(role: Role, snapshot: &Snapshot, protocol: u32) -> Option<Connection> {
     let version = snapshot
         .operator
         .gateway_version
         .clone()
         .unwrap_or_default();
-    let connected = Connection::Connected {
-        protocol: PROTOCOL,
-        version,
-    };
+    let connected = Connection::Connected { protocol, version };
     let refused = |error: &Option<String>| {
         Some(Connection::Refused(
             error.clone().unwrap_or_else(|| "refused".to_owned()),
@@ -172,14 +171,35 @@ async fn wait(client: &ClientHandle, role: Role, limit: Duration) -> Connection 
     let mut snapshot = client.snapshot();
     let result = tokio::time::timeout(
         limit,
-        snapshot.wait_for(|snapshot| decided(role, snapshot).is_some()),
+        snapshot.wait_for(|snapshot| decided(role, snapshot, spoken()).is_some()),
     )
     .await;
     match result {
-        Ok(Ok(snapshot)) => decided(role, &snapshot).unwrap_or(Connection::TimedOut),
+        Ok(Ok(snapshot)) => decided(role, &snapshot, spoken()).unwrap_or(Connection::TimedOut),
         Ok(Err(_)) => Connection::Refused("the client has stopped".to_owned()),
         Err(_) => Connection::TimedOut,
     }
+}
+
+/// Whether somebody answers HTTP at an address, with any status.
+pub(crate) fn reaches(url: &str) -> bool {
+    let authority = url.trim_start_matches("http://").trim_end_matches('/');
+    let limit = Duration::from_secs(5);
+    let asks = || -> io::Result<bool> {
+        let address = authority
+            .to_socket_addrs()?
+            .find(std::net::SocketAddr::is_ipv4)
+            .ok_or_else(|| io::Error::other("no address"))?;
+        let mut stream = TcpStream::connect_timeout(&address, limit)?;
+        stream.set_read_timeout(Some(limit))?;
+        stream.write_all(
+            format!("GET / HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n").as_bytes(),
+        )?;
+        let mut head = [0; 5];
+        stream.read_exact(&mut head)?;
+        Ok(&head == b"HTTP/")
+    };
+    asks().unwrap_or(false)
 }
 
 impl Peer for CompanionPeer {
@@ -188,24 +208,7 @@ impl Peer for CompanionPeer {
     }
 
     fn reaches(&mut self, url: &str) -> bool {
-        let authority = url.trim_start_matches("http://").trim_end_matches('/');
-        let limit = Duration::from_secs(5);
-        let asks = || -> io::Result<bool> {
-            let address = authority
-                .to_socket_addrs()?
-                .find(std::net::SocketAddr::is_ipv4)
-                .ok_or_else(|| io::Error::other("no address"))?;
-            let mut stream = TcpStream::connect_timeout(&address, limit)?;
-            stream.set_read_timeout(Some(limit))?;
-            stream.write_all(
-                format!("GET / HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n")
-                    .as_bytes(),
-            )?;
-            let mut head = [0; 5];
-            stream.read_exact(&mut head)?;
-            Ok(&head == b"HTTP/")
-        };
-        asks().unwrap_or(false)
+        reaches(url)
     }
 
     /// Here Windows and the distro share their network, so there is no relay whose owner could be asked: the proof in
@@ -227,40 +230,13 @@ impl Peer for CompanionPeer {
     ) -> Result<(), PeerError> {
         self.close();
         self.active()?;
-        let mut record = GatewayRecord::new(hex(&random::<8>()?), url);
-        record.friendly_name = Some(format!("Local ({distro})"));
-        record.shared_gateway_token = Some(SharedToken::new(shared));
-        record.bootstrap_token = Some(BootstrapToken::new(bootstrap));
-        record.is_local = true;
-        record.setup_managed_distro_name = Some(distro.to_owned());
-        self.edit(|registry| {
-            if let Some(known) = registry.find_by_url(url) {
-                record.id.clone_from(&known.id);
-                record
-                    .identity_dir_name
-                    .clone_from(&known.identity_dir_name);
-            }
-            registry.active_id = Some(record.id.clone());
-            registry.upsert(record);
-        })
+        let id = hex(&random::<8>()?);
+        self.edit(|known| registry::remember(known, &id, url, distro, [shared, bootstrap]))
     }
 
     fn forget(&mut self, distro: &str) -> Result<(), PeerError> {
         let mut gone = Vec::new();
-        self.edit(|registry| {
-            let ours = |record: &&GatewayRecord| {
-                record.managed_distro() == Some(distro) && record.ssh_tunnel.is_none()
-            };
-            gone = registry
-                .gateways
-                .iter()
-                .filter(ours)
-                .map(|record| record.id.clone())
-                .collect();
-            for id in &gone {
-                registry.remove(id);
-            }
-        })?;
+        self.edit(|known| gone = registry::forget(known, distro))?;
         for id in gone {
             match std::fs::remove_dir_all(self.folder.join("gateways").join(id)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
@@ -311,12 +287,7 @@ impl Peer for CompanionPeer {
     }
 
     fn clear_bootstrap(&mut self) -> Result<(), PeerError> {
-        self.edit(|registry| {
-            let active = registry.active_id.clone().unwrap_or_default();
-            if let Some(record) = registry.find_mut(&active) {
-                record.bootstrap_token = None;
-            }
-        })
+        self.edit(registry::clear_bootstrap)
     }
 
     fn fresh_token(&mut self) -> Result<String, PeerError> {

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use client_core::{ClientOptions, DurableState, GatewayRecord, Identity, NodeSurface};
+use gateway_client::MemoryState;
 use gateway_core::{AuthMode, Config, Control, Gateway, Profile};
 use gateway_protocol::time::VIRTUAL_EPOCH;
 use gateway_protocol::{
@@ -14,11 +15,15 @@ use gateway_protocol::{
 };
 use std::time::Duration;
 use thiserror::Error;
+use wsl_fixtures::setup::Mutation;
 
 use super::draw::Draw;
 use super::pairing::{Applicant, PairingError, pair};
+use super::set_up::{Ground, Tools};
 use crate::scenario::lower::{LowerError, behavior, config, on_name, plan_name, planned};
-use crate::scenario::{Actor, ClientActor, Held, Peer, Policy, RawActor, Scenario, UrlForm};
+use crate::scenario::{
+    Actor, ClientActor, Held, Peer, Policy, RawActor, Scenario, SetupActor, UrlForm,
+};
 
 /// Id of the one gateway that clients know at first.
 pub(crate) const GATEWAY_ID: &str = "gateway";
@@ -42,8 +47,12 @@ pub(crate) struct Arrangement {
     pub(crate) profile: &'static Profile,
     /// Clients by name.
     pub(crate) clients: BTreeMap<String, ClientPlan>,
+    /// Set-ups by name.
+    pub(crate) setups: BTreeMap<String, SetupPlan>,
     /// Raw actors by name.
     pub(crate) raws: BTreeMap<String, RawPlan>,
+    /// What opens the gateway's control endpoint, where a world has one.
+    pub(crate) orders: String,
     /// Secrets that were made up, for the redactor: kind and value.
     pub(crate) secrets: Vec<(&'static str, String)>,
 }
@@ -64,6 +73,15 @@ pub(crate) struct ClientPlan {
 }
 
 impl ClientPlan {
+    /// What it is told while a set-up uses it: one role at a time, and the signature that every release reads.
+    pub(crate) fn for_set_up(&self, node_enabled: bool) -> ClientOptions {
+        ClientOptions {
+            node_enabled,
+            force_v2_signature: true,
+            ..self.options.clone()
+        }
+    }
+
     /// What it is told at this start.
     pub(crate) fn start(&mut self) -> ClientOptions {
         let options = self.options.clone();
@@ -71,6 +89,52 @@ impl ClientPlan {
             self.options.policy = policy;
         }
         options
+    }
+}
+
+/// A set-up before it is run.
+#[derive(Clone, Debug)]
+pub(crate) struct SetupPlan {
+    /// What the scenario says.
+    pub(crate) actor: SetupActor,
+    config: wsl_fixtures::setup::Config,
+    machine: wsl_fixtures::Machine,
+    token: String,
+}
+
+impl SetupPlan {
+    fn new(actor: &SetupActor, config: &Config) -> Result<Self, ArrangeError> {
+        let known = |name: &String| Mutation::named(name).is_some();
+        if let Some(name) = actor.mutation.as_ref().filter(|name| !known(name)) {
+            return Err(ArrangeError::Mutation(name.clone()));
+        }
+        let token = config.auth.token.as_ref();
+        Ok(Self {
+            actor: actor.clone(),
+            config: actor.config().map_err(ArrangeError::Setup)?,
+            machine: actor.machine().map_err(ArrangeError::Setup)?,
+            token: token.map_or_else(String::new, |token| token.expose().to_owned()),
+        })
+    }
+
+    /// What it works with; `state` is what its companion stores.
+    pub(crate) fn tools(&self, state: MemoryState, ground: Option<Ground>) -> Tools {
+        Tools {
+            actor: self.actor.clone(),
+            config: self.config_on(ground.as_ref()),
+            machine: self.machine.clone(),
+            state,
+            token: self.token.clone(),
+            ground,
+        }
+    }
+
+    fn config_on(&self, ground: Option<&Ground>) -> wsl_fixtures::setup::Config {
+        let mut config = self.config.clone();
+        if let Some(ground) = ground {
+            config.gateway_port = ground.port;
+        }
+        config
     }
 }
 
@@ -108,8 +172,11 @@ pub(crate) enum ArrangeError {
         /// What stood in the way.
         source: PairingError,
     },
-    /// The client knows no such mistake.
-    #[error("switch on the mutation '{0}': the client has no such mistake")]
+    /// A set-up can't be read.
+    #[error("arrange the set-up: {0}")]
+    Setup(String),
+    /// The client, or the set-up, knows no such mistake.
+    #[error("switch on the mutation '{0}': there is no such mistake")]
     Mutation(String),
 }
 
@@ -150,10 +217,14 @@ pub(crate) fn arrange_with_token(
     };
     let mut clients = BTreeMap::new();
     let mut raws = BTreeMap::new();
+    let mut setups = BTreeMap::new();
     for (name, actor) in &scenario.actor {
         match actor {
             Actor::Client(client) => {
                 clients.insert(name.clone(), arrangement.client(name, client)?);
+            }
+            Actor::Setup(actor) => {
+                setups.insert(name.clone(), SetupPlan::new(actor, &config)?);
             }
             Actor::Raw(raw) => {
                 raws.insert(name.clone(), raw_plan(draw, name, raw));
@@ -161,6 +232,8 @@ pub(crate) fn arrange_with_token(
         }
     }
     let mut secrets = arrangement.secrets;
+    let orders = draw.token("control-token");
+    secrets.push(("control-token", orders.clone()));
     secrets.extend(
         config
             .auth
@@ -181,7 +254,9 @@ pub(crate) fn arrange_with_token(
         config,
         profile,
         clients,
+        setups,
         raws,
+        orders,
         secrets,
     })
 }

@@ -6,8 +6,10 @@
 //! | `sockets` | the real gateway shell and the real client shell over streams |
 //! | `memory` `loopback` | the streams: in memory with virtual time, TCP with real time |
 //! | `real` | the real gateway behind the recording proxy, real time |
+//! | `wsl` | set-ups over namespaces of this machine, real time |
 //! | `foreign` | the loopback world with somebody else's program as the client |
 //! | `brains` | the two pure cores in one loop, virtual time, no runtime |
+//! | `set_up` | a set-up of an app-owned distro in the memory world |
 //! | `raw` `connect_frame` | `WebSocket`s that a script drives, and the signed `connect` they send |
 //! | `tether` `bell` `witness` | headers and cuts on a client's stream; the signal of change; what clients report and store |
 //!
@@ -25,9 +27,11 @@ mod pairing;
 mod puppet;
 mod raw;
 mod real;
+mod set_up;
 mod sockets;
 mod tether;
 mod witness;
+mod wsl;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -43,7 +47,7 @@ use transcript::Recorder;
 
 use crate::judge::record::{ProgramNote, StoreNote};
 
-pub(crate) use arrange::{Arrangement, arrange, arrange_with_token};
+pub(crate) use arrange::{Arrangement, GATEWAY_ID, arrange, arrange_with_token};
 pub(crate) use brains::Brains;
 pub(crate) use connect_frame::{Ink, connect_params, merge};
 pub(crate) use draw::Draw;
@@ -52,7 +56,9 @@ pub(crate) use loopback::loopback;
 pub(crate) use memory::memory;
 pub(crate) use raw::RawMessage;
 pub(crate) use real::real;
+pub(crate) use set_up::Wish;
 pub(crate) use tether::Severing;
+pub(crate) use wsl::{missing as missing_for_wsl, wsl};
 
 /// Something a script asked for that could not be done; the words go into the report.
 #[derive(Debug, Error)]
@@ -136,6 +142,13 @@ pub(crate) trait World {
         _arguments: &BTreeMap<&'static str, String>,
     ) -> Result<(), Refusal> {
         Err(Refusal::new(format!("{actor} can't be told to {action}")))
+    }
+
+    /// Lets a set-up do something, to its end.
+    async fn set_up(&mut self, actor: &str, _: Wish) -> Result<(), Refusal> {
+        Err(Refusal::new(format!(
+            "{actor} is a set-up, which this world can't run"
+        )))
     }
 
     /// Sends on the newest connection of a raw actor, or on its n-th from 1.

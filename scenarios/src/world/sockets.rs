@@ -1,13 +1,14 @@
 //! The real shells over streams: what the memory world and the loopback world have in common.
 
 mod dialer;
+mod set_ups;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use client_core::{ClientEvent, Intent};
+use client_core::{ClientEvent, ClientOptions, Intent};
 use gateway_client::{ClientHandle, Clock, MemoryState, Setup};
 use gateway_core::Control;
 use gateway_protocol::{ClockFault, Hand, UnixMillis};
@@ -19,11 +20,13 @@ use tokio::time::{Instant, timeout_at};
 use transcript::Recorder;
 
 use dialer::{Dialer, Toll};
+use set_ups::SetUp;
 
 use super::arrange::{Arrangement, ClientPlan};
 use super::bell::Bell;
 use super::puppet::Puppet;
 use super::raw::{Phase, RawConnection, RawMessage};
+use super::set_up::{Ground, Wish};
 use super::tether::{Knife, Severing, Tether};
 use super::witness::{Ledger, Reports, Watchglass, Witness};
 use super::{Ending, RawBook, RawPhase, Refusal, World};
@@ -126,6 +129,9 @@ pub(crate) struct Sockets<C: Road, P> {
     bell: Bell,
     ledger: Ledger,
     clients: BTreeMap<String, ClientActor>,
+    set_ups: BTreeMap<String, SetUp>,
+    /// Where set-ups find their computer, when it is this machine.
+    ground: Option<Ground>,
     raws: BTreeMap<String, Vec<RawConnection>>,
     raw_knives: BTreeMap<String, Vec<Knife>>,
     book: RawBook,
@@ -187,6 +193,11 @@ impl<C: Road, P> Sockets<C, P> {
                 (name, actor)
             })
             .collect();
+        let set_ups = arrangement
+            .setups
+            .into_iter()
+            .map(|(name, plan)| (name, SetUp::new(plan)))
+            .collect();
         Self {
             road,
             pace,
@@ -199,11 +210,19 @@ impl<C: Road, P> Sockets<C, P> {
             bell,
             ledger,
             clients,
+            set_ups,
+            ground: None,
             raws: BTreeMap::new(),
             raw_knives: BTreeMap::new(),
             book,
             tasks: JoinSet::new(),
         }
+    }
+
+    /// The same with set-ups on this machine.
+    pub(super) fn with_ground(mut self, ground: Ground) -> Self {
+        self.ground = Some(ground);
+        self
     }
 
     /// The gateway's port.
@@ -245,7 +264,8 @@ impl<C: Road, P> Sockets<C, P> {
         }
     }
 
-    fn start_client(&mut self, name: &str) -> Result<(), Refusal> {
+    /// Starts a client as it is, or with other options.
+    fn start_client(&mut self, name: &str, options: Option<ClientOptions>) -> Result<(), Refusal> {
         let time = self.watchglass();
         let (bell, ledger, road, port) = (
             self.bell.clone(),
@@ -274,8 +294,9 @@ impl<C: Road, P> Sockets<C, P> {
             knives: Arc::clone(&actor.knives),
             toll,
         };
-        let setup = Setup::new(actor.plan.start(), store, connector, actor.clock.clone())
-            .invoke_handler(Puppet);
+        let options = options.unwrap_or_else(|| actor.plan.start());
+        let setup =
+            Setup::new(options, store, connector, actor.clock.clone()).invoke_handler(Puppet);
         let mut handle = setup
             .spawn()
             .map_err(|error| Refusal::new(format!("{name} did not start: {error}")))?;
@@ -377,6 +398,7 @@ impl<C: Road, P: Peer> World for Sockets<C, P> {
     }
 
     async fn settle(&mut self) {
+        self.look_after_set_ups().await;
         let patience = self
             .pace
             .patience()
@@ -394,18 +416,24 @@ impl<C: Road, P: Peer> World for Sockets<C, P> {
     }
 
     async fn wait(&mut self, seen: u64, deadline: Duration) {
+        let looks = self.set_ups.values().filter_map(|set_up| set_up.look_at);
+        let deadline = looks.fold(deadline, Duration::min);
         let deadline = match self.pace {
             Pace::Virtual => self.begin + deadline,
             Pace::Real | Pace::Foreign => (self.begin + deadline).min(Instant::now() + GLANCE),
         };
         // Coming too late is what the caller asks for.
         drop(timeout_at(deadline, self.bell.after(seen)).await);
+        self.look_after_set_ups().await;
     }
 
     async fn start(&mut self, actor: &str) -> Result<(), Refusal> {
         if self.clients.contains_key(actor) {
-            self.start_client(actor)?;
+            self.start_client(actor, None)?;
             return self.intend(actor, Intent::Connect).await;
+        }
+        if self.set_ups.contains_key(actor) {
+            return self.fulfil(actor, Wish::Run).await;
         }
         self.open_raw(actor)
     }
@@ -519,7 +547,14 @@ impl<C: Road, P: Peer> World for Sockets<C, P> {
         self.peer.view().await
     }
 
+    async fn set_up(&mut self, actor: &str, wish: Wish) -> Result<(), Refusal> {
+        self.fulfil(actor, wish).await
+    }
+
     fn snapshot(&self, actor: &str) -> Option<Value> {
+        if let Some(set_up) = self.set_ups.get(actor) {
+            return Some(set_up.snapshot.clone());
+        }
         let handle = self.clients.get(actor)?.handle.as_ref()?;
         serde_json::to_value(&*handle.snapshot().borrow()).ok()
     }
@@ -529,6 +564,9 @@ impl<C: Road, P: Peer> World for Sockets<C, P> {
     }
 
     fn reports(&self, actor: &str) -> Vec<Value> {
+        if let Some(set_up) = self.set_ups.get(actor) {
+            return set_up.reports.all();
+        }
         self.clients
             .get(actor)
             .map(|client| client.reports.all())
@@ -548,8 +586,11 @@ impl<C: Road, P: Peer> World for Sockets<C, P> {
         self.raws.clear();
         self.tasks.shutdown().await;
         self.peer.stop().await;
+        let set_ups = std::mem::take(&mut self.set_ups);
+        let mut leftovers = leftovers().await;
+        leftovers.extend(set_ups.into_values().flat_map(SetUp::end));
         Ending {
-            leftovers: leftovers().await,
+            leftovers,
             programs: Vec::new(),
         }
     }

@@ -85,7 +85,7 @@ impl Store for Witness {
     }
 }
 
-/// What one client has said, oldest first.
+/// What one client or set-up has said, oldest first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reports {
     events: Arc<Mutex<Vec<Value>>>,
@@ -94,7 +94,11 @@ pub(crate) struct Reports {
 impl Reports {
     /// One more.
     pub(crate) fn push(&self, event: &ClientEvent) {
-        let event = serde_json::to_value(event).unwrap_or_default();
+        self.push_value(serde_json::to_value(event).unwrap_or_default());
+    }
+
+    /// One more of somebody who is no client.
+    pub(crate) fn push_value(&self, event: Value) {
         self.events
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

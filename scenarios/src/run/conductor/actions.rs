@@ -16,7 +16,7 @@ use crate::scenario::{
     Actor, Clock, Close, Control, DevicePlan, Do, End, Fault, How, IntentName, PairingKind,
     RoleName, Send, Step, lower,
 };
-use crate::world::{Ink, RawMessage, RawPhase, Severing, World, connect_params};
+use crate::world::{Ink, RawMessage, RawPhase, Severing, Wish, World, connect_params};
 
 /// An upgrade that takes longer is left alone: a fault may hold it for ever, and that may be the point.
 const OPENING: Duration = Duration::from_secs(2);
@@ -89,6 +89,9 @@ impl<W: World> Conductor<'_, W> {
             let told = self.world.tell(&wish.actor, action, &arguments).await;
             return told.map_err(refused);
         }
+        if let Some(wish) = self.set_up_wish(&wish) {
+            return self.world.set_up(&wish.0, wish.1).await.map_err(refused);
+        }
         let intent = self
             .intent(&wish)
             .ok_or_else(|| refused(format!("{} has no command line", wish.actor)))?;
@@ -126,6 +129,20 @@ impl<W: World> Conductor<'_, W> {
         }
     }
 
+    /// What a set-up is told, when the actor is one.
+    fn set_up_wish(&self, wish: &Do) -> Option<(String, Wish)> {
+        let Some(Actor::Setup(_)) = self.scenario.actor.get(&wish.actor) else {
+            return None;
+        };
+        let step = wish.words.clone().unwrap_or_default();
+        let told = if wish.intent == IntentName::Repeat {
+            Wish::Repeat(step)
+        } else {
+            Wish::Uninstall
+        };
+        Some((wish.actor.clone(), told))
+    }
+
     /// The intent of our own client; none for what only a program with a command line can do.
     fn intent(&self, wish: &Do) -> Option<Intent> {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
@@ -134,7 +151,7 @@ impl<W: World> Conductor<'_, W> {
             Some(PairingKind::Device) | None => ApprovalKind::Device,
         };
         Some(match wish.intent {
-            IntentName::Run => return None,
+            IntentName::Run | IntentName::Repeat | IntentName::Uninstall => return None,
             IntentName::Connect => Intent::Connect,
             IntentName::Disconnect => Intent::Disconnect,
             IntentName::Reconnect => Intent::Reconnect,
@@ -242,7 +259,7 @@ impl<W: World> Conductor<'_, W> {
     fn raw_key(&self, actor: &str) -> Keypair {
         let owner = match self.scenario.actor.get(actor) {
             Some(Actor::Raw(raw)) => raw.identity_of.as_deref().unwrap_or(actor),
-            Some(Actor::Client(_)) | None => actor,
+            Some(Actor::Client(_) | Actor::Setup(_)) | None => actor,
         };
         self.draw.key(&format!("device-key {owner}"))
     }

@@ -10,7 +10,7 @@ use crate::scenario::diagnostic::Problem;
 use crate::scenario::fault::Fault;
 use crate::scenario::gateway::{ConnectionPlan, On, ScriptLine};
 use crate::scenario::step::Step;
-use crate::scenario::{Scenario, WorldName, lower};
+use crate::scenario::{Scenario, SetupActor, WorldName, lower};
 
 use super::{Checker, names};
 
@@ -84,6 +84,9 @@ fn actors(checker: &mut Checker<'_>) {
             );
         }
         checker.bound.insert(format!("{name}.device"));
+        if let Actor::Setup(plan) = actor {
+            set_up(checker, plan, &place);
+        }
         let Actor::Raw(raw) = actor else { continue };
         let Some(other) = &raw.identity_of else {
             continue;
@@ -103,6 +106,32 @@ fn actors(checker: &mut Checker<'_>) {
         checker.bound.insert(bound.to_owned());
     }
 }
+
+/// A set-up has a companion, and a world that can run it.
+fn set_up(checker: &mut Checker<'_>, plan: &SetupActor, place: &At) {
+    names::client(checker, &plan.companion, place.clone());
+    for problem in plan.problems() {
+        checker.report(
+            Problem::error("scenario::bad_set_up", problem)
+                .at(place.clone())
+                .help("docs/reference/language.md lists the fields of a set-up"),
+        );
+    }
+    let worlds = checker.scenario.worlds();
+    if !worlds.iter().all(|world| SETUP_WORLDS.contains(world)) {
+        checker.report(
+            Problem::error(
+                "scenario::world_without_wsl",
+                "only the worlds memory and wsl can run a set-up".to_owned(),
+            )
+            .at(place.clone())
+            .help("add `worlds = [\"memory\"]`"),
+        );
+    }
+}
+
+/// Where a set-up can run.
+const SETUP_WORLDS: [WorldName; 2] = [WorldName::Memory, WorldName::Wsl];
 
 fn behaviors(checker: &mut Checker<'_>) {
     let scenario = checker.scenario;

@@ -46,6 +46,9 @@ pub(super) fn check(checker: &mut Checker<'_>) {
             );
         }
         match &finally.actor {
+            Some(actor) if finally.durable.is_none() => {
+                names::told_of(checker, actor, finally.at.clone());
+            }
             Some(actor) => names::client(checker, actor, finally.at.clone()),
             None if about_client => checker.report(
                 Problem::error(

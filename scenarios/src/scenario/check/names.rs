@@ -76,29 +76,60 @@ pub(super) fn actor(checker: &mut Checker<'_>, name: &str, at: At) {
     );
 }
 
-/// A companion client.
-pub(super) fn client(checker: &mut Checker<'_>, name: &str, at: At) {
-    if matches!(checker.scenario.actor.get(name), Some(Actor::Raw(_))) {
+/// An actor with a snapshot and reports: a companion client, or a set-up.
+pub(super) fn told_of(checker: &mut Checker<'_>, name: &str, at: At) {
+    if matches!(checker.scenario.actor.get(name), Some(Actor::Setup(_))) {
+        return;
+    }
+    client(checker, name, at);
+}
+
+/// A set-up.
+pub(super) fn set_up(checker: &mut Checker<'_>, name: &str, at: At) {
+    if let Some(Actor::Client(_) | Actor::Raw(_)) = checker.scenario.actor.get(name) {
         checker.report(
             Problem::error(
                 "scenario::wrong_kind_of_actor",
-                format!("{name} is a raw actor, not a client"),
+                format!("{name} is no set-up"),
             )
             .at(at)
-            .help("a raw actor has no user, no snapshot and no durable state"),
+            .help("`repeat` and `uninstall` are for actors with `kind = \"setup\"`"),
         );
         return;
     }
     actor(checker, name, at);
 }
 
+/// A companion client.
+pub(super) fn client(checker: &mut Checker<'_>, name: &str, at: At) {
+    let (what, help) = match checker.scenario.actor.get(name) {
+        Some(Actor::Raw(_)) => (
+            "a raw actor",
+            "a raw actor has no user, no snapshot and no durable state",
+        ),
+        Some(Actor::Setup(_)) => (
+            "a set-up",
+            "a set-up has a snapshot and reports; its companion is the client",
+        ),
+        Some(Actor::Client(_)) | None => return actor(checker, name, at),
+    };
+    checker.report(
+        Problem::error(
+            "scenario::wrong_kind_of_actor",
+            format!("{name} is {what}, not a client"),
+        )
+        .at(at)
+        .help(help),
+    );
+}
+
 /// A raw actor.
 pub(super) fn raw(checker: &mut Checker<'_>, name: &str, at: At) {
-    if matches!(checker.scenario.actor.get(name), Some(Actor::Client(_))) {
+    if let Some(Actor::Client(_) | Actor::Setup(_)) = checker.scenario.actor.get(name) {
         checker.report(
             Problem::error(
                 "scenario::wrong_kind_of_actor",
-                format!("{name} is a client, which decides itself what it sends"),
+                format!("{name} decides itself what it sends"),
             )
             .at(at)
             .help("`send` is for raw actors; `do` tells a client what its user wants"),

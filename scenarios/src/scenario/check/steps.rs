@@ -83,7 +83,11 @@ fn one_of(checker: &mut Checker<'_>, what: &str, given: &[&'static str], at: &At
 }
 
 fn do_step(checker: &mut Checker<'_>, intent: &Do, at: &At) {
-    names::client(checker, &intent.actor, at.clone());
+    if intent.intent.is_of_set_up() {
+        names::set_up(checker, &intent.actor, at.clone());
+    } else {
+        names::client(checker, &intent.actor, at.clone());
+    }
     let takes = intent.intent.arguments();
     let given = intent.given();
     for (name, required) in takes {
@@ -151,6 +155,7 @@ fn expect_step(checker: &mut Checker<'_>, expect: &Expect, at: &At) {
     let about_client =
         expect.snapshot.is_some() || expect.durable.is_some() || expect.reports.is_some();
     match &expect.actor {
+        Some(actor) if expect.durable.is_none() => names::told_of(checker, actor, at.clone()),
         Some(actor) => names::client(checker, actor, at.clone()),
         None if about_client => checker.report(
             Problem::error(
