@@ -47,6 +47,8 @@ pub struct Context<'a> {
     pub pairing: Pairing,
     /// Whether the gateway has answered.
     pub is_healthy: bool,
+    /// Whether somebody else's distro has the name.
+    pub is_foreign: bool,
     /// A deliberate mistake.
     pub mutation: Option<Mutation>,
 }
@@ -82,6 +84,7 @@ impl<'a> Context<'a> {
             bootstrap: String::new(),
             pairing: Pairing::default(),
             is_healthy: false,
+            is_foreign: false,
             mutation: None,
         }
     }

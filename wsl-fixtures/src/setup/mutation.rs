@@ -53,7 +53,7 @@ pub enum Mutation {
     /// Every protocol and every version is fine. scenario-catalogue 236
     AnyReleaseWillDo,
     /// A request id is run as it comes. scenario-catalogue 084
-    AnyRequestId,
+    RunsAnyRequestId,
     /// wsl.conf is read, and whatever it says is fine. scenario-catalogue 106
     AnyContentWillDo,
     /// The bootstrap token stays when everything is done. setup-and-wsl.md §4.21

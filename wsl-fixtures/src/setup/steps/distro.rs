@@ -26,6 +26,8 @@ pub(super) fn create(context: &mut Context<'_>) -> Result<(), StepError> {
         })?,
     };
     if names.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
+        // What was there before is not ours to undo.
+        context.is_foreign = true;
         return Err(StepError::terminal(format!(
             "a distro is named {name} already: set CleanBeforeRun, or choose another DistroName"
         )));
@@ -99,7 +101,7 @@ fn prove(context: &mut Context<'_>, name: &str) -> Result<(), StepError> {
 /// Removes the distro and its folder; one that is not there is fine. Never touches another distro.
 pub(super) fn remove(context: &mut Context<'_>) -> Result<(), String> {
     let name = context.config.distro_name.clone();
-    if context.errs(Mutation::KeepsTheDistro) {
+    if context.is_foreign || context.errs(Mutation::KeepsTheDistro) {
         return Ok(());
     }
     if context.errs(Mutation::ShutsDown) {

@@ -107,7 +107,7 @@ fn safe<'id>(context: &Context<'_>, id: &'id str) -> Result<&'id str, StepError>
     let mut chars = id.chars();
     let first = chars.next().is_some_and(|c| c.is_ascii_alphanumeric());
     let rest = chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '-'));
-    if (first && rest && id.len() <= 128) || context.errs(Mutation::AnyRequestId) {
+    if (first && rest && id.len() <= 128) || context.errs(Mutation::RunsAnyRequestId) {
         return Ok(id);
     }
     Err(StepError::terminal(
