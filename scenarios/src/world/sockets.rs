@@ -1,6 +1,7 @@
 //! The real shells over streams: what the memory world and the loopback world have in common.
 
 mod dialer;
+mod pace;
 mod set_ups;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use tokio::time::{Instant, timeout_at};
 use transcript::Recorder;
 
 use dialer::{Dialer, Toll};
+pub(crate) use pace::Pace;
 use set_ups::SetUp;
 
 use super::arrange::{Arrangement, ClientPlan};
@@ -71,44 +73,6 @@ impl Peer for Running {
         Self::stop(self).await;
     }
 }
-
-/// Time that runs by itself needs a moment in which nothing happens to be called settled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pace {
-    /// Paused: a millisecond passes only when every task waits.
-    Virtual,
-    /// The wall clock's.
-    Real,
-    /// The wall clock's, with a gateway of somebody else: it takes its time.
-    Foreign,
-}
-
-impl Pace {
-    /// A silence this long counts as settled.
-    const fn silence(self) -> Duration {
-        match self {
-            Self::Virtual | Self::Real => SETTLED,
-            Self::Foreign => FOREIGN_SETTLED,
-        }
-    }
-
-    /// Settling is waited for at most this long: traffic may never end.
-    const fn patience(self) -> Option<Duration> {
-        match self {
-            Self::Virtual => None,
-            Self::Real => Some(SETTLING),
-            Self::Foreign => Some(FOREIGN_SETTLING),
-        }
-    }
-}
-
-/// The real gateway answers within tens of milliseconds.
-const FOREIGN_SETTLED: Duration = Duration::from_millis(100);
-const FOREIGN_SETTLING: Duration = Duration::from_secs(1);
-
-const SETTLED: Duration = Duration::from_millis(1);
-
-const SETTLING: Duration = Duration::from_millis(50);
 
 /// With real time the conductor looks around this often, so that Ctrl-C need not wait for a quiet hour.
 const GLANCE: Duration = Duration::from_millis(200);
