@@ -148,7 +148,7 @@ fn flatten(path: &str, value: &Value, flat: &mut BTreeMap<String, String>) {
             flat.insert(path.to_owned(), text.clone());
         }
         Value::Null => {}
-        value => {
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) => {
             flat.insert(path.to_owned(), value.to_string());
         }
     }

@@ -105,7 +105,12 @@ impl<C: Road, P: Peer> Sockets<C, P> {
                     set_up.reports.push_value(report);
                     continue;
                 }
-                ask => self.answer(&companion, ask).await,
+                Ask::Pause(_)
+                | Ask::Control(_)
+                | Ask::View
+                | Ask::Connect(..)
+                | Ask::Disconnect
+                | Ask::Store(_) => self.answer(&companion, ask).await,
             };
             if !bench.tell(self.now(), told) {
                 break;
