@@ -1,10 +1,6 @@
 //! Recordings played again: of the real gateways against the mock, and of our client both ways.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests fail the test"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
 use std::io;
 use std::net::IpAddr;
@@ -210,7 +206,7 @@ async fn once(client: &ClientHandle) {
 async fn until(client: &ClientHandle, is_so: impl Fn(OperatorState) -> bool) {
     let mut snapshot = client.snapshot();
     let seen = snapshot.wait_for(|now| is_so(now.operator.state));
-    timeout(Duration::from_secs(60), seen)
+    timeout(Duration::from_mins(1), seen)
         .await
         .unwrap()
         .unwrap();

@@ -89,8 +89,8 @@ fn actors(all: &[Seen]) -> Vec<(String, Vec<&Seen>)> {
     let mut devices: Vec<(Option<&str>, Vec<&Seen>)> = Vec::new();
     for seen in all {
         let device = seen.device();
-        let is_own = |known: &Option<&str>| *known == device || device.is_none() || known.is_none();
-        match devices.iter_mut().find(|(known, _)| is_own(known)) {
+        let is_own = |known: Option<&str>| known == device || device.is_none() || known.is_none();
+        match devices.iter_mut().find(|(known, _)| is_own(*known)) {
             Some((known, own)) => {
                 *known = known.or(device);
                 own.push(seen);

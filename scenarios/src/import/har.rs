@@ -105,13 +105,13 @@ fn socket(
         let us = micros(seconds);
         first.get_or_insert(us);
         let what = match message.get("opcode").and_then(Value::as_u64) {
-            Some(2) => match decode_base64_any(data) {
-                Some(bytes) => What::Binary(bytes),
-                None => {
+            Some(2) => {
+                let Some(bytes) = decode_base64_any(data) else {
                     problem(place, "a binary message that is no base64; it was left out");
                     continue;
-                }
-            },
+                };
+                What::Binary(bytes)
+            }
             _ => What::Text(data.to_owned()),
         };
         at.push((us, moment(Some(dir), what)));

@@ -146,7 +146,7 @@ pub fn parse(name: &str, text: &str) -> Result<Source, ImportError> {
         let known = "expected a HAR file, diagnostics JSONL, a gateway log with --ws-log full, a recording or a transcript";
         return Err(ImportError::Unknown(name.to_owned(), known.to_owned()));
     };
-    source.name = name.to_owned();
+    name.clone_into(&mut source.name);
     source.moments.sort_by_key(|moment| moment.t_us);
     if source.moments.is_empty() {
         let why = source.problems.first().map_or_else(

@@ -108,18 +108,15 @@ fn count(samples: &[Sample], version: String, hits: impl Fn(usize) -> bool) -> R
     };
     for (index, sample) in samples.iter().enumerate() {
         let hit = hits(index);
-        match &sample.planted {
-            Some((_, dress)) => {
-                rival.samples += 1;
-                rival.found += usize::from(hit);
-                if !hit {
-                    *rival.missed.entry(format!("{dress:?}")).or_default() += 1;
-                }
-            }
-            None => {
-                rival.decoys += 1;
-                rival.alarms += usize::from(hit);
-            }
+        let Some((_, dress)) = &sample.planted else {
+            rival.decoys += 1;
+            rival.alarms += usize::from(hit);
+            continue;
+        };
+        rival.samples += 1;
+        rival.found += usize::from(hit);
+        if !hit {
+            *rival.missed.entry(format!("{dress:?}")).or_default() += 1;
         }
     }
     rival

@@ -197,13 +197,15 @@ impl Stage {
                         let _gone = saying.send(message).await;
                     }
                 }
-                Turn::Hear => match timeout(self.drive.patience, self.heard.recv()).await {
-                    Ok(Some((socket, message))) => self.player.heard(socket, message),
-                    Ok(None) | Err(_) => {
+                Turn::Hear => {
+                    let heard = timeout(self.drive.patience, self.heard.recv()).await;
+                    if let Ok(Some((socket, message))) = heard {
+                        self.player.heard(socket, message);
+                    } else {
                         let why = format!("nothing came within {:?}", self.drive.patience);
                         self.player.nothing_came(&why);
                     }
-                },
+                }
                 Turn::Finished => {
                     while let Ok((socket, message)) = self.heard.try_recv() {
                         self.player.heard(socket, message);

@@ -125,7 +125,7 @@ pub struct RedactBenchArgs {
     /// Seed of the secrets
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// detect-secrets of PyPI: it scans the same corpus, and its row stands beside ours
+    /// The program of the Python package detect-secrets: it scans the same corpus, and its row stands beside ours
     #[arg(long, value_name = "PROGRAM")]
     pub rival: Option<PathBuf>,
     /// How the score is printed
