@@ -202,12 +202,15 @@ impl Do {
             IntentName::ApplySetupCode => {
                 (self.intent.name(), vec![("setup_code", text(&self.code))])
             }
+            IntentName::ConnectSharedToken => (
+                self.intent.name(),
+                vec![("url", text(&self.url)), ("token", text(&self.token))],
+            ),
             IntentName::Run => (self.intent.name(), vec![("words", text(&self.words))]),
             IntentName::Connect
             | IntentName::Disconnect
             | IntentName::Reconnect
             | IntentName::ReconnectNode
-            | IntentName::ConnectSharedToken
             | IntentName::SwitchGateway
             | IntentName::Repeat
             | IntentName::Uninstall => (self.intent.name(), Vec::new()),
