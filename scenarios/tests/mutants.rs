@@ -66,6 +66,25 @@ fn client_script(mutation: &str) -> Option<String> {
         "deaf_to_silence" => format!(
             "{READY}[[step]]\nfault = {{ name = \"blackhole\", actor = \"companion\" }}\n{WAIT}"
         ),
+        // Shown by a lifecycle that begins while the last one has a socket.
+        "keep_old_socket" => format!(
+            "{READY}[[step]]\ndo = {{ actor = \"companion\", intent = \"reconnect\" }}\n[[step]]\nelapse = \"20s\"\n"
+        ),
+        // Shown by another spelling of the address.
+        "alias_is_another" => format!(
+            "url = \"ipv4\"\n{paired}{start}[[step]]\nexpect = {{ actor = \"companion\", snapshot = {{ overallState = \"Ready\" }} }}\n\
+             [[step]]\ncontrol = {{ mint_setup_code = {{}}, capture = {{ code = \"/setupCode\" }} }}\n\
+             [[step]]\ndo = {{ actor = \"companion\", intent = \"apply_setup_code\", code = \"$code\" }}\n\
+             [[step]]\nelapse = \"20s\"\n"
+        ),
+        // Shown by a stranger who takes the port while the gateway is slow.
+        "send_to_strangers" => format!(
+            "#gateway\n[[gateway.connection]]\nfrom = 1\nto = 1\nhold = \"5s\"\n#actor\n\
+             holds = {{ shared_token = \"valid\", managed = true }}\n\
+             [[step]]\ncontrol = {{ listener = {{ of = \"companion\", is = \"gateway\" }} }}\n{start}\
+             [[step]]\nelapse = \"1s\"\n\
+             [[step]]\ncontrol = {{ listener = {{ of = \"companion\", is = \"stranger\" }} }}\n{WAIT}"
+        ),
         "answer_invoke_twice" => format!(
             "{READY}[[step]]\ncontrol = {{ invoke = {{ node = \"$companion.device\", command = \"device.info\" }} }}\n{WAIT}"
         ),
@@ -206,11 +225,18 @@ fn named(verdict: &Verdict) -> Vec<String> {
 }
 
 /// Invariants that a mutant breaks as well, because one mistake is the cause of both.
-const COMPANY: &[(&str, &str, &str)] = &[(
-    "client:answer_invoke_twice",
-    "request_ids_are_unique",
-    "the second answer is the first one again, with its request id",
-)];
+const COMPANY: &[(&str, &str, &str)] = &[
+    (
+        "client:answer_invoke_twice",
+        "request_ids_are_unique",
+        "the second answer is the first one again, with its request id",
+    ),
+    (
+        "client:alias_is_another",
+        "device_id_never_changes",
+        "another record has another identity",
+    ),
+];
 
 fn run(text: &str) -> Verdict {
     let scenario = common::scenario("setup-connect/mutant", text);

@@ -64,7 +64,7 @@ pub mod url;
 mod client;
 
 pub use classify::ErrorKind;
-pub use client::{Client, Dashboard};
+pub use client::{BLOCKED_NODE, BLOCKED_OPERATOR, Client, Dashboard};
 pub use credential::{CredentialSource, ResolutionStatus};
 pub use event::{ClientEvent, DiagnosticCategory, PairingStatus};
 pub use gateway_protocol::Role;

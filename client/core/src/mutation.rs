@@ -106,4 +106,8 @@ pub enum Mutation {
     DropDetails,
     /// Only a 1012 with the usual reason is a restart. field-bugs.md 129
     ReadsCloseReason,
+    /// The operator's socket of a lifecycle that has ended stays open.
+    KeepOldSocket,
+    /// A connect frame follows although it is not known who listens. field-bugs.md 104
+    SendToStrangers,
 }

@@ -21,6 +21,14 @@ pub enum Policy {
 }
 
 impl Policy {
+    /// The word used in files and on command lines.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pr741 => "pr741",
+            Self::Hardened => "hardened",
+        }
+    }
+
     /// Applying a setup code clears both role tokens before it connects. ref: §15
     pub fn clears_tokens_on_setup_code(self) -> bool {
         self == Self::Pr741

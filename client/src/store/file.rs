@@ -42,7 +42,7 @@ const LOCK: &str = "companion.lock";
 pub struct FileStore<D = RealDisk> {
     pub(super) folder: PathBuf,
     pub(super) disk: D,
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl FileStore {
@@ -52,6 +52,19 @@ impl FileStore {
     /// [`LoadError`] when the directory can't be made or another client holds it.
     pub fn open(folder: impl Into<PathBuf>) -> Result<Self, LoadError> {
         Self::open_on(RealDisk, folder)
+    }
+
+    /// What a data directory holds, for whoever looks at that of a running client: nothing is locked, made or removed.
+    ///
+    /// # Errors
+    /// [`LoadError`] when the directory can't be read.
+    pub fn look(folder: impl Into<PathBuf>) -> Result<DurableState, LoadError> {
+        let store = Self {
+            folder: folder.into(),
+            disk: RealDisk,
+            _lock: None,
+        };
+        store.load()
     }
 }
 
@@ -77,7 +90,7 @@ impl<D: Disk> FileStore<D> {
         let store = Self {
             folder,
             disk,
-            _lock: lock,
+            _lock: Some(lock),
         };
         store.sweep();
         Ok(store)

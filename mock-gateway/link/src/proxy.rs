@@ -63,6 +63,8 @@ pub struct ProxyOptions {
     pub epoch: UnixMillis,
     /// The address that a connection with `X-Forwarded-For` comes from, for a gateway that trusts a proxy there.
     pub forwarding_from: Option<IpAddr>,
+    /// The actor behind connections that name none.
+    pub guest: Option<String>,
 }
 
 impl ProxyOptions {
@@ -75,6 +77,7 @@ impl ProxyOptions {
             faults,
             epoch: VIRTUAL_EPOCH,
             forwarding_from: None,
+            guest: None,
         }
     }
 }
@@ -97,6 +100,7 @@ struct Site {
     began: Instant,
     epoch: UnixMillis,
     forwarding_from: Option<IpAddr>,
+    guest: Option<String>,
     /// Connections that are past the upgrade and have seen no close frame.
     open: Mutex<BTreeSet<u32>>,
 }
@@ -131,6 +135,7 @@ impl Proxy {
             began: Instant::now(),
             epoch: options.epoch,
             forwarding_from: options.forwarding_from,
+            guest: options.guest,
             open: Mutex::default(),
         });
         let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
@@ -255,7 +260,7 @@ async fn serve(
     }
     *is_websocket = true;
     let wire = Wire::new(conn, site.faults.clone(), site.recorder.clone());
-    wire.opened(site.now(), head.described(ip));
+    wire.opened(site.now(), head.described(ip, site.guest.as_deref()));
     site.set_open(conn, true);
     tunnel::Tunnel::new(wire, Arc::clone(site))
         .run(client, upstream, &request.rest, &response.rest)
@@ -336,7 +341,7 @@ impl Head {
     }
 
     /// As the mock gateway describes an upgrade, for the transcript.
-    fn described(&self, ip: IpAddr) -> Value {
+    fn described(&self, ip: IpAddr, guest: Option<&str>) -> Value {
         let target = self.lines.first().and_then(|line| line.split(' ').nth(1));
         let path = target.map(|target| target.split('?').next().unwrap_or(target));
         let mut described = json!({
@@ -345,8 +350,8 @@ impl Head {
             "host": self.header("host"),
             "path": path,
         });
-        if let (Some(actor), Some(fields)) = (self.header(ACTOR_HEADER), described.as_object_mut())
-        {
+        let actor = self.header(ACTOR_HEADER).or(guest);
+        if let (Some(actor), Some(fields)) = (actor, described.as_object_mut()) {
             fields.insert("actor".to_owned(), actor.into());
         }
         described

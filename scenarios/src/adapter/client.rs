@@ -11,11 +11,13 @@ use tokio::task::JoinSet;
 
 use super::file::{ActionRow, VersionRow};
 use super::library::Adapter;
-use super::needs::{BLACK_BOX, needs_of};
+use super::mcp::{Endpoint, McpError};
+use super::needs::{BLACK_BOX, KEEPER, TOOLED, needs_of};
 use super::packages;
 use super::placeholder::fill;
 use super::process::{Process, Spawn};
-use crate::scenario::{Located, Scenario};
+use super::tools;
+use crate::scenario::{Located, Peer, Scenario};
 
 /// A program that says no more than its version has this long.
 const VERSION_PATIENCE: Duration = Duration::from_mins(1);
@@ -33,6 +35,7 @@ pub struct Client {
     node: Option<PathBuf>,
     npm: Option<PathBuf>,
     tools: Option<PathBuf>,
+    endpoint: Option<Endpoint>,
 }
 
 /// A client that can't be started here.
@@ -69,6 +72,10 @@ pub(crate) struct Place {
     pub(crate) home: PathBuf,
     /// Names the run in the environment of its processes.
     pub(crate) mark: String,
+    /// Whether it has the node role.
+    pub(crate) node: bool,
+    /// Which client behaviour it follows.
+    pub(crate) policy: &'static str,
 }
 
 impl Client {
@@ -102,7 +109,55 @@ impl Client {
             node,
             npm,
             tools,
+            endpoint: None,
         })
+    }
+
+    /// A companion that runs somewhere on this machine and serves its tools.
+    ///
+    /// # Errors
+    /// When nobody answers at the address, or not to this token.
+    pub fn at(url: &str, token_file: &Path) -> Result<Self, ClientError> {
+        let refused = |error: McpError| ClientError::Missing {
+            client: url.to_owned(),
+            missing: error.to_string(),
+        };
+        let endpoint = Endpoint::new(url, token_file).map_err(refused)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| ClientError::Missing {
+                client: url.to_owned(),
+                missing: error.to_string(),
+            })?;
+        let asked = runtime.block_on(async {
+            let name = endpoint.hello().await?;
+            let status = endpoint.call(tools::STATUS, &serde_json::json!({})).await?;
+            Ok((name, status))
+        });
+        let (name, status) = asked.map_err(refused)?;
+        let mode = status.get("effectiveMode").and_then(|mode| mode.as_str());
+        let has_node = mode.is_some_and(|mode| mode.contains("Node"));
+        let mut adapter = Adapter::of_tray().map_err(|problems| ClientError::Missing {
+            client: url.to_owned(),
+            missing: problems.to_string(),
+        })?;
+        if has_node {
+            adapter.file.capabilities.push("role:node".to_owned());
+        }
+        Ok(Self {
+            adapter,
+            version: Some(name),
+            node: None,
+            npm: None,
+            tools: None,
+            endpoint: Some(endpoint),
+        })
+    }
+
+    /// Where it serves its tools, for one that is not ours to start.
+    pub(crate) const fn endpoint(&self) -> Option<&Endpoint> {
+        self.endpoint.as_ref()
     }
 
     /// `openclaw-node-host 2026.6.34`.
@@ -128,7 +183,16 @@ impl Client {
             all.remove(lacking);
         }
         all.insert(BLACK_BOX.to_owned());
-        all.insert("process".to_owned());
+        if self.endpoint.is_none() {
+            all.insert("process".to_owned());
+        }
+        if self.adapter.file.mcp {
+            all.extend(TOOLED.map(str::to_owned));
+            all.extend(tools::intents().map(|intent| format!("do:{intent}")));
+        }
+        if self.adapter.file.keeps_state {
+            all.extend(KEEPER.map(str::to_owned));
+        }
         all.extend(
             self.adapter
                 .file
@@ -141,6 +205,15 @@ impl Client {
 
     /// What the scenario needs and the client has not.
     pub fn lacks(&self, scenario: &Scenario) -> Option<String> {
+        let elsewhere = scenario.actor.values().any(|actor| {
+            actor
+                .client()
+                .is_some_and(|client| client.peer == Peer::Remote)
+        });
+        if elsewhere && self.adapter.file.mcp {
+            // Its own rules about plain addresses of other machines would not be met by a loopback address.
+            return Some("an address of another machine".to_owned());
+        }
         let has = self.capabilities();
         let need = needs_of(scenario)
             .into_iter()
@@ -204,7 +277,14 @@ impl Client {
     /// What is started when a scenario starts the client.
     pub(crate) fn start(&self, place: &Place) -> Spawn {
         let start = &self.adapter.file.start;
-        self.spawn(&start.command, &start.with_token, place, &BTreeMap::new())
+        let mut spawn = self.spawn(&start.command, &start.with_token, place, &BTreeMap::new());
+        if place.node {
+            let values = self.values(place);
+            let words = start.with_node.iter();
+            let words = words.flat_map(|word| expand(&word.value, &values));
+            spawn.command.extend(words);
+        }
+        spawn
     }
 
     /// The program of an action, if it has one.
@@ -303,6 +383,7 @@ impl Client {
             ),
             ("bin", own_folder()),
             ("version", self.version.clone().unwrap_or_default()),
+            ("policy", place.policy.to_owned()),
         ])
     }
 }

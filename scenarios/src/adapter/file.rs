@@ -22,6 +22,13 @@ pub struct AdapterFile {
     /// Whether it runs until it is stopped. A one-shot command ends by itself.
     #[serde(default = "yes")]
     pub stays: bool,
+    /// Whether it serves the companion's tools over MCP, and says where in a line of its output:
+    /// `{"type": "ready", "mcp": {"url": "http://127.0.0.1:1/mcp", "tokenFile": "/path"}}`.
+    #[serde(default)]
+    pub mcp: bool,
+    /// Whether `{state}` is a companion's data directory: credentials are put there before it starts, and looked at later.
+    #[serde(default)]
+    pub keeps_state: bool,
     /// How much longer than our own client it may take: every `within` is multiplied by it.
     #[serde(default = "once")]
     pub patience: Located<f64>,
@@ -84,6 +91,9 @@ pub struct StartRow {
     /// Further arguments, left out when the client holds no token.
     #[serde(default)]
     pub with_token: Vec<Located<String>>,
+    /// Further arguments, left out when the scenario gives it no node role.
+    #[serde(default)]
+    pub with_node: Vec<Located<String>>,
     /// It has opened a connection by then, else it did not start.
     #[serde(default = "a_minute")]
     pub ready_within: Lapse,
@@ -156,6 +166,8 @@ const ACTIONS: &[(&str, &[&str])] = &[
     ("connect", &[]),
     ("disconnect", &[]),
     ("reconnect", &[]),
+    ("reconnect_node", &[]),
+    ("connect_shared_token", &["url", "token"]),
 ];
 
 fn check(adapter: &AdapterFile) -> Vec<Problem> {
@@ -194,6 +206,7 @@ fn check(adapter: &AdapterFile) -> Vec<Problem> {
         .command
         .iter()
         .chain(&adapter.start.with_token)
+        .chain(&adapter.start.with_node)
         .chain(&adapter.version_command)
         .chain(adapter.environment.values())
         .chain(adapter.files.values());

@@ -36,6 +36,30 @@ pub struct Adapter {
     pub version: Option<VersionRow>,
 }
 
+/// What is known of a companion that runs somewhere and serves its tools. It is not started, so its command says
+/// nothing; another machine's clock and another window's load make it slower.
+const TRAY: &str = r#"
+title = "a companion behind its tools"
+capabilities = ["role:operator", "device", "device-token", "reconnects", "asks-until-approved"]
+mcp = true
+patience = 3.0
+[start]
+command = ["{url}"]
+"#;
+
+impl Adapter {
+    /// The adapter of a companion that somebody else has started.
+    pub(crate) fn of_tray() -> Result<Self, Box<Problems>> {
+        Ok(Self {
+            name: "companion-at".to_owned(),
+            folder: PathBuf::new(),
+            file: file::parse("companion-at", TRAY).map_err(Box::new)?,
+            known: Vec::new(),
+            version: None,
+        })
+    }
+}
+
 /// An adapter that can't be had.
 #[derive(Debug, Error)]
 pub enum AdapterError {

@@ -3,8 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use serde_json::Value;
+
+use super::tools;
 use crate::scenario::{
-    Actor, ClientActor, Close, Do, End, Expect, Held, How, Pattern, Peer, RoleName, Scenario, Step,
+    Actor, ClientActor, Close, Do, End, Expect, Held, How, Pattern, Peer, Policy, RoleName,
+    Scenario, Step, UrlForm,
 };
 
 /// A scenario with this need is judged by the wire alone, so that any client can be its client.
@@ -14,7 +18,18 @@ pub const BLACK_BOX: &str = "black-box";
 const LONGEST: Duration = Duration::from_secs(45);
 
 /// Needs that only our own client in this process meets.
-const INSIDE: &str = "a client whose state can be looked at";
+const INSIDE: &str = "a client in this process";
+
+/// What a client that serves the companion's tools can do.
+pub(super) const TOOLED: [&str; 2] = ["state", "answers"];
+
+/// What a client with a companion's data directory can do.
+pub(super) const KEEPER: [&str; 4] = [
+    "stored-tokens",
+    "durable",
+    "policies",
+    "starts-without-token",
+];
 
 /// Everything that the client must be able to do, in words that adapters use for their capabilities.
 pub fn needs_of(scenario: &Scenario) -> BTreeSet<String> {
@@ -24,11 +39,17 @@ pub fn needs_of(scenario: &Scenario) -> BTreeSet<String> {
         needs.insert("more than one client under test".to_owned());
     }
     needs.extend(clients.iter().flat_map(|client| of_actor(client)));
+    if scenario.policy == Some(Policy::Pr741) {
+        needs.insert("policies".to_owned());
+    }
     for step in &scenario.steps {
         needs.extend(of_step(scenario, &step.value));
     }
-    if scenario.finally.iter().any(|end| end.actor.is_some()) {
-        needs.insert(INSIDE.to_owned());
+    for end in &scenario.finally {
+        needs.extend(of_look(
+            end.value.snapshot.as_ref(),
+            end.value.durable.as_ref(),
+        ));
     }
     if waits(scenario) > LONGEST {
         needs.insert(format!("more than {} s of real time", LONGEST.as_secs()));
@@ -42,10 +63,15 @@ fn of_actor(client: &ClientActor) -> Vec<String> {
         node: client.node,
         peer: client.peer,
         holds: holds.clone(),
+        policy: client.policy,
+        upgrade: client.upgrade,
+        url: client
+            .url
+            .filter(|form| matches!(form, UrlForm::Localhost | UrlForm::Ipv4)),
         ..ClientActor::default()
     };
     let mut needs = Vec::new();
-    if *client != plain || holds.requires_v2 || holds.shared_token == Held::Blank {
+    if *client != plain || holds.managed {
         needs.push(INSIDE.to_owned());
     }
     let stored = [
@@ -53,8 +79,13 @@ fn of_actor(client: &ClientActor) -> Vec<String> {
         holds.operator_token,
         holds.node_token,
     ];
-    if stored.iter().any(|held| *held != Held::Absent) {
-        needs.push("stored tokens".to_owned());
+    let spelled = client.url.is_some() || holds.requires_v2 || holds.no_record;
+    let unusual = matches!(holds.shared_token, Held::Blank | Held::Stale);
+    if spelled || unusual || stored.iter().any(|held| *held != Held::Absent) {
+        needs.push("stored-tokens".to_owned());
+    }
+    if client.policy.is_some() || client.upgrade.is_some() {
+        needs.push("policies".to_owned());
     }
     if client.node {
         needs.push("role:node".to_owned());
@@ -68,10 +99,11 @@ fn of_actor(client: &ClientActor) -> Vec<String> {
     needs
 }
 
-fn of_step(scenario: &Scenario, step: &Step) -> Option<String> {
-    match step {
-        Step::Do(wish) => Some(of_wish(wish)),
-        Step::Expect(expect) => of_expect(scenario, expect),
+fn of_step(scenario: &Scenario, step: &Step) -> Vec<String> {
+    let need = match step {
+        Step::Do(wish) => return of_wish(wish),
+        Step::Expect(expect) => return of_expect(scenario, expect),
+        Step::Control(control) if control.listener.is_some() => Some(INSIDE.to_owned()),
         Step::Quiet(quiet) => of_pattern(scenario, &quiet.pattern()),
         Step::Close(Close {
             actor,
@@ -84,6 +116,7 @@ fn of_step(scenario: &Scenario, step: &Step) -> Option<String> {
         Step::Clock(clock) if is_client(scenario, &clock.of) => {
             Some("a clock of its own".to_owned())
         }
+        Step::Stop(actor) if is_client(scenario, actor) => Some("process".to_owned()),
         Step::Start(_)
         | Step::Stop(_)
         | Step::Send(_)
@@ -94,7 +127,8 @@ fn of_step(scenario: &Scenario, step: &Step) -> Option<String> {
         | Step::Control(_)
         | Step::Clock(_)
         | Step::Note(_) => None,
-    }
+    };
+    need.into_iter().collect()
 }
 
 fn is_client(scenario: &Scenario, actor: &str) -> bool {
@@ -105,25 +139,40 @@ fn is_client(scenario: &Scenario, actor: &str) -> bool {
 }
 
 /// `do:chat` for a turn of a conversation, `do:INTENT` for the rest.
-fn of_wish(wish: &Do) -> String {
+fn of_wish(wish: &Do) -> Vec<String> {
+    let mut needs = vec![format!("do:{}", wish.action().0)];
     if !wish.capture.is_empty() {
-        return INSIDE.to_owned();
+        needs.push("answers".to_owned());
     }
-    format!("do:{}", wish.action().0)
+    needs
 }
 
-fn of_expect(scenario: &Scenario, expect: &Expect) -> Option<String> {
+/// A look at a client's state: over its tools, or into its data directory.
+fn of_look(snapshot: Option<&Value>, durable: Option<&Value>) -> Vec<String> {
+    let mut needs = Vec::new();
+    if let Some(pattern) = snapshot {
+        let shown = tools::shows(pattern);
+        needs.push(if shown { "state" } else { INSIDE }.to_owned());
+    }
+    if durable.is_some() {
+        needs.push("durable".to_owned());
+    }
+    needs
+}
+
+fn of_expect(scenario: &Scenario, expect: &Expect) -> Vec<String> {
     if expect.snapshot.is_some() || expect.durable.is_some() {
-        return Some(INSIDE.to_owned());
+        return of_look(expect.snapshot.as_ref(), expect.durable.as_ref());
     }
-    if let Some(report) = &expect.reports {
-        let event = report.get("event").and_then(serde_json::Value::as_str);
-        return Some(match event {
+    let need = match &expect.reports {
+        Some(report) => Some(match report.get("event").and_then(Value::as_str) {
             Some("exited" | "printed") => "process".to_owned(),
+            Some(event) if tools::REPORTS.contains(&event) => "answers".to_owned(),
             _ => INSIDE.to_owned(),
-        });
-    }
-    of_pattern(scenario, &expect.pattern())
+        }),
+        None => of_pattern(scenario, &expect.pattern()),
+    };
+    need.into_iter().collect()
 }
 
 /// A word about one role of the client asks for that role.
@@ -180,7 +229,10 @@ mod tests {
     #[case::nothing("", &[])]
     #[case::node("node = true\n", &["role:node"])]
     #[case::remote("peer = \"remote\"\n", &["device"])]
-    #[case::own_policy("policy = \"pr741\"\n", &[INSIDE])]
+    #[case::own_policy("policy = \"pr741\"\n", &["policies"])]
+    #[case::own_commands("commands = [\"x\"]\n", &[INSIDE])]
+    #[case::spelled("url = \"ipv4\"\n", &["stored-tokens"])]
+    #[case::elsewhere("url = \"lan\"\n", &[INSIDE, "stored-tokens"])]
     fn what_an_actor_asks(#[case] line: &str, #[case] expected: &[&str]) {
         assert_eq!(needs(&format!("{line}{START}")), expected);
     }
@@ -194,7 +246,26 @@ mod tests {
         "do = { actor = \"client\", intent = \"request\", method = \"health\" }",
         "do:request"
     )]
-    #[case::snapshot("expect = { actor = \"client\", snapshot = {} }", INSIDE)]
+    #[case::snapshot(
+        "expect = { actor = \"client\", snapshot = { operator = { attempts = 1 } } }",
+        INSIDE
+    )]
+    #[case::status(
+        "expect = { actor = \"client\", snapshot = { operator = { state = \"Connected\" } } }",
+        "state"
+    )]
+    #[case::disk(
+        "expect = { actor = \"client\", durable = { gateways = 1 } }",
+        "durable"
+    )]
+    #[case::answer(
+        "expect = { actor = \"client\", reports = { event = \"intent_done\" } }",
+        "answers"
+    )]
+    #[case::inner(
+        "expect = { actor = \"client\", reports = { event = \"token_stored\" } }",
+        INSIDE
+    )]
     #[case::exit(
         "expect = { actor = \"client\", reports = { event = \"exited\" } }",
         "process"

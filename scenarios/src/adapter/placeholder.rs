@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 /// The placeholders that every text of an adapter may use.
 pub(crate) const USUAL: &[&str] = &[
     "url", "http_url", "host", "port", "token", "home", "state", "adapter", "node", "npm", "tools",
-    "cache", "bin", "version",
+    "cache", "bin", "version", "policy",
 ];
 
 /// The placeholders of a text, in order. Braces around anything but lower-case letters and `_` are text: JSON stays as

@@ -174,9 +174,13 @@ pub struct RunArgs {
     /// Print the SHA-256 digest of every transcript
     #[arg(long)]
     pub digest: bool,
-    /// Client under test: an adapter's NAME or NAME@VERSION (`clawproof clients`), or the path of an adapter.toml
-    #[arg(long, value_name = "CLIENT", conflicts_with = "world")]
+    /// Client under test: an adapter's NAME or NAME@VERSION (`clawproof clients`), the path of an adapter.toml, or the
+    /// address of a companion's tools (http://127.0.0.1:PORT/mcp, with --client-token-file)
+    #[arg(long, value_name = "CLIENT")]
     pub client: Option<String>,
+    /// File with the bearer token of the tools that --client names by their address
+    #[arg(long, value_name = "FILE", requires = "client")]
+    pub client_token_file: Option<PathBuf>,
     /// Give our client a deliberate bug, to see what a scenario catches (`reuse_nonce`, `pairing_storm`, ...)
     #[arg(long, value_name = "NAME", conflicts_with = "client")]
     pub mutant: Option<String>,

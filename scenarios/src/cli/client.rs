@@ -24,6 +24,9 @@ pub(super) fn find(args: &RunArgs) -> Result<Option<Arc<Client>>, Exit> {
     let Some(asked) = &args.client else {
         return Ok(None);
     };
+    if asked.starts_with("http://") {
+        return at(asked, args.client_token_file.as_deref()).map(Some);
+    }
     let here = std::env::current_dir().unwrap_or_else(|_gone| ".".into());
     let adapter = Library::find(&here).read(asked).map_err(|error| {
         if let AdapterError::Invalid(problems) = &error {
@@ -35,6 +38,19 @@ pub(super) fn find(args: &RunArgs) -> Result<Option<Arc<Client>>, Exit> {
     let mut client = Client::find(adapter).map_err(|error| not_here(&error))?;
     client.ask_version().map_err(|error| not_here(&error))?;
     Ok(Some(Arc::new(client)))
+}
+
+/// A companion that somebody else has started.
+fn at(url: &str, token_file: Option<&Path>) -> Result<Arc<Client>, Exit> {
+    let Some(token_file) = token_file else {
+        say("error: --client names an address, and nothing says where its token is");
+        say(
+            "hint: add --client-token-file FILE; a companion names it in its first line, as mcp.tokenFile",
+        );
+        return Err(Exit::Usage);
+    };
+    let client = Client::at(url, token_file).map_err(|error| not_here(&error))?;
+    Ok(Arc::new(client))
 }
 
 fn not_here(error: &ClientError) -> Exit {
@@ -147,7 +163,7 @@ pub(super) fn conclude(
 ) -> Result<Conclusion, FolderError> {
     let results = results(outcomes);
     let review = review(client, &results);
-    let head = head(client);
+    let head = head(client, args);
     let table = Conformance {
         head: &head,
         results: &results,
@@ -200,8 +216,13 @@ fn shaped(table: &Conformance<'_>, file: &Path) -> String {
     }
 }
 
-fn head(client: &Client) -> TableHead {
+fn head(client: &Client, args: &RunArgs) -> TableHead {
     let profile = client.profile().unwrap_or(gateway_core::DEFAULT_PROFILE);
+    let gateway = if args.world.is_empty() {
+        format!("the mock gateway, profile {profile}")
+    } else {
+        format!("the real gateway {}", args.gateway_version)
+    };
     TableHead {
         title: client.adapter.file.title.clone(),
         client: client.selector(),
@@ -209,7 +230,7 @@ fn head(client: &Client) -> TableHead {
             .version
             .clone()
             .unwrap_or_else(|| "unknown".to_owned()),
-        gateway: format!("the mock gateway, profile {profile}"),
+        gateway,
         clawproof: VERSION.to_owned(),
         date: jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),
     }

@@ -70,6 +70,16 @@ pub(super) fn run(args: &RunArgs) -> Exit {
     if let Err(exit) = referee_is_there(args) {
         return exit;
     }
+    if args.client.is_some()
+        && args
+            .world
+            .iter()
+            .any(|world| WorldName::from(*world) != WorldName::Real)
+    {
+        say("error: --client with --world: a client of its own runs in real time over sockets");
+        say("hint: leave --world out, or say `--world real` for the real gateway");
+        return Exit::Usage;
+    }
     let mut options = RunOptions::new(args.seed.unwrap_or(DEFAULT_SEED));
     let client = match client::find(args) {
         Ok(client) => client,
@@ -135,6 +145,8 @@ fn threads(args: &RunArgs, cores: usize) -> usize {
     const WITH_CLIENT: usize = 6;
     match args.jobs {
         Some(jobs) => jobs.into(),
+        // There is one, and it can be at one gateway at a time.
+        None if args.client_token_file.is_some() => 1,
         None if args.client.is_some() => WITH_CLIENT,
         None => cores,
     }
@@ -175,7 +187,7 @@ fn plan(
     let ground = ground.map(Arc::new);
     let in_worlds = |chosen: &[Arc<Scenario>]| {
         let mut all = match client {
-            Some(client) => client_jobs(chosen, client),
+            Some(client) => return client_jobs(chosen, client, ground.as_ref()),
             None if foreign && ours.is_empty() => Vec::new(),
             None => jobs(chosen, &ours),
         };
@@ -462,6 +474,12 @@ fn command(args: &RunArgs, seed: u64) -> String {
             .iter()
             .map(|client| format!("--client {}", quoted(client))),
     );
+    words.extend(args.client_token_file.iter().map(|path| {
+        format!(
+            "--client-token-file {}",
+            quoted(&path.display().to_string())
+        )
+    }));
     words.extend(
         args.mutant
             .iter()

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use client_core::{DurableState, GatewayRecord, StoreOp};
+use client_core::url::GatewayUrl;
+use client_core::{DurableState, GatewayRecord, Registry, StoreOp};
 use gateway_protocol::Role;
 use serde_json::{Value, json};
 
@@ -40,6 +41,8 @@ pub fn view(state: &DurableState) -> Value {
 pub struct StoreNotes {
     actor: String,
     present: BTreeMap<String, bool>,
+    /// Address of each record, by its id.
+    records: BTreeMap<String, String>,
 }
 
 impl StoreNotes {
@@ -59,15 +62,18 @@ impl StoreNotes {
         Self {
             actor: actor.to_owned(),
             present,
+            records: addresses(&state.registry),
         }
     }
 
     /// The notes that describe where the client begins.
     pub fn beginning(&self) -> Vec<StoreNote> {
-        self.present
-            .iter()
-            .map(|(what, present)| self.note(0, what, *present, None))
-            .collect()
+        let credentials = self.present.iter();
+        let credentials = credentials.map(|(what, present)| self.note(0, what, *present, None));
+        let records = self.records.iter();
+        let records =
+            records.map(|(id, url)| self.note(0, &record_of(id), true, Some(url.clone())));
+        credentials.chain(records).collect()
     }
 
     /// The notes of one operation that was carried out.
@@ -108,7 +114,10 @@ impl StoreNotes {
                 changes.push((token_of(gateway_id, Role::Node), false, None));
             }
         }
-        let mut notes = Vec::new();
+        let mut notes = match op {
+            StoreOp::SaveRegistry { registry } => self.of_records(t_us, registry),
+            _ => Vec::new(),
+        };
         for (what, there, value) in changes {
             let before = self.present.insert(what.clone(), there);
             if before != Some(there) || value.is_some() {
@@ -116,6 +125,21 @@ impl StoreNotes {
             }
         }
         notes
+    }
+
+    /// Records that came, moved or went; those that went come last, so that one that takes another's place is seen
+    /// beside it.
+    fn of_records(&mut self, t_us: u64, registry: &Registry) -> Vec<StoreNote> {
+        let before = std::mem::replace(&mut self.records, addresses(registry));
+        let came = self.records.iter();
+        let came = came
+            .filter(|(id, url)| before.get(*id) != Some(url))
+            .map(|(id, url)| self.note(t_us, &record_of(id), true, Some(url.clone())));
+        let went = before
+            .iter()
+            .filter(|(id, _)| !self.records.contains_key(*id));
+        let went = went.map(|(id, _)| self.note(t_us, &record_of(id), false, None));
+        came.chain(went).collect()
     }
 
     fn note(&self, t_us: u64, what: &str, present: bool, value: Option<String>) -> StoreNote {
@@ -127,6 +151,21 @@ impl StoreNotes {
             value,
         }
     }
+}
+
+/// Where the gateways of a registry are, without user names and passwords.
+fn addresses(registry: &Registry) -> BTreeMap<String, String> {
+    let records = registry.gateways.iter();
+    records
+        .map(|record| {
+            let url = GatewayUrl::parse(&record.url).map(|url| url.normalized());
+            (record.id.clone(), url.unwrap_or_default())
+        })
+        .collect()
+}
+
+fn record_of(gateway: &str) -> String {
+    format!("{gateway}/record")
 }
 
 fn token_of(gateway: &str, role: Role) -> String {

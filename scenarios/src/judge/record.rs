@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use gateway_protocol::Role;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use transcript::Transcript;
@@ -33,6 +34,8 @@ pub struct RunRecord {
     pub unclaimed: Vec<Unclaimed>,
     /// Every change of durable state, in order, as the clients reported it.
     pub stores: Vec<StoreNote>,
+    /// Every time that a client kept a credential back because it did not know who listens, as it reported it.
+    pub withheld: Vec<Withheld>,
     /// Who checks its frames against the published schema.
     pub referee: Standing,
     /// ERROR-level log lines during the run.
@@ -216,6 +219,17 @@ pub struct ProgramNote {
     pub output: Vec<String>,
 }
 
+/// A credential that a client kept back, because who listens at the gateway's address was not proven.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Withheld {
+    /// The client.
+    pub actor: String,
+    /// Whose credential.
+    pub role: Role,
+    /// Time since the start of the run, in microseconds.
+    pub t_us: u64,
+}
+
 /// One durable change of a client, without values.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreNote {
@@ -227,6 +241,6 @@ pub struct StoreNote {
     pub what: String,
     /// Whether it is there afterwards.
     pub present: bool,
-    /// Pseudonym or id of the value where one may be told (`device_id`).
+    /// Id or address where one may be told (`device`, `record`).
     pub value: Option<String>,
 }

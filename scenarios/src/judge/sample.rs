@@ -81,6 +81,16 @@ impl Talk {
         self
     }
 
+    pub(crate) fn fault(self, conn: u32, name: &str) -> Self {
+        self.recorder.record(
+            Draft::new(self.t_us, Kind::Fault)
+                .conn(conn)
+                .dir(Direction::GatewayToClient)
+                .text(name),
+        );
+        self
+    }
+
     pub(crate) fn challenge(self, conn: u32) -> Self {
         let nonce = format!("nonce-{conn}");
         self.hears(
@@ -165,6 +175,7 @@ pub(crate) fn record(transcript: Transcript) -> RunRecord {
         leaks: Vec::new(),
         unclaimed: Vec::new(),
         stores: Vec::new(),
+        withheld: Vec::new(),
         referee: crate::referee::Standing::Off,
         errors_logged: Vec::new(),
         seed: 7,

@@ -11,7 +11,7 @@ use transcript::{Redactor, Transcript};
 
 use crate::judge::RunRecord;
 use crate::judge::record::{
-    EndOutcome, FinalViews, Leak, ProgramNote, RunEnd, StepOutcome, StoreNote, Unclaimed,
+    EndOutcome, FinalViews, Leak, ProgramNote, RunEnd, StepOutcome, StoreNote, Unclaimed, Withheld,
 };
 use crate::referee::Standing;
 use crate::run::Outcome;
@@ -44,6 +44,9 @@ pub struct SavedRecord {
     pub unclaimed: Vec<Unclaimed>,
     /// Every durable change.
     pub stores: Vec<StoreNote>,
+    /// Credentials that a client kept back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<Withheld>,
     /// Whether the published schema was asked about every frame.
     pub referee_verified: bool,
     /// ERROR-level log lines.
@@ -71,6 +74,7 @@ impl SavedRecord {
             leaks: record.leaks.clone(),
             unclaimed: record.unclaimed.clone(),
             stores: record.stores.clone(),
+            withheld: record.withheld.clone(),
             referee_verified: record.referee.verified(),
             errors_logged: record.errors_logged.clone(),
             programs: record.programs.clone(),
@@ -94,6 +98,7 @@ impl SavedRecord {
             leaks: self.leaks,
             unclaimed: self.unclaimed,
             stores: self.stores,
+            withheld: self.withheld,
             referee,
             errors_logged: self.errors_logged,
             programs: self.programs,

@@ -83,6 +83,8 @@ pub(super) struct Conductor<'a, W> {
     /// Clocks of raw actors: `signedAt` is taken from them.
     raw_clocks: BTreeMap<String, SkewClock>,
     rotations: u64,
+    /// Processes of a managed gateway that a script has told of, besides the first.
+    listeners: u64,
     /// The newest entry that the gateway's owner has looked at.
     approved: u64,
     patience: f64,
@@ -132,6 +134,7 @@ impl<'a, W: World> Conductor<'a, W> {
             requests: 0,
             raw_clocks,
             rotations: 0,
+            listeners: 0,
             approved: 0,
             patience,
             shared: Shared::of(scenario),
@@ -311,7 +314,7 @@ impl<'a, W: World> Conductor<'a, W> {
         let outcomes = ends(self.scenario, &self.watch, &views, &self.captured);
         let (transcript, secrets) = self.world.recorder().finished();
         let unclaimed = unclaimed(&self.watch);
-        let stores = self.world.stores();
+        let (stores, withheld) = (self.world.stores(), self.world.withheld());
         let ending = self.world.finish().await;
         let record = RunRecord {
             transcript,
@@ -324,6 +327,7 @@ impl<'a, W: World> Conductor<'a, W> {
             leaks: Vec::new(),
             unclaimed,
             stores,
+            withheld,
             referee: crate::referee::standing().clone(),
             errors_logged: Vec::new(),
             seed: self.seed,

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::cell::RefCell;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Once, PoisonError};
@@ -21,7 +22,8 @@ use crate::judge::{Verdict, judge};
 use crate::scenario::captures::Captured;
 use crate::scenario::{Scenario, WorldName};
 use crate::world::{
-    Arrangement, Brains, Stage, arrange_with_token, foreign, loopback, memory, real,
+    Arrangement, Brains, Stage, arrange_with_token, foreign, foreign_at_real, loopback, memory,
+    real,
 };
 
 /// A judged run of one scenario in one world.
@@ -196,13 +198,25 @@ fn staged(
     let nothing = |end: RunEnd| (empty(scenario, world, seed, end), Vec::new());
     if let Some(client) = &job.client {
         let (client, mark) = (Arc::clone(client), mark(&scenario.id, seed));
+        let no_place = |error: io::Error| {
+            nothing(RunEnd::Unavailable {
+                missing: format!("a port and a folder for the client: {error}"),
+            })
+        };
+        let ground = job.ground.clone();
         return on_runtime(false, async move {
             let stage = Stage { client, mark };
-            match foreign(arrangement, recorder, faults, stage).await {
-                Ok(world) => Conductor::new(brief, world).run().await,
-                Err(error) => nothing(RunEnd::Unavailable {
-                    missing: format!("a port and a folder for the client: {error}"),
-                }),
+            match ground {
+                Some(ground) => {
+                    match foreign_at_real(arrangement, recorder, faults, stage, ground) {
+                        Ok(world) => Conductor::new(brief, world).run().await,
+                        Err(error) => no_place(error),
+                    }
+                }
+                None => match foreign(arrangement, recorder, faults, stage).await {
+                    Ok(world) => Conductor::new(brief, world).run().await,
+                    Err(error) => no_place(error),
+                },
             }
         });
     }
@@ -222,7 +236,7 @@ fn staged(
         }),
         WorldName::Real => match job.ground.clone() {
             Some(ground) => on_runtime(false, async move {
-                match real(arrangement, recorder, faults, ground) {
+                match real(arrangement, recorder, faults, ground, None) {
                     Ok(world) => Conductor::new(brief, world).run().await,
                     Err(error) => nothing(RunEnd::Unavailable {
                         missing: format!("a proxy before the real gateway: {error}"),
@@ -365,6 +379,7 @@ fn empty(scenario: &Scenario, world: WorldName, seed: u64, end: RunEnd) -> RunRe
         leaks: Vec::new(),
         unclaimed: Vec::new(),
         stores: Vec::new(),
+        withheld: Vec::new(),
         referee: crate::referee::standing().clone(),
         errors_logged: Vec::new(),
         seed,

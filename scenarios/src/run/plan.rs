@@ -173,9 +173,9 @@ pub fn jobs(chosen: &[Arc<Scenario>], worlds: &[WorldName]) -> Vec<Job> {
 
 /// Every chosen scenario in the world `real`, whatever worlds it claims; those that need a power of the mock say so.
 pub fn real_jobs(chosen: &[Arc<Scenario>], ground: &Arc<Ground>) -> Vec<Job> {
-    let absent = ground.check().err();
+    let absent = real_absence(ground);
     let missing = |scenario: &Scenario| match &absent {
-        Some(error) => Some(format!("{error}; {}", error.hint())),
+        Some(absent) => Some(absent.clone()),
         None => foreign::mock_power(scenario, ground.release()).or_else(|| need(scenario)),
     };
     chosen
@@ -190,21 +190,43 @@ pub fn real_jobs(chosen: &[Arc<Scenario>], ground: &Arc<Ground>) -> Vec<Job> {
         .collect()
 }
 
-/// The chosen scenarios that any client can be the client of, for this one. Each either runs or says what it needs.
-pub fn client_jobs(chosen: &[Arc<Scenario>], client: &Arc<Client>) -> Vec<Job> {
-    let black_boxes = chosen
-        .iter()
-        .filter(|scenario| scenario.needs.iter().any(|need| need == BLACK_BOX));
+/// What is missing before a real gateway can be started.
+fn real_absence(ground: &Arc<Ground>) -> Option<String> {
+    let error = ground.check().err()?;
+    Some(format!("{error}; {}", error.hint()))
+}
+
+/// The chosen scenarios that any client can be the client of, for this one; a companion behind its tools is asked for all
+/// that have a client. Each either runs or says what it needs.
+pub fn client_jobs(
+    chosen: &[Arc<Scenario>],
+    client: &Arc<Client>,
+    ground: Option<&Arc<Ground>>,
+) -> Vec<Job> {
+    let absent = ground.and_then(|ground| real_absence(ground));
+    let with_tools = client.adapter.file.mcp;
+    let black_boxes = chosen.iter().filter(|scenario| {
+        let has_client = scenario
+            .actor
+            .values()
+            .any(|actor| actor.client().is_some());
+        let for_any = scenario.needs.iter().any(|need| need == BLACK_BOX);
+        for_any || (with_tools && has_client)
+    });
     let job = |scenario: &Arc<Scenario>| {
         let mut scenario = Scenario::clone(scenario);
+        let power = ground.and_then(|ground| foreign::mock_power(&scenario, ground.release()));
         if scenario.profile.is_none() {
             scenario.profile = client.profile().map(str::to_owned);
         }
         Job {
-            missing: client.lacks(&scenario),
+            missing: absent.clone().or(power).or_else(|| client.lacks(&scenario)),
             scenario: Arc::new(scenario),
-            world: WorldName::Loopback,
-            ground: None,
+            world: match ground {
+                Some(_) => WorldName::Real,
+                None => WorldName::Loopback,
+            },
+            ground: ground.map(Arc::clone),
             client: Some(Arc::clone(client)),
         }
     };

@@ -99,6 +99,10 @@ pub struct Holds {
     /// Whether the record remembers that this gateway wants v2 signatures.
     #[serde(skip_serializing_if = "is_false")]
     pub requires_v2: bool,
+    /// Whether the record says that the app manages the gateway in a distribution of its own: then a strong credential
+    /// is sent only where `control = { listener = ... }` has told who listens.
+    #[serde(skip_serializing_if = "is_false")]
+    pub managed: bool,
     /// Whether the record of the gateway is left out even if it would be empty (a client before its first setup).
     #[serde(skip_serializing_if = "is_false")]
     pub no_record: bool,

@@ -75,12 +75,39 @@ pub struct Control {
     /// Send an event to everyone who may see it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub broadcast: Option<Broadcast>,
+    /// Somebody listens at the gateway's address on this client's machine; not an order for the gateway.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listener: Option<Listener>,
     /// Names for parts of the answer: JSON pointers.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub capture: BTreeMap<String, String>,
     /// The act must be refused, with a text that contains this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fails: Option<String>,
+}
+
+/// Who listens at the gateway's address, as a look at the machine finds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Listener {
+    /// The client that looks; its record must be `managed`.
+    pub of: String,
+    /// Who it is.
+    pub is: ListenerName,
+}
+
+/// Who listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ListenerName {
+    /// The managed gateway.
+    Gateway,
+    /// The managed gateway, as another process than before.
+    GatewayAnew,
+    /// Nobody.
+    Nobody,
+    /// Somebody else, or somebody who could not be proven.
+    Stranger,
 }
 
 /// A token by its owner.
@@ -176,6 +203,7 @@ impl Control {
             ("on", self.on.is_some()),
             ("off", self.off.is_some()),
             ("broadcast", self.broadcast.is_some()),
+            ("listener", self.listener.is_some()),
         ];
         all.into_iter()
             .filter_map(|(name, given)| given.then_some(name))

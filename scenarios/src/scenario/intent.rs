@@ -190,12 +190,15 @@ impl Do {
             IntentName::ApplySetupCode => {
                 (self.intent.name(), vec![("setup_code", text(&self.code))])
             }
+            IntentName::ConnectSharedToken => (
+                self.intent.name(),
+                vec![("url", text(&self.url)), ("token", text(&self.token))],
+            ),
             IntentName::Run => (self.intent.name(), vec![("words", text(&self.words))]),
             IntentName::Connect
             | IntentName::Disconnect
             | IntentName::Reconnect
             | IntentName::ReconnectNode
-            | IntentName::ConnectSharedToken
             | IntentName::SwitchGateway => (self.intent.name(), Vec::new()),
         };
         (name, arguments.into_iter().collect())

@@ -59,7 +59,9 @@ pub use actor::{Actor, ClientActor, Held, Holds, Peer, Policy, RawActor, UrlForm
 pub use agent::{AgentPlan, TurnEnd, TurnPlan, parse_agent};
 pub use builder::Builder;
 pub use connect::{AuthPlan, ConnectPlan, DevicePlan};
-pub use control::{Broadcast, Control, Invoke, MintSetupCode, Restart, TokenOf};
+pub use control::{
+    Broadcast, Control, Invoke, Listener, ListenerName, MintSetupCode, Restart, TokenOf,
+};
 pub use diagnostic::{Problem, Problems, Severity};
 pub use fault::{Fault, FaultName, Way};
 pub use finally::Finally;

@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use client_core::{ClientOptions, DurableState, GatewayRecord, Identity, NodeSurface};
+use client_core::{
+    ClientOptions, DurableState, EndpointOwner, GatewayRecord, Identity, Input, NodeSurface,
+};
 use gateway_core::{AuthMode, Config, Control, Gateway, Profile};
 use gateway_protocol::time::VIRTUAL_EPOCH;
 use gateway_protocol::{
@@ -22,6 +24,9 @@ use crate::scenario::{Actor, ClientActor, Held, Peer, Policy, RawActor, Scenario
 
 /// Id of the one gateway that clients know at first.
 pub(crate) const GATEWAY_ID: &str = "gateway";
+
+/// The distribution of a gateway that the app manages.
+const DISTRO: &str = "OpenClaw";
 
 /// A public address out of the range for documentation: where remote clients appear to be.
 const REMOTE_ADDRESS: &str = "203.0.113.7";
@@ -64,6 +69,13 @@ pub(crate) struct ClientPlan {
 }
 
 impl ClientPlan {
+    /// Puts the gateway's port into its records.
+    pub(crate) fn move_to(&mut self, port: u16) {
+        for record in &mut self.state.registry.gateways {
+            record.url = record.url.replace("18789", &port.to_string());
+        }
+    }
+
     /// What it is told at this start.
     pub(crate) fn start(&mut self) -> ClientOptions {
         let options = self.options.clone();
@@ -301,6 +313,7 @@ impl Arranger<'_> {
             seed: self.draw.seed(&format!("client {name}")),
             node_enabled: actor.node,
             node: surface(actor),
+            probes_owners: actor.holds.managed,
             ..ClientOptions::default()
         };
         if let Some(platform) = &actor.platform {
@@ -331,6 +344,7 @@ impl Arranger<'_> {
             address(actor.url.unwrap_or_else(|| UrlForm::of(actor.peer))),
         );
         record.requires_v2_signature = holds.requires_v2;
+        record.setup_managed_distro_name = holds.managed.then(|| DISTRO.to_owned());
         record.shared_gateway_token = self
             .shared_token(name, holds.shared_token)
             .map(SharedToken::new);
@@ -450,6 +464,14 @@ impl Arranger<'_> {
         let value = self.draw.token(&format!("forgotten {kind} {name}"));
         self.secrets.push((kind, value.clone()));
         value
+    }
+}
+
+/// What a look at the gateway's port has found.
+pub(crate) fn finding(owner: EndpointOwner) -> Input {
+    Input::EndpointOwner {
+        gateway_id: GATEWAY_ID.to_owned(),
+        owner,
     }
 }
 

@@ -1,7 +1,10 @@
 //! The client under test is a program that somebody else wrote.
 //!
-//! The gateway and the raw actors are those of the loopback world. The one client actor of the scenario is a process
-//! of an adapter; everything about it is learned from the wire, from what it prints and from how it ends.
+//! The gateway and the raw actors are those of the world `loopback`, or of the world `real`. The one client actor of the scenario is a process
+//! of an adapter; everything about it is learned from the wire, from what it prints and from how it ends. One that
+//! serves the companion's tools is told things through them, and says through them how it is.
+
+mod tray;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -18,14 +21,18 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 use transcript::Recorder;
 
-use super::arrange::Arrangement;
+use tray::Tray;
+
+use super::arrange::{Arrangement, ClientPlan};
 use super::bell::Bell;
 use super::loopback::{TcpRoad, loopback};
 use super::raw::RawMessage;
-use super::sockets::Sockets;
+use super::real::{RealPeer, real};
+use super::sockets::{Peer, Sockets};
 use super::{Ending, RawPhase, Refusal, Severing, World};
-use crate::adapter::{Client, Ended, Listener, Place, Process, Spawn, kill_all, marked};
+use crate::adapter::{Client, Ended, Endpoint, Listener, Place, Process, Spawn, kill_all, marked};
 use crate::judge::record::{ProgramNote, StoreNote};
+use crate::real::Ground;
 
 /// Processes of one client at a time; a script that starts more has lost count.
 const MAX_PROGRAMS: usize = 32;
@@ -33,9 +40,9 @@ const MAX_PROGRAMS: usize = 32;
 /// A one-shot action that is still running at the end is given this long.
 const LAST_ACTIONS: Duration = Duration::from_millis(200);
 
-/// The loopback world with a foreign client.
-pub(crate) struct Foreign {
-    inner: Sockets<TcpRoad, Running>,
+/// A world of sockets with a foreign client.
+pub(crate) struct Foreign<P> {
+    inner: Sockets<TcpRoad, P>,
     actor: String,
     client: Arc<Client>,
     place: Place,
@@ -45,6 +52,8 @@ pub(crate) struct Foreign {
     bell: Bell,
     tasks: JoinSet<()>,
     notes: Vec<ProgramNote>,
+    plan: ClientPlan,
+    tray: Option<Tray>,
 }
 
 struct Program {
@@ -85,54 +94,94 @@ impl Told {
     }
 }
 
-/// The world at its beginning; must be called inside a runtime.
+/// The mock gateway and a foreign client at their beginning; must be called inside a runtime.
 pub(crate) async fn foreign(
     mut arrangement: Arrangement,
     recorder: Recorder,
     faults: FaultTable,
     stage: Stage,
-) -> io::Result<Foreign> {
-    let Stage { client, mark } = stage;
-    let (actor, plan) = arrangement
-        .clients
-        .pop_first()
-        .ok_or_else(|| io::Error::other("the scenario has no client"))?;
-    let active = plan.state.registry.active();
-    let token = active.and_then(|record| record.shared_gateway_token.as_ref());
-    let token = token.map(|token| token.expose().to_owned());
-    let forwarded = plan
-        .headers
-        .iter()
-        .find_map(|line| line.strip_prefix("x-forwarded-for: "));
+) -> io::Result<Foreign<Running>> {
+    let visitor = Visitor::of(&mut arrangement, stage)?;
     let guest = Guest {
-        actor: actor.clone(),
-        forwarded_for: forwarded.map(str::to_owned),
+        actor: visitor.actor.clone(),
+        forwarded_for: visitor.forwarded_for(),
     };
     // A foreign client lives by the machine's clock, and signs with it.
     let epoch = UnixMillis(jiff::Timestamp::now().as_millisecond());
     let inner = loopback(arrangement, recorder, faults, Some((guest, epoch))).await?;
-    let home = tempfile::Builder::new()
-        .prefix("clawproof-client-")
-        .tempdir()?;
-    let place = Place {
-        port: inner.port(),
-        token,
-        home: home.path().to_path_buf(),
-        mark,
-    };
-    furnish(&client, &place)?;
-    Ok(Foreign {
-        bell: inner.bell(),
-        inner,
-        actor,
-        client,
-        place,
-        home: Some(home),
-        programs: Vec::new(),
-        told: Told::default(),
-        tasks: JoinSet::new(),
-        notes: Vec::new(),
-    })
+    visitor.enter(inner)
+}
+
+/// The same in front of the real gateway, in this run's turn.
+pub(crate) fn foreign_at_real(
+    mut arrangement: Arrangement,
+    recorder: Recorder,
+    faults: FaultTable,
+    stage: Stage,
+    ground: Arc<Ground>,
+) -> io::Result<Foreign<RealPeer>> {
+    let visitor = Visitor::of(&mut arrangement, stage)?;
+    let guest = Some(visitor.actor.clone());
+    let inner = real(arrangement, recorder, faults, ground, guest)?;
+    visitor.enter(inner)
+}
+
+/// A client that has no gateway yet.
+struct Visitor {
+    actor: String,
+    plan: ClientPlan,
+    stage: Stage,
+}
+
+impl Visitor {
+    fn of(arrangement: &mut Arrangement, stage: Stage) -> io::Result<Self> {
+        let client = arrangement.clients.pop_first();
+        let (actor, plan) = client.ok_or_else(|| io::Error::other("the scenario has no client"))?;
+        Ok(Self { actor, plan, stage })
+    }
+
+    fn forwarded_for(&self) -> Option<String> {
+        let mut headers = self.plan.headers.iter();
+        let address = headers.find_map(|line| line.strip_prefix("x-forwarded-for: "));
+        address.map(str::to_owned)
+    }
+
+    /// Gives it a home and the address of its gateway.
+    fn enter<P: Peer>(mut self, inner: Sockets<TcpRoad, P>) -> io::Result<Foreign<P>> {
+        let Stage { client, mark } = self.stage;
+        let active = self.plan.state.registry.active();
+        let token = active.and_then(|record| record.shared_gateway_token.as_ref());
+        let token = token.map(|token| token.expose().to_owned());
+        let home = tempfile::Builder::new()
+            .prefix("clawproof-client-")
+            .tempdir()?;
+        let place = Place {
+            port: inner.port(),
+            token,
+            home: home.path().to_path_buf(),
+            mark,
+            ..Place::default()
+        };
+        self.plan.move_to(place.port);
+        furnish(&client, &place)?;
+        if client.adapter.file.keeps_state {
+            tray::furnish(&place.home.join("state"), &self.plan.state)?;
+        }
+        Ok(Foreign {
+            bell: inner.bell(),
+            inner,
+            actor: self.actor,
+            client,
+            place,
+            home: Some(home),
+            programs: Vec::new(),
+            told: Told::default(),
+            tasks: JoinSet::new(),
+            notes: Vec::new(),
+            plan: self.plan,
+            tray: None,
+        })
+    }
 }
 
 /// Puts the adapter's files into the client's home.
@@ -148,7 +197,38 @@ fn furnish(client: &Client, place: &Place) -> io::Result<()> {
     Ok(())
 }
 
-impl Foreign {
+impl<P: Peer> Foreign<P> {
+    fn open_tray(&mut self, endpoint: Endpoint) -> Tray {
+        let url = format!("ws://127.0.0.1:{}", self.place.port);
+        Tray::open(
+            &mut self.tasks,
+            endpoint,
+            url,
+            self.told.clone(),
+            self.bell.clone(),
+        )
+    }
+
+    /// Waits for the line that says where the tools are.
+    async fn ready(&self, first: usize) -> Result<Endpoint, Refusal> {
+        let within = self.client.adapter.file.start.ready_within.0;
+        let deadline = tokio::time::Instant::now() + within;
+        loop {
+            let seen = self.bell.strokes();
+            if let Some(endpoint) = self.told.all().iter().skip(first).find_map(tray::ready) {
+                return endpoint.map_err(|error| Refusal::new(error.to_string()));
+            }
+            let rung = tokio::time::timeout_at(deadline, self.bell.after(seen)).await;
+            if rung.is_err() {
+                return Err(Refusal::new(format!(
+                    "{} did not say within {} s where its tools are",
+                    self.actor,
+                    within.as_secs()
+                )));
+            }
+        }
+    }
+
     fn now_us(&self) -> u64 {
         u64::try_from(self.inner.now().as_micros()).unwrap_or(u64::MAX)
     }
@@ -256,7 +336,11 @@ impl Foreign {
         own: &BTreeMap<&'static str, String>,
     ) -> Result<(), Refusal> {
         let client = Arc::clone(&self.client);
-        let Some(row) = client.adapter.file.action.get(name) else {
+        let row = client.adapter.file.action.get(name);
+        if let (None, Some(tray)) = (row, &self.tray) {
+            return tray.ask(&mut self.tasks, name, own);
+        }
+        let Some(row) = row else {
             return Err(Refusal::new(format!(
                 "the adapter {} has no action {name}",
                 client.adapter.name
@@ -284,7 +368,7 @@ impl Foreign {
     }
 }
 
-impl World for Foreign {
+impl<P: Peer> World for Foreign<P> {
     fn now(&self) -> Duration {
         self.inner.now()
     }
@@ -317,15 +401,33 @@ impl World for Foreign {
         if actor != self.actor {
             return self.inner.start(actor).await;
         }
-        let stays = self.client.adapter.file.stays;
+        if let Some(endpoint) = self.client.endpoint().cloned() {
+            let tray = self.open_tray(endpoint);
+            let token = self.place.token.clone().unwrap_or_default();
+            let own = BTreeMap::from([("token", token)]);
+            let asked = tray.ask(&mut self.tasks, "connect_shared_token", &own);
+            self.tray = Some(tray);
+            return asked;
+        }
+        let options = self.plan.start();
+        self.place.node = options.node_enabled;
+        self.place.policy = options.policy.name();
+        let (stays, serves) = (self.client.adapter.file.stays, self.client.adapter.file.mcp);
         let spawn = self.client.start(&self.place);
-        self.launch(&spawn, "start", stays)
+        let first = self.told.all().len();
+        self.launch(&spawn, "start", stays)?;
+        if serves {
+            let endpoint = self.ready(first).await?;
+            self.tray = Some(self.open_tray(endpoint));
+        }
+        Ok(())
     }
 
     async fn stop(&mut self, actor: &str) -> Result<(), Refusal> {
         if actor != self.actor {
             return self.inner.stop(actor).await;
         }
+        self.tray = None;
         self.end_programs().await;
         Ok(())
     }
@@ -397,12 +499,14 @@ impl World for Foreign {
         self.inner.view().await
     }
 
-    fn snapshot(&self, _actor: &str) -> Option<Value> {
-        None
+    fn snapshot(&self, actor: &str) -> Option<Value> {
+        let tray = self.tray.as_ref().filter(|_| actor == self.actor)?;
+        tray.snapshot()
     }
 
-    fn durable(&self, _actor: &str) -> Option<client_core::DurableState> {
-        None
+    fn durable(&self, actor: &str) -> Option<client_core::DurableState> {
+        let looks = actor == self.actor && self.client.adapter.file.keeps_state;
+        looks.then(|| tray::look(&self.place.home.join("state")))?
     }
 
     fn reports(&self, actor: &str) -> Vec<Value> {
@@ -418,6 +522,7 @@ impl World for Foreign {
     }
 
     async fn finish(mut self) -> Ending {
+        self.tray = None;
         self.end_programs().await;
         let left = marked(&self.place.mark);
         kill_all(&left);

@@ -6,7 +6,7 @@
 //! | `sockets` | the real gateway shell and the real client shell over streams |
 //! | `memory` `loopback` | the streams: in memory with virtual time, TCP with real time |
 //! | `real` | the real gateway behind the recording proxy, real time |
-//! | `foreign` | the loopback world with somebody else's program as the client |
+//! | `foreign` | the world `loopback` or `real` with somebody else's program as the client |
 //! | `brains` | the two pure cores in one loop, virtual time, no runtime |
 //! | `raw` `connect_frame` | `WebSocket`s that a script drives, and the signed `connect` they send |
 //! | `tether` `bell` `witness` | headers and cuts on a client's stream; the signal of change; what clients report and store |
@@ -32,7 +32,7 @@ mod witness;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use client_core::Intent;
+use client_core::{EndpointOwner, Intent};
 use gateway_core::Control;
 use gateway_protocol::time::VIRTUAL_EPOCH;
 use gateway_protocol::{ClockFault, Hand, UnixMillis};
@@ -41,13 +41,13 @@ use serde_json::Value;
 use thiserror::Error;
 use transcript::Recorder;
 
-use crate::judge::record::{ProgramNote, StoreNote};
+use crate::judge::record::{ProgramNote, StoreNote, Withheld};
 
 pub(crate) use arrange::{Arrangement, arrange, arrange_with_token};
 pub(crate) use brains::Brains;
 pub(crate) use connect_frame::{Ink, connect_params, merge};
 pub(crate) use draw::Draw;
-pub(crate) use foreign::{Stage, foreign};
+pub(crate) use foreign::{Stage, foreign, foreign_at_real};
 pub(crate) use loopback::loopback;
 pub(crate) use memory::memory;
 pub(crate) use raw::RawMessage;
@@ -184,6 +184,18 @@ pub(crate) trait World {
 
     /// Every change of durable state, oldest first.
     fn stores(&self) -> Vec<StoreNote>;
+
+    /// Every time that a client kept a credential back, oldest first.
+    fn withheld(&self) -> Vec<Withheld> {
+        Vec::new()
+    }
+
+    /// Tells a client who listens at its gateway's address, as a look at the machine would.
+    async fn find_listener(&mut self, actor: &str, _owner: EndpointOwner) -> Result<(), Refusal> {
+        Err(Refusal::new(format!(
+            "{actor} finds out by itself who listens"
+        )))
+    }
 
     /// Ends everything.
     async fn finish(self) -> Ending;

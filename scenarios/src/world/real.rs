@@ -33,6 +33,7 @@ pub(crate) fn real(
     recorder: Recorder,
     faults: FaultTable,
     ground: Arc<Ground>,
+    guest: Option<String>,
 ) -> io::Result<Sockets<TcpRoad, RealPeer>> {
     let port = ground.footing().map_err(io::Error::other)?.port;
     let since_epoch = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
@@ -41,6 +42,7 @@ pub(crate) fn real(
     let mut options = ProxyOptions::new(upstream, recorder.clone(), faults.clone());
     options.epoch = epoch;
     options.forwarding_from = Some(IpAddr::from(FORWARDER));
+    options.guest = guest;
     let proxy = Proxy::start(options)?;
     let addr = proxy.addr();
     Ok(Sockets::new(Parts {

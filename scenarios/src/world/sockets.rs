@@ -7,7 +7,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use client_core::{ClientEvent, Intent};
+use client_core::{ClientEvent, EndpointOwner, Intent};
 use gateway_client::{ClientHandle, Clock, MemoryState, Setup};
 use gateway_core::Control;
 use gateway_protocol::{ClockFault, Hand, UnixMillis};
@@ -20,7 +20,7 @@ use transcript::Recorder;
 
 use dialer::{Dialer, Toll};
 
-use super::arrange::{Arrangement, ClientPlan};
+use super::arrange::{Arrangement, ClientPlan, finding};
 use super::bell::Bell;
 use super::puppet::Puppet;
 use super::raw::{Phase, RawConnection, RawMessage};
@@ -28,7 +28,7 @@ use super::tether::{Knife, Severing, Tether};
 use super::witness::{Ledger, Reports, Watchglass, Witness};
 use super::{Ending, RawBook, RawPhase, Refusal, World};
 use crate::judge::durable::StoreNotes;
-use crate::judge::record::StoreNote;
+use crate::judge::record::{StoreNote, Withheld};
 
 /// Opens the streams of one kind of world.
 pub(crate) trait Road: Clone + Send + Sync + 'static {
@@ -140,6 +140,8 @@ struct ClientActor {
     knives: Knives,
     reports: Reports,
     handle: Option<ClientHandle>,
+    /// Who listens at the gateway's address, for a client that looks.
+    listener: Option<EndpointOwner>,
 }
 
 /// The knives of a client's streams, newest last.
@@ -254,6 +256,8 @@ impl<C: Road, P> Sockets<C, P> {
             self.port,
         );
         let toll = self.toll(name);
+        let (told, watchglass, who) = (ledger.clone(), self.watchglass(), name.to_owned());
+        let heard = move |event: &ClientEvent| told.hear(&who, watchglass(), event);
         let Some(actor) = self.clients.get_mut(name) else {
             return Err(Refusal::new(format!("there is no client called {name}")));
         };
@@ -281,7 +285,7 @@ impl<C: Road, P> Sockets<C, P> {
             .map_err(|error| Refusal::new(format!("{name} did not start: {error}")))?;
         if let Some(events) = handle.events() {
             self.tasks
-                .spawn(listen(events, actor.reports.clone(), bell.clone()));
+                .spawn(listen(events, actor.reports.clone(), heard, bell.clone()));
         }
         self.tasks.spawn(watch(handle.snapshot(), bell));
         actor.handle = Some(handle);
@@ -318,9 +322,7 @@ impl<C: Road, P> Sockets<C, P> {
 
 impl ClientActor {
     fn new(name: &str, mut plan: ClientPlan, port: u16, epoch: UnixMillis) -> Self {
-        for record in &mut plan.state.registry.gateways {
-            record.url = record.url.replace("18789", &port.to_string());
-        }
+        plan.move_to(port);
         let clock = Clock::starting_at(epoch);
         // Only the monotonic clock can refuse.
         clock
@@ -333,6 +335,7 @@ impl ClientActor {
             knives: Knives::default(),
             reports: Reports::default(),
             handle: None,
+            listener: None,
             plan,
         }
     }
@@ -341,9 +344,11 @@ impl ClientActor {
 async fn listen(
     mut events: tokio::sync::mpsc::Receiver<ClientEvent>,
     reports: Reports,
+    heard: impl Fn(&ClientEvent) + Send,
     bell: Bell,
 ) {
     while let Some(event) = events.recv().await {
+        heard(&event);
         reports.push(&event);
         bell.ring();
     }
@@ -403,8 +408,12 @@ impl<C: Road, P: Peer> World for Sockets<C, P> {
     }
 
     async fn start(&mut self, actor: &str) -> Result<(), Refusal> {
-        if self.clients.contains_key(actor) {
+        if let Some(client) = self.clients.get(actor) {
+            let listener = client.listener;
             self.start_client(actor)?;
+            if let Some(owner) = listener {
+                self.find_listener(actor, owner).await?;
+            }
             return self.intend(actor, Intent::Connect).await;
         }
         self.open_raw(actor)
@@ -537,6 +546,24 @@ impl<C: Road, P: Peer> World for Sockets<C, P> {
 
     fn stores(&self) -> Vec<StoreNote> {
         self.ledger.notes()
+    }
+
+    fn withheld(&self) -> Vec<Withheld> {
+        self.ledger.withheld()
+    }
+
+    async fn find_listener(&mut self, actor: &str, owner: EndpointOwner) -> Result<(), Refusal> {
+        let Some(client) = self.clients.get_mut(actor) else {
+            return Err(Refusal::new(format!("there is no client called {actor}")));
+        };
+        client.listener = Some(owner);
+        let Some(handle) = &client.handle else {
+            return Ok(());
+        };
+        handle
+            .report(finding(owner))
+            .await
+            .map_err(|error| Refusal::new(error.to_string()))
     }
 
     async fn finish(mut self) -> Ending {

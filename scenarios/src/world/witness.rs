@@ -3,13 +3,14 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use client_core::{ClientEvent, DurableState, StoreError, StoreOp};
+use client_core::{BLOCKED_NODE, BLOCKED_OPERATOR, ClientEvent, DurableState, StoreError, StoreOp};
 use gateway_client::{LoadError, MemoryState, MemoryStore, Store};
+use gateway_protocol::Role;
 use serde_json::Value;
 
 use super::bell::Bell;
 use crate::judge::durable::StoreNotes;
-use crate::judge::record::StoreNote;
+use crate::judge::record::{StoreNote, Withheld};
 
 /// Reads the time of the run.
 pub(crate) type Watchglass = Arc<dyn Fn() -> Duration + Send + Sync>;
@@ -18,6 +19,7 @@ pub(crate) type Watchglass = Arc<dyn Fn() -> Duration + Send + Sync>;
 #[derive(Clone, Default)]
 pub(crate) struct Ledger {
     notes: Arc<Mutex<Vec<StoreNote>>>,
+    withheld: Arc<Mutex<Vec<Withheld>>>,
 }
 
 impl Ledger {
@@ -28,6 +30,32 @@ impl Ledger {
     /// Every note so far.
     pub(crate) fn notes(&self) -> Vec<StoreNote> {
         self.lock().clone()
+    }
+
+    /// Every credential that was kept back so far.
+    pub(crate) fn withheld(&self) -> Vec<Withheld> {
+        self.lock_withheld().clone()
+    }
+
+    /// Hears what a client reports.
+    pub(crate) fn hear(&self, actor: &str, now: Duration, event: &ClientEvent) {
+        let ClientEvent::Diagnostic { message, .. } = event else {
+            return;
+        };
+        let role = match message.as_str() {
+            BLOCKED_OPERATOR => Role::Operator,
+            BLOCKED_NODE => Role::Node,
+            _ => return,
+        };
+        self.lock_withheld().push(Withheld {
+            actor: actor.to_owned(),
+            role,
+            t_us: u64::try_from(now.as_micros()).unwrap_or(u64::MAX),
+        });
+    }
+
+    fn lock_withheld(&self) -> MutexGuard<'_, Vec<Withheld>> {
+        self.withheld.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where a client begins.

@@ -30,7 +30,12 @@ impl Client {
         if slot == Slot::Operator {
             self.operator_trigger(OperatorTrigger::ChallengeReceived);
         }
-        if let Err(denied) = self.authorize_again(slot) {
+        let verdict = self.authorize_again(slot);
+        if let Err(denied) = verdict
+            && self.options.has(Mutation::SendToStrangers)
+        {
+            self.tell_denied(slot, denied);
+        } else if let Err(denied) = verdict {
             self.abort(socket);
             self.denied(slot, denied);
             return self.ended(slot);

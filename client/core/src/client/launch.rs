@@ -14,6 +14,7 @@ use crate::client::{Bootstrap, Client};
 use crate::credential::{Credential, CredentialSource, Resolution};
 use crate::event::{ClientEvent, DiagnosticCategory as Category, PairingStatus};
 use crate::identity::IDENTITY_RECOVERY;
+use crate::mutation::Mutation;
 use crate::registry::GatewayRecord;
 use crate::snapshot::CredentialSnapshot;
 use crate::state::{NodeTrigger, OperatorTrigger};
@@ -160,7 +161,9 @@ impl Client {
         {
             if let Some(socket) = connection.phase.socket() {
                 self.fail_requests(socket, None, "disconnected");
-                self.abort(socket);
+                if !self.options.has(Mutation::KeepOldSocket) {
+                    self.abort(socket);
+                }
             }
         }
         self.retire_node();

@@ -47,6 +47,7 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use serde_json::Value;
 
 pub use self::dashboard::Dashboard;
+pub use self::ownership::{BLOCKED_NODE, BLOCKED_OPERATOR};
 
 use self::approvals::AutoApproval;
 use self::connection::{Connection, Slot};

@@ -45,6 +45,13 @@ const CHANGED: Denied = Denied {
     text: "Managed local gateway ownership changed after preflight",
 };
 
+/// Told when an operator's credential is kept back.
+pub const BLOCKED_OPERATOR: &str =
+    "Blocked strong credential before managed-local endpoint ownership was proven";
+/// Told when a node's credential is kept back.
+pub const BLOCKED_NODE: &str =
+    "Blocked node credential before managed-local endpoint ownership was proven";
+
 impl Client {
     /// The proof under which this credential may be sent to this gateway; `None` when none is needed.
     pub(super) fn authorize(
@@ -125,15 +132,7 @@ impl Client {
 
     /// Puts a role into Error because nothing may be sent.
     pub(super) fn denied(&mut self, slot: Slot, denied: Denied) {
-        let blocked = match slot {
-            Slot::Operator | Slot::Validation => {
-                "Blocked strong credential before managed-local endpoint ownership was proven"
-            }
-            Slot::Node => {
-                "Blocked node credential before managed-local endpoint ownership was proven"
-            }
-        };
-        self.diagnose_with(Category::Setup, blocked, Some(denied.text.to_owned()));
+        self.tell_denied(slot, denied);
         match slot {
             Slot::Operator => {
                 self.operator_failed(denied.text, denied.kind);
@@ -145,6 +144,14 @@ impl Client {
             }
             Slot::Validation => self.validation_failed(denied.text),
         }
+    }
+
+    pub(super) fn tell_denied(&mut self, slot: Slot, denied: Denied) {
+        let blocked = match slot {
+            Slot::Operator | Slot::Validation => BLOCKED_OPERATOR,
+            Slot::Node => BLOCKED_NODE,
+        };
+        self.diagnose_with(Category::Setup, blocked, Some(denied.text.to_owned()));
     }
 
     /// A stranger on the port of a managed gateway: its token errors mean nothing. ref: §17.6

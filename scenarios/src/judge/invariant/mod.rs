@@ -7,7 +7,7 @@
 //! Add one: a file with a `check` function, a row in [`REGISTRY`], a test with a transcript that keeps it and one
 //! that breaks it, and a mutant.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use transcript::{Direction, Entry, Kind, Stage};
@@ -30,8 +30,11 @@ mod no_socket_after_terminal;
 mod nonce_used_once;
 mod nothing_after_close;
 mod nothing_before_connect;
+mod nothing_for_a_stranger;
 mod one_auth_key_per_connect;
 mod one_connect_per_socket;
+mod one_operator_at_a_time;
+mod one_record_for_one_gateway;
 mod one_result_per_invoke;
 mod operator_comes_first;
 mod reconnect_is_not_a_storm;
@@ -104,7 +107,10 @@ pub const REGISTRY: &[Row] = &[
     one_auth_key_per_connect::ROW,
     tokens_stay_with_their_role::ROW,
     device_id_never_changes::ROW,
+    one_record_for_one_gateway::ROW,
+    one_operator_at_a_time::ROW,
     operator_comes_first::ROW,
+    nothing_for_a_stranger::ROW,
     one_result_per_invoke::ROW,
     no_socket_after_terminal::ROW,
     bootstrap_cleared_last::ROW,
@@ -245,6 +251,46 @@ fn ends_the_stream(entry: &Entry) -> bool {
         && by_gateway
         && name
             .is_some_and(|name| matches!(name, "reset" | "fin_without_close" | "close_then_reset"))
+}
+
+/// The first sign that a connection is over, by its number: time, entry, and whether the client gave it.
+///
+/// A client that just hangs up has left as well; a gateway that does is no different from a bad wire.
+fn ends(evidence: &Evidence<'_>) -> BTreeMap<u32, End> {
+    let mut ends: BTreeMap<u32, End> = BTreeMap::new();
+    for entry in evidence.entries() {
+        let Some(conn) = entry.conn else { continue };
+        let by_client = entry.dir == Some(Direction::ClientToGateway);
+        let over = match entry.kind {
+            Kind::Close | Kind::Eof => Some(by_client),
+            Kind::Reset => Some(false),
+            Kind::Fault if ends_the_stream(entry) => Some(false),
+            Kind::Text
+            | Kind::Binary
+            | Kind::Ping
+            | Kind::Pong
+            | Kind::Open
+            | Kind::Fault
+            | Kind::Step
+            | Kind::Note => None,
+        };
+        if let Some(by_client) = over {
+            ends.entry(conn).or_insert(End {
+                t_us: entry.t_us,
+                entry: entry.n,
+                by_client,
+            });
+        }
+    }
+    ends
+}
+
+/// How a connection ended, as far as it can be seen.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    t_us: u64,
+    entry: u64,
+    by_client: bool,
 }
 
 /// The text at a JSON pointer.

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use transcript::{Direction, Kind};
-
-use super::{Breach, Evidence, Row, Subject, breach, ends_the_stream};
+use super::{Breach, Evidence, Row, Subject, breach, ends};
 
 pub(super) const ROW: Row = Row {
     name: "reconnect_is_not_a_storm",
@@ -99,37 +97,7 @@ type Turns = BTreeMap<(String, String), Vec<(u64, Turn, u64)>>;
 
 fn turns(evidence: &Evidence<'_>) -> Turns {
     let mut all: Turns = BTreeMap::new();
-    let mut left_by_client: BTreeMap<u32, bool> = BTreeMap::new();
-    let mut ended: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
-    for entry in evidence.entries() {
-        let Some(conn) = entry.conn else { continue };
-        let by_client = entry.dir == Some(Direction::ClientToGateway);
-        match entry.kind {
-            Kind::Close => {
-                left_by_client.entry(conn).or_insert(by_client);
-                ended.entry(conn).or_insert((entry.t_us, entry.n));
-            }
-            Kind::Eof | Kind::Reset => {
-                // A client that just hangs up has left as well; a gateway that does is no different from a bad wire.
-                left_by_client
-                    .entry(conn)
-                    .or_insert(entry.kind == Kind::Eof && by_client);
-                ended.entry(conn).or_insert((entry.t_us, entry.n));
-            }
-            Kind::Fault if ends_the_stream(entry) => {
-                left_by_client.entry(conn).or_insert(false);
-                ended.entry(conn).or_insert((entry.t_us, entry.n));
-            }
-            Kind::Text
-            | Kind::Binary
-            | Kind::Ping
-            | Kind::Pong
-            | Kind::Open
-            | Kind::Fault
-            | Kind::Step
-            | Kind::Note => {}
-        }
-    }
+    let ends = ends(evidence);
     for (conn, connection) in evidence.wire.connections() {
         if evidence.is_scripted(conn) {
             continue;
@@ -141,10 +109,13 @@ fn turns(evidence: &Evidence<'_>) -> Turns {
             .entry((evidence.actor(conn).to_owned(), role))
             .or_default();
         turns.push((connection.opened_us, Turn::Opened, connection.opened));
-        if let Some((t_us, entry)) = ended.get(&conn) {
-            let by_client = left_by_client.get(&conn).copied().unwrap_or_default();
-            let lost = connection.hello.is_some() && !by_client;
-            turns.push((*t_us, if lost { Turn::Lost } else { Turn::Left }, *entry));
+        if let Some(end) = ends.get(&conn) {
+            let lost = connection.hello.is_some() && !end.by_client;
+            turns.push((
+                end.t_us,
+                if lost { Turn::Lost } else { Turn::Left },
+                end.entry,
+            ));
         }
     }
     all

@@ -5,7 +5,7 @@ use rstest::rstest;
 use serde_json::json;
 use transcript::Direction;
 
-use super::super::record::{Leak, StoreNote};
+use super::super::record::{Leak, StoreNote, Withheld};
 use super::super::sample::{Talk, breaches, connect_frame, named_entries};
 use super::*;
 
@@ -144,6 +144,8 @@ fn storm(gap_ms: u64) -> Talk {
 #[case("operator_comes_first", Talk::new().connect(1, "companion", "operator", &json!({"token":"t"})).connect(2, "companion", "node", &json!({"token":"t"})).hello(1), "before its operator")]
 #[case::twice("one_result_per_invoke", Talk::new().joined(1, "companion", "node").hears(1, &invoke("i")).says(1, &result_of("a", "i")).says(1, &result_of("b", "i")), "answered 2 times")]
 #[case::elsewhere("one_result_per_invoke", Talk::new().joined(1, "companion", "node").hears(1, &invoke("i")).joined(2, "companion", "node").says(2, &result_of("a", "i")), "not asked to run")]
+#[case::beside("one_operator_at_a_time", Talk::new().joined(1, "companion", "operator").after(1_000).joined(2, "companion", "operator").after(1_000).hears(1, &tick(1)).hears(2, &tick(1)), "as operator for 1000 ms together")]
+#[case::third("one_operator_at_a_time", Talk::new().joined(1, "companion", "operator").eof(1).after(1_000).joined(2, "companion", "operator").after(1_000).joined(3, "companion", "operator").after(1_000).hears(3, &tick(1)).eof(2), "connection 2 and connection 3")]
 #[case("no_socket_after_terminal", Talk::new().after(1).connect(1, "companion", "operator", &json!({"token":"t-0123456789"})).refusal(1, "AUTH_TOKEN_MISMATCH").after(1_000).connect(2, "companion", "operator", &json!({"token":"t-0123456789"})), "same credential")]
 fn a_broken_rule_is_told(#[case] name: &str, #[case] talk: Talk, #[case] says: &str) {
     let record = talk.record();
@@ -168,6 +170,12 @@ fn a_broken_rule_is_told(#[case] name: &str, #[case] talk: Talk, #[case] says: &
 #[case::other_credential("no_socket_after_terminal", Talk::new().after(1).connect(1, "companion", "operator", &json!({"deviceToken":"a-0123456789"})).refusal(1, "AUTH_DEVICE_TOKEN_MISMATCH").after(200).connect(2, "companion", "operator", &json!({"token":"b-0123456789"})))]
 #[case::same_role("tokens_stay_with_their_role", reuse_of_operator_token("operator"))]
 #[case::echoed_code("close_code_is_known", Talk::new().joined(1, "mallory", "operator").close(1, Direction::ClientToGateway, 4321, "").close(1, Direction::GatewayToClient, 4321, ""))]
+#[case::after_the_end("one_operator_at_a_time", Talk::new().joined(1, "companion", "operator").eof(1).joined(2, "companion", "operator").after(9_000).hears(2, &tick(1)))]
+#[case::after_a_goodbye("one_operator_at_a_time", Talk::new().joined(1, "companion", "operator").close(1, Direction::ClientToGateway, 1000, "").joined(2, "companion", "operator").after(9_000).eof(1))]
+#[case::after_a_cut("one_operator_at_a_time", Talk::new().joined(1, "companion", "operator").fault(1, "reset").joined(2, "companion", "operator").after(9_000).hears(2, &tick(1)))]
+#[case::dropped_in_silence("one_operator_at_a_time", Talk::new().joined(1, "companion", "operator").after(1_000).joined(2, "companion", "operator").after(9_000).hears(2, &tick(1)))]
+#[case::two_roles("one_operator_at_a_time", Talk::new().joined(1, "companion", "operator").joined(2, "companion", "node").after(9_000).hears(2, &tick(1)))]
+#[case::two_actors("one_operator_at_a_time", Talk::new().joined(1, "companion", "operator").joined(2, "other", "operator").after(9_000).hears(2, &tick(1)))]
 #[case::node_alone("operator_comes_first", Talk::new().joined(1, "companion", "node"))]
 fn what_is_allowed_is_no_breach(#[case] name: &str, #[case] talk: Talk) {
     assert_eq!(breaches(name, &talk.record()), []);
@@ -194,6 +202,53 @@ fn the_bootstrap_token_goes_last(#[case] notes: &[(&str, bool)], #[case] expecte
         .map(|(what, present)| note(what, *present))
         .collect();
     assert_eq!(breaches("bootstrap_cleared_last", &record).len(), expected);
+}
+
+fn address(id: &str, url: Option<&str>) -> StoreNote {
+    StoreNote {
+        actor: "companion".to_owned(),
+        t_us: 5,
+        what: format!("{id}/record"),
+        present: url.is_some(),
+        value: url.map(str::to_owned),
+    }
+}
+
+#[rstest]
+#[case::alias(&[("a", Some("ws://localhost:1")), ("b", Some("ws://127.0.0.1:1/"))], 1)]
+#[case::another_port(&[("a", Some("ws://localhost:1")), ("b", Some("ws://localhost:2"))], 0)]
+#[case::another_query(&[("a", Some("ws://h:1/?x=1")), ("b", Some("ws://h:1/?x=2"))], 0)]
+#[case::letter_case(&[("a", Some("ws://h:1/x")), ("b", Some("ws://H:1/X"))], 1)]
+#[case::respelled(&[("a", Some("ws://localhost:1")), ("a", Some("ws://127.0.0.1:1"))], 0)]
+#[case::removed_first(&[("a", Some("ws://localhost:1")), ("a", None), ("b", Some("ws://localhost:1"))], 0)]
+fn one_gateway_has_one_record(#[case] notes: &[(&str, Option<&str>)], #[case] expected: usize) {
+    let mut record = well_behaved().record();
+    record.stores = notes.iter().map(|(id, url)| address(id, *url)).collect();
+    let found = breaches("one_record_for_one_gateway", &record);
+    assert_eq!(found.len(), expected, "{found:?}");
+}
+
+#[rstest]
+#[case::same_socket(Role::Operator, 5, 1)]
+#[case::other_role(Role::Node, 5, 0)]
+#[case::said_before(Role::Operator, 15, 0)]
+#[case::opened_later(Role::Operator, 0, 0)]
+fn what_was_kept_back_is_not_sent(#[case] role: Role, #[case] at_ms: u64, #[case] expected: usize) {
+    let connect = connect_frame("c1", "operator", &json!({"token": "t"}), "nonce-1");
+    let talk = Talk::new()
+        .after(1)
+        .open(1, "companion")
+        .after(9)
+        .challenge(1)
+        .says(1, &connect);
+    let mut record = talk.record();
+    record.withheld.push(Withheld {
+        actor: "companion".to_owned(),
+        role,
+        t_us: at_ms * 1_000,
+    });
+    let found = breaches("nothing_for_a_stranger", &record);
+    assert_eq!(found.len(), expected, "{found:?}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use client_core::{ApprovalKind, Intent};
+use client_core::{ApprovalKind, EndpointOwner, Intent};
 use gateway_core::Control as Order;
 use gateway_protocol::{ClockFault, CloseFrame, Frame, Keypair, Now, Request, Role, SharedToken};
 use link::{ConnSelector, FaultName, FaultSpec};
@@ -13,8 +13,8 @@ use super::{Broken, Conductor};
 use crate::judge::record::StepResult;
 use crate::scenario::captures::resolve;
 use crate::scenario::{
-    Actor, Clock, Close, Control, DevicePlan, Do, End, Fault, How, IntentName, PairingKind,
-    RoleName, Send, Step, lower,
+    Actor, Clock, Close, Control, DevicePlan, Do, End, Fault, How, IntentName, Listener,
+    ListenerName, PairingKind, RoleName, Send, Step, lower,
 };
 use crate::world::{Ink, RawMessage, RawPhase, Severing, World, connect_params};
 
@@ -84,20 +84,19 @@ impl<W: World> Conductor<'_, W> {
 
     async fn wish(&mut self, wish: &Do) -> Result<(), Broken> {
         let wish = resolve(wish, &self.captured).map_err(refused)?;
+        let name = wish.intent.name();
+        let first = self.world.reports(&wish.actor).len();
         if self.world.is_foreign(&wish.actor) {
             let (action, arguments) = wish.action();
             let told = self.world.tell(&wish.actor, action, &arguments).await;
-            return told.map_err(refused);
+            told.map_err(refused)?;
+        } else {
+            let intent = self
+                .intent(&wish)
+                .ok_or_else(|| refused(format!("{} has no command line", wish.actor)))?;
+            let intended = self.world.intend(&wish.actor, intent).await;
+            intended.map_err(refused)?;
         }
-        let intent = self
-            .intent(&wish)
-            .ok_or_else(|| refused(format!("{} has no command line", wish.actor)))?;
-        let name = intent.name();
-        let first = self.world.reports(&wish.actor).len();
-        self.world
-            .intend(&wish.actor, intent)
-            .await
-            .map_err(refused)?;
         if wish.capture.is_empty() {
             return Ok(());
         }
@@ -359,6 +358,9 @@ impl<W: World> Conductor<'_, W> {
         let mut filled = resolve(&plain, &self.captured).map_err(refused)?;
         filled.on.clone_from(&control.on);
         let control = filled;
+        if let Some(listener) = &control.listener {
+            return self.listener(listener).await;
+        }
         let answer = match self.order(&control)? {
             Some(order) => self.world.control(order).await,
             None if control.stop => self.world.stop_gateway().await.map(|()| Value::Null),
@@ -378,6 +380,19 @@ impl<W: World> Conductor<'_, W> {
                 "expected a refusal with '{part}', but it was done"
             ))),
         }
+    }
+
+    async fn listener(&mut self, listener: &Listener) -> Result<(), Broken> {
+        self.listeners += u64::from(listener.is == ListenerName::GatewayAnew);
+        let owner = match listener.is {
+            ListenerName::Gateway | ListenerName::GatewayAnew => EndpointOwner::Expected {
+                proof: self.listeners,
+            },
+            ListenerName::Nobody => EndpointOwner::NoListener,
+            ListenerName::Stranger => EndpointOwner::Foreign,
+        };
+        let found = self.world.find_listener(&listener.of, owner).await;
+        found.map_err(refused)
     }
 
     /// The gateway's order for a control; none for the ones that the world carries out.

@@ -52,6 +52,9 @@ pub(super) fn check(checker: &mut Checker<'_>) {
                 };
                 names::captures_in(checker, &plain, &at);
                 one_of(checker, "a control", &control.verbs(), &at);
+                if let Some(listener) = &control.listener {
+                    names::actor(checker, &listener.of, at.clone());
+                }
                 if let Some(on) = &control.on {
                     arrange::behavior(checker, on, "mounted", at.clone());
                     checker.bound.extend(on.capture.keys().cloned());

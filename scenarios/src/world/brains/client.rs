@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use client_core::{Client, Inbound, Input, Intent, InvokeKey, Output, SocketId};
+use client_core::{Client, EndpointOwner, Inbound, Input, Intent, InvokeKey, Output, SocketId};
 use gateway_client::Store as _;
 use gateway_client::store::MemoryState;
 use gateway_protocol::time::VIRTUAL_EPOCH;
@@ -13,7 +13,7 @@ use link::WireMessage;
 use serde_json::Value;
 
 use super::super::Refusal;
-use super::super::arrange::ClientPlan;
+use super::super::arrange::{ClientPlan, finding};
 use super::super::bell::Bell;
 use super::super::puppet;
 use super::super::witness::{Ledger, Reports, Watchglass, Witness};
@@ -44,6 +44,7 @@ pub(super) enum Wish {
 
 /// One client.
 pub(super) struct CoreClient {
+    name: String,
     plan: ClientPlan,
     pub(super) headers: Vec<String>,
     pub(super) skew: SkewClock,
@@ -51,6 +52,9 @@ pub(super) struct CoreClient {
     notes: Arc<Mutex<StoreNotes>>,
     pub(super) reports: Reports,
     running: Option<Running>,
+    /// Who listens at the gateway's address, for a client that looks.
+    listener: Option<EndpointOwner>,
+    ledger: Ledger,
     /// The time of the loop, for the store's notes.
     time: Arc<Mutex<Duration>>,
 }
@@ -74,6 +78,9 @@ impl CoreClient {
             notes: Arc::new(Mutex::new(notes)),
             reports: Reports::default(),
             running: None,
+            listener: None,
+            ledger: ledger.clone(),
+            name: name.to_owned(),
             time: Arc::default(),
             plan,
         }
@@ -98,7 +105,7 @@ impl CoreClient {
         self.running = Some(Running {
             core,
             store,
-            inbox: VecDeque::new(),
+            inbox: self.listener.map(finding).into_iter().collect(),
             busy: Vec::new(),
         });
         self.intend(Intent::Connect)
@@ -116,6 +123,12 @@ impl CoreClient {
             }
             None => Err(Refusal::new("the client is not running")),
         }
+    }
+
+    /// Somebody listens at the gateway's address.
+    pub(super) fn find_listener(&mut self, owner: EndpointOwner) {
+        self.listener = Some(owner);
+        self.take(finding(owner));
     }
 
     /// Something happened to it.
@@ -139,6 +152,9 @@ impl CoreClient {
         *self.time.lock().unwrap_or_else(PoisonError::into_inner) = now;
         let running = self.running.as_mut()?;
         if let Some(output) = running.core.poll() {
+            if let Output::Event(event) = &output {
+                self.ledger.hear(&self.name, now, event);
+            }
             return Some(running.wish(output, now, &self.reports));
         }
         let input = running.inbox.pop_front()?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use client_core::{Input as ClientInput, Intent};
+use client_core::{EndpointOwner, Input as ClientInput, Intent};
 use gateway_core::Control;
 use gateway_protocol::{ClockFault, Hand};
 use link::{FaultName, FaultSpec, WireMessage};
@@ -14,7 +14,7 @@ use super::super::tether::Severing;
 use super::super::{Ending, RawPhase, Refusal, World};
 use super::line::{self, Far};
 use super::{Brains, CoreRaw};
-use crate::judge::record::StoreNote;
+use crate::judge::record::{StoreNote, Withheld};
 
 impl World for Brains {
     fn now(&self) -> Duration {
@@ -236,6 +236,18 @@ impl World for Brains {
 
     fn stores(&self) -> Vec<StoreNote> {
         self.ledger.notes()
+    }
+
+    fn withheld(&self) -> Vec<Withheld> {
+        self.ledger.withheld()
+    }
+
+    async fn find_listener(&mut self, actor: &str, owner: EndpointOwner) -> Result<(), Refusal> {
+        let client = self.clients.get_mut(actor);
+        let client =
+            client.ok_or_else(|| Refusal::new(format!("there is no client called {actor}")))?;
+        client.find_listener(owner);
+        Ok(())
     }
 
     async fn finish(self) -> Ending {

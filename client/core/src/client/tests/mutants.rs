@@ -232,3 +232,31 @@ fn bootstrap_forever() {
         json!({"bootstrapToken": "b"})
     );
 }
+
+#[test]
+fn keep_old_socket() {
+    let mut bench = bench(Mutation::KeepOldSocket, Some("s"), None, Some("d"));
+    let (old, _) = bench.ready();
+    bench.intent(Intent::Reconnect);
+    assert_eq!(bench.sockets[&old].ended, None);
+    assert_eq!(bench.opened(Role::Operator), 2);
+}
+
+#[test]
+fn send_to_strangers() {
+    let options = ClientOptions {
+        mutations: vec![Mutation::SendToStrangers],
+        ..ClientOptions::default()
+    };
+    let mut record = record(Some("s"), None);
+    record.url = "ws://127.0.0.1:18789".into();
+    record.setup_managed_distro_name = Some("OpenClaw".into());
+    let mut bench = Bench::with(options, disk(record, None));
+    bench.intent(Intent::Connect);
+    let socket = bench.socket(Role::Operator);
+    bench.input(Input::EndpointOwner {
+        gateway_id: "g".into(),
+        owner: crate::EndpointOwner::Foreign,
+    });
+    assert_eq!(bench.challenge(socket)["auth"], json!({"token": "s"}));
+}
