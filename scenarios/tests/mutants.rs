@@ -66,9 +66,9 @@ fn client_script(mutation: &str) -> Option<String> {
         "deaf_to_silence" => format!(
             "{READY}[[step]]\nfault = {{ name = \"blackhole\", actor = \"companion\" }}\n{WAIT}"
         ),
-        // Shown by a lifecycle that begins while the last one has a socket.
+        // Shown by a lifecycle that begins while the last one has a socket, and by the ticks that go on arriving there.
         "keep_old_socket" => format!(
-            "{READY}[[step]]\ndo = {{ actor = \"companion\", intent = \"reconnect\" }}\n[[step]]\nelapse = \"20s\"\n"
+            "{READY}[[step]]\ndo = {{ actor = \"companion\", intent = \"reconnect\" }}\n[[step]]\nelapse = \"2m\"\n"
         ),
         // Shown by another spelling of the address.
         "alias_is_another" => format!(
