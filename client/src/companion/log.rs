@@ -1,7 +1,5 @@
 //! The log on stderr, without secrets.
 
-use std::io::Write as _;
-
 use gateway_client::sanitize::sanitize_log;
 use tracing_subscriber::EnvFilter;
 

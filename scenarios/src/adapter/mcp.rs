@@ -174,6 +174,8 @@ fn answer_in(body: &str) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use rstest::rstest;
 
     use super::*;
@@ -195,10 +197,9 @@ mod tests {
 
     #[test]
     fn a_token_never_prints_itself() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("token");
-        std::fs::write(&file, "hush\n").unwrap();
-        let endpoint = Endpoint::new("http://h:1/mcp", &file).unwrap();
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"hush\n").unwrap();
+        let endpoint = Endpoint::new("http://h:1/mcp", file.path()).unwrap();
         assert_eq!(format!("{endpoint:?}"), "Endpoint(http://h:1/mcp)");
         assert_eq!(endpoint.token, "hush");
     }

@@ -8,8 +8,13 @@ use serde_json::{Map, Value, json};
 /// Tells how both connections are.
 pub(crate) const STATUS: &str = "app.connection.status";
 
+/// Names of arguments: the tool's, and the intent's.
+type Names = &'static [(&'static str, &'static str)];
+
+type Row = (&'static str, &'static str, Names);
+
 /// The tools that act: intent, tool, and the tool's arguments by the names that intents use.
-const TOOLS: &[(&str, &str, &[(&str, &str)])] = &[
+const TOOLS: &[Row] = &[
     ("reconnect", "app.connection.reconnect", &[]),
     ("reconnect_node", "app.connection.reconnectNode", &[]),
     (

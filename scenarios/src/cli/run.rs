@@ -66,19 +66,23 @@ fn referee_is_there(args: &RunArgs) -> Result<(), Exit> {
     Err(Exit::WorldUnavailable)
 }
 
+/// A client of its own runs in real time, over sockets.
+fn client_has_a_world(args: &RunArgs) -> Result<(), Exit> {
+    let mut worlds = args.world.iter().copied().map(WorldName::from);
+    if args.client.is_none() || worlds.all(|world| world == WorldName::Real) {
+        return Ok(());
+    }
+    say("error: --client with --world: a client of its own runs in real time over sockets");
+    say("hint: leave --world out, or say `--world real` for the real gateway");
+    Err(Exit::Usage)
+}
+
 pub(super) fn run(args: &RunArgs) -> Exit {
     if let Err(exit) = referee_is_there(args) {
         return exit;
     }
-    if args.client.is_some()
-        && args
-            .world
-            .iter()
-            .any(|world| WorldName::from(*world) != WorldName::Real)
-    {
-        say("error: --client with --world: a client of its own runs in real time over sockets");
-        say("hint: leave --world out, or say `--world real` for the real gateway");
-        return Exit::Usage;
+    if let Err(exit) = client_has_a_world(args) {
+        return exit;
     }
     let mut options = RunOptions::new(args.seed.unwrap_or(DEFAULT_SEED));
     let client = match client::find(args) {

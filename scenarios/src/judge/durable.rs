@@ -116,7 +116,10 @@ impl StoreNotes {
         }
         let mut notes = match op {
             StoreOp::SaveRegistry { registry } => self.of_records(t_us, registry),
-            _ => Vec::new(),
+            StoreOp::CreateIdentity { .. }
+            | StoreOp::SaveToken { .. }
+            | StoreOp::ClearToken { .. }
+            | StoreOp::ClearAllTokens { .. } => Vec::new(),
         };
         for (what, there, value) in changes {
             let before = self.present.insert(what.clone(), there);

@@ -203,7 +203,7 @@ pub fn client_jobs(
     client: &Arc<Client>,
     ground: Option<&Arc<Ground>>,
 ) -> Vec<Job> {
-    let absent = ground.and_then(|ground| real_absence(ground));
+    let absent = ground.and_then(real_absence);
     let with_tools = client.adapter.file.mcp;
     let black_boxes = chosen.iter().filter(|scenario| {
         let has_client = scenario

@@ -106,7 +106,7 @@ fn operator_sockets<'a>(evidence: &Evidence<'a>) -> BTreeMap<&'a str, Vec<Socket
             opened_us: known.opened_us,
             from_us: said.entry.t_us,
             until_us: until_us
-                .or(heard.get(&said.conn).copied())
+                .or_else(|| heard.get(&said.conn).copied())
                 .unwrap_or(said.entry.t_us),
         });
     }
