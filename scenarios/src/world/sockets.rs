@@ -1,6 +1,7 @@
 //! The real shells over streams: what the memory world and the loopback world have in common.
 
 mod dialer;
+mod listen;
 mod pace;
 mod set_ups;
 
@@ -21,6 +22,7 @@ use tokio::time::{Instant, timeout_at};
 use transcript::Recorder;
 
 use dialer::{Dialer, Toll};
+use listen::{listen, watch};
 pub(crate) use pace::Pace;
 use set_ups::SetUp;
 
@@ -323,25 +325,6 @@ impl ClientActor {
             listener: None,
             plan,
         }
-    }
-}
-
-async fn listen(
-    mut events: tokio::sync::mpsc::Receiver<ClientEvent>,
-    reports: Reports,
-    heard: impl Fn(&ClientEvent) + Send,
-    bell: Bell,
-) {
-    while let Some(event) = events.recv().await {
-        heard(&event);
-        reports.push(&event);
-        bell.ring();
-    }
-}
-
-async fn watch(mut snapshot: tokio::sync::watch::Receiver<client_core::Snapshot>, bell: Bell) {
-    while snapshot.changed().await.is_ok() {
-        bell.ring();
     }
 }
 
