@@ -6,7 +6,7 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | [`seen`] | the connections of a script, with how each began and ended |
+//! | [`mod@seen`] | the connections of a script, with how each began and ended |
 //! | [`client`] | a companion's conversation: our client plays it |
 //! | [`state`] | a user's `gateways.json` and identity: what the actor holds |
 //! | [`raw`] | anybody else's: bare connections say what was said |

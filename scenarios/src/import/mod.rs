@@ -6,7 +6,7 @@
 //! | [`timeline`] | the companion's diagnostics, one JSON object a line |
 //! | [`ws_log`] | the log of `openclaw gateway --ws-log full`: what was said, not its content |
 //! | [`recording`] | recordings of the real gateways: `{"t_ms","conn","dir","frame"}` lines |
-//! | [`merge`] | several of them on one clock |
+//! | [`mod@merge`] | several of them on one clock |
 //!
 //! A file that is broken somewhere is read as far as it can be: a [`Problem`] names the place, and the rest counts.
 
