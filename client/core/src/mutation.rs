@@ -104,6 +104,8 @@ pub enum Mutation {
     OldProtocolOnly,
     /// Code and details of a refusal are thrown away. field-bugs.md 128
     DropDetails,
+    /// That somebody else approved its node is not noticed.
+    MissesApproval,
     /// Only a 1012 with the usual reason is a restart. field-bugs.md 129
     ReadsCloseReason,
     /// The operator's socket of a lifecycle that has ended stays open.

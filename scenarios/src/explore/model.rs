@@ -162,19 +162,13 @@ impl Model {
 }
 
 /// The liveness phase: enough time for the slowest backoff and lockout, and a wish where the promise needs one.
-///
-/// The user asks twice. A device that was removed pairs its operator anew, and then its node: when somebody else approves
-/// the node's request before the operator does, the companion's node waits until it is asked again
-/// (client-behaviour §20.3: pending ends by an event on the node's own connection, or by the user). Seeds 121 and 203.
 pub(super) fn tail(promise: Promise) -> &'static [Event] {
     match promise {
         Promise::HealsItself | Promise::Nothing => &[Event::Elapse(600_000)],
         Promise::HealsWhenAsked => &[
             Event::Elapse(360_000),
             Event::Reconnect,
-            Event::Elapse(300_000),
-            Event::Reconnect,
-            Event::Elapse(60_000),
+            Event::Elapse(360_000),
         ],
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct AutoContext {
 pub(crate) struct AutoApproval {
     approved: BTreeSet<String>,
     asked: BTreeSet<String>,
+    /// What the gateway did not know any more when it was to be approved.
+    gone: BTreeSet<String>,
     restarts: BTreeMap<String, u8>,
     /// Generations of the restart that is queued.
     queued: Option<(u64, u64)>,
@@ -48,6 +50,20 @@ impl AutoApproval {
         if succeeded {
             self.approved.insert(id.to_owned());
         }
+    }
+
+    /// Somebody else approved it: it needs no approval of ours.
+    pub(crate) fn approved_by_other(&mut self, id: &str) {
+        self.gone.remove(id);
+        self.approved.insert(id.to_owned());
+    }
+
+    pub(crate) fn found_gone(&mut self, id: &str) {
+        self.gone.insert(id.to_owned());
+    }
+
+    pub(crate) fn was_gone(&self, id: &str) -> bool {
+        self.gone.contains(id)
     }
 
     /// Takes one of the `limit` restarts of a request id; false when none is left or one is queued already.
@@ -134,12 +150,13 @@ impl Client {
         let Some(context) = automatic else { return };
         if !succeeded {
             let text = format!("Automatic approval failed (requestId={request_id})");
-            self.diagnose_with(Category::Pairing, text, error);
+            self.diagnose_with(Category::Pairing, text, error.clone());
         }
         if !succeeded && kind == ApprovalKind::Node && context.falls_back {
             return self.approve(ApprovalKind::Device, request_id, Some(context));
         }
         self.auto_approval.end(request_id, succeeded);
+        self.approval_came_too_late(request_id, error.as_deref());
         // A node that was restarted by hand meanwhile has won.
         let current = (context.generation, context.node_generation)
             == (self.generation, self.node_generation);
@@ -179,8 +196,9 @@ impl Client {
         let Some(pending) = payload.get("pending").and_then(Value::as_array) else {
             return;
         };
-        if kind == ApprovalKind::Node {
-            self.approve_from_list(pending);
+        match kind {
+            ApprovalKind::Device => self.operator_sees_devices(payload),
+            ApprovalKind::Node => self.approve_from_list(pending),
         }
         let own = [self.own_device_id(), self.node_role.node_id.as_deref()];
         let is_own = |entry: &&Value| {

@@ -13,7 +13,7 @@
 //! | `durable` | store operations in flight and what follows them |
 //! | `ownership`, `tunnel` | whether an endpoint may see a credential; the SSH tunnel to it |
 //! | `ensure` | waiting for the node |
-//! | `pairing`, `approvals` | own pairing; approving others and oneself |
+//! | `pairing`, `approvals`, `foreign_approval` | own pairing; approving others and oneself; being approved by others |
 //! | `requests`, `invoke` | plain requests with deadlines; node invokes |
 //! | `report` | diagnostics, events, the snapshot |
 
@@ -22,6 +22,7 @@ mod connection;
 mod dashboard;
 mod durable;
 mod ensure;
+mod foreign_approval;
 mod handshaking;
 mod invoke;
 mod launch;

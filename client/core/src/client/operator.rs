@@ -240,7 +240,11 @@ impl Client {
         }
         match name {
             "node.pair.requested" | "node.pair.resolved" => self.refresh_node_lists(),
-            "device.pair.requested" | "device.pair.resolved" => self.refresh_device_list(),
+            "device.pair.requested" => self.refresh_device_list(),
+            "device.pair.resolved" => {
+                self.operator_hears_decision(payload);
+                self.refresh_device_list();
+            }
             "sessions.changed" => self.background("sessions.list"),
             _ => {}
         }

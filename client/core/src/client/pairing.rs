@@ -26,7 +26,7 @@ const RESTARTS_PER_REQUEST: u8 = 2;
 
 impl Client {
     /// Whether a pairing event names this device.
-    fn names_me(&self, payload: &Value) -> bool {
+    pub(super) fn names_me(&self, payload: &Value) -> bool {
         if self.options.has(Mutation::HearsOtherDevices) {
             return true;
         }
@@ -122,6 +122,12 @@ impl Client {
         {
             return;
         }
+        // Approved already, by this client or by somebody else: what is left is to come back.
+        if let Some(id) = request_id.as_deref()
+            && self.auto_approval.is_approved(id)
+        {
+            return self.queue_node_restart(id);
+        }
         let admin = self.operator_has(scope::ADMIN);
         let trusts_node = self.options.policy.approves_node_trust();
         let queue = match kind {
@@ -152,9 +158,6 @@ impl Client {
             }
         };
         let Some(id) = request_id else { return };
-        if self.auto_approval.is_approved(&id) {
-            return self.queue_node_restart(&id);
-        }
         if self.auto_approval.begin(&id) {
             if queue == ApprovalKind::Device {
                 let text = format!("Auto-approving device role-upgrade pairing (requestId={id})");

@@ -9,6 +9,7 @@
 mod bootstrap;
 mod connect;
 mod ensure;
+mod foreign_approval;
 mod invokes;
 mod lifecycle;
 mod model;

@@ -260,3 +260,21 @@ fn send_to_strangers() {
     });
     assert_eq!(bench.challenge(socket)["auth"], json!({"token": "s"}));
 }
+
+#[test]
+fn misses_approval() {
+    let mut bench = bench(Mutation::MissesApproval, Some("s"), None, None);
+    let (operator, _) = first_operator(&mut bench);
+    bench.hello(operator, admin("o"));
+    let node = bench.socket(Role::Node);
+    bench.challenge(node);
+    bench.refuse_connect(node, not_paired("r-1"));
+    let own = identity(None, None).device_id;
+    bench.event(
+        operator,
+        "device.pair.resolved",
+        json!({"requestId": "r-1", "deviceId": own, "decision": "approved"}),
+    );
+    bench.elapse(secs(10));
+    assert_eq!(bench.opened(Role::Node), 1);
+}
