@@ -225,6 +225,8 @@ fn listed(command: &str, platform: Platform, profile: &Profile) -> bool {
     }
 }
 
+/// A bare name counts with a family that fits: of a phone it may be absent, a desktop must name it. A name with a
+/// version always needs the family, and only systems that ship with one have it. Flow node/platform-family.
 fn platform_of(client: &ClientInfo) -> Platform {
     let platform = client.platform.trim().to_ascii_lowercase();
     let family = client
@@ -233,18 +235,42 @@ fn platform_of(client: &ClientInfo) -> Platform {
         .unwrap_or_default()
         .trim()
         .to_ascii_lowercase();
-    let system = platform.split_whitespace().next().unwrap_or_default();
-    let versioned = platform != system;
-    let fits = |families: &[&str]| family.is_empty() || families.contains(&family.as_str());
-    match system {
-        "ios" | "ipados" if fits(&["iphone", "ipad", "ios"]) => Platform::Ios,
-        "android" if fits(&["android"]) => Platform::Android,
-        "macos" if fits(&["mac", "macos"]) => Platform::Macos,
-        "windows" if !versioned && fits(&["windows"]) => Platform::Windows,
-        "linux" if !versioned && fits(&["linux"]) => Platform::Linux,
-        "" => platform_of_family(&family),
+    let (system, version) = platform
+        .split_once(' ')
+        .map_or((platform.as_str(), None), |(system, version)| {
+            (system, Some(version))
+        });
+    let is = |families: &[&str]| families.contains(&family.as_str());
+    let apple = || is(&["iphone", "ipad", "ios"]);
+    match (system, version) {
+        ("ios", None) if family.is_empty() || apple() => Platform::Ios,
+        ("ios" | "ipados", Some(version)) if is_dotted(version) && apple() => Platform::Ios,
+        ("android", None) if family.is_empty() || is(&["android"]) => Platform::Android,
+        ("android", Some(version)) if is_android(version) && is(&["android"]) => Platform::Android,
+        ("macos", None) if is(&["mac"]) => Platform::Macos,
+        ("macos", Some(version)) if is_dotted(version) && is(&["mac"]) => Platform::Macos,
+        ("windows", None) if is(&["windows"]) => Platform::Windows,
+        ("linux", None) if is(&["linux"]) => Platform::Linux,
+        ("", None) => platform_of_family(&family),
         _ => Platform::Unknown,
     }
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// `26`, `26.1`, `26.1.0`.
+fn is_dotted(version: &str) -> bool {
+    version.split('.').count() <= 3 && version.split('.').all(is_number)
+}
+
+/// `15`, `15 (SDK 35)`, in small letters.
+fn is_android(version: &str) -> bool {
+    let (release, sdk) = version
+        .split_once(" (sdk ")
+        .map_or((version, None), |(release, sdk)| (release, Some(sdk)));
+    is_number(release) && sdk.is_none_or(|sdk| sdk.strip_suffix(')').is_some_and(is_number))
 }
 
 fn platform_of_family(family: &str) -> Platform {
@@ -283,7 +309,18 @@ mod tests {
     #[case("Android 15 (SDK 35)", Some("Android"), Platform::Android)]
     #[case("linux", Some("Linux"), Platform::Linux)]
     #[case("windows", Some("Windows"), Platform::Windows)]
-    #[case("windows", None, Platform::Windows)]
+    #[case("windows", None, Platform::Unknown)]
+    #[case("linux", None, Platform::Unknown)]
+    #[case("macos", None, Platform::Unknown)]
+    #[case("macOS 26.1.0", None, Platform::Unknown)]
+    #[case("ios", None, Platform::Ios)]
+    #[case("iOS 26.1", None, Platform::Unknown)]
+    #[case("ipados 18", Some("iPad"), Platform::Ios)]
+    #[case("ipados", Some("iPad"), Platform::Unknown)]
+    #[case("android", None, Platform::Android)]
+    #[case("Android 15 Go", Some("Android"), Platform::Unknown)]
+    #[case("iOS 26.1 beta", Some("iPhone"), Platform::Unknown)]
+    #[case("linux 6.1", Some("Linux"), Platform::Unknown)]
     #[case("linux", Some("iPhone"), Platform::Unknown)]
     #[case("beos", None, Platform::Unknown)]
     #[case("", Some("Apple iPhone 17"), Platform::Ios)]

@@ -102,29 +102,32 @@ impl Gateway {
         ids
     }
 
-    /// The name of a live node of 2026.6.34 is the one it gives itself, renamed or not. Recording 101.
+    /// A live node of 2026.6.34 is called as it calls itself, if it does; else a given name goes first. Recording 101,
+    /// flow node/rename.
     fn node_name(&self, node: &NodeId) -> Option<String> {
-        let live = self.nodes.live.contains_key(node) && !self.profile.rules.node_errors_9;
-        let named = || self.nodes.names.get(node).filter(|_| !live).cloned();
-        let recorded = || {
-            self.nodes
-                .records
-                .get(node)
-                .filter(|_| !live)
-                .and_then(|record| record.meta.display_name.clone())
-        };
-        let seen = || {
+        let own = || {
             self.nodes
                 .seen
                 .get(node)
                 .and_then(|seen| seen.meta.as_ref()?.display_name.clone())
         };
+        let recorded = || {
+            let record = self.nodes.records.get(node);
+            record.and_then(|record| record.meta.display_name.clone())
+        };
+        let given = || self.nodes.names.get(node).cloned().or_else(recorded);
         let device = || {
             self.devices
                 .find(&DeviceId::new(node.as_str()))
                 .and_then(|device| device.display_name.clone())
         };
-        named().or_else(recorded).or_else(seen).or_else(device)
+        let own_first = self.nodes.live.contains_key(node) && !self.profile.rules.node_errors_9;
+        let either = if own_first {
+            own().or_else(given)
+        } else {
+            given().or_else(own)
+        };
+        either.or_else(device)
     }
 
     fn node_list(&self, now: UnixMillis, call: &Call) -> Value {
