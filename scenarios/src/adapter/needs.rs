@@ -80,8 +80,9 @@ fn of_actor(client: &ClientActor) -> Vec<String> {
         holds.node_token,
     ];
     let spelled = client.url.is_some() || holds.requires_v2 || holds.no_record;
-    let unusual = matches!(holds.shared_token, Held::Blank | Held::Stale);
-    if spelled || unusual || stored.iter().any(|held| *held != Held::Absent) {
+    // A wrong token is handed over like a right one; a blank one is nothing that could be.
+    let blank = holds.shared_token == Held::Blank;
+    if spelled || blank || stored.iter().any(|held| *held != Held::Absent) {
         needs.push("stored-tokens".to_owned());
     }
     if client.policy.is_some() || client.upgrade.is_some() {
@@ -235,6 +236,19 @@ mod tests {
     #[case::elsewhere("url = \"lan\"\n", &[INSIDE, "stored-tokens"])]
     fn what_an_actor_asks(#[case] line: &str, #[case] expected: &[&str]) {
         assert_eq!(needs(&format!("{line}{START}")), expected);
+    }
+
+    #[rstest]
+    #[case::wrong("stale", &[])]
+    #[case::blank("blank", &["stored-tokens"])]
+    #[case::none("absent", &["starts-without-token"])]
+    fn what_a_token_asks(#[case] held: &str, #[case] expected: &[&str]) {
+        let text = format!(
+            "title = \"A client does something\"\nabout = \"x\"\n[actor.client]\nkind = \"client\"\nholds = {{ shared_token = \"{held}\" }}\n{START}"
+        );
+        let scenario = parse("network-recovery/x", &text).unwrap();
+        let needs: Vec<String> = needs_of(&scenario).into_iter().collect();
+        assert_eq!(needs, expected);
     }
 
     #[rstest]
