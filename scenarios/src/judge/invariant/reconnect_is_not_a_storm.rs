@@ -54,7 +54,8 @@ fn multiplied(evidence: &Evidence<'_>, prompts: &[u64]) -> Vec<Breach> {
     let mut breaches = Vec::new();
     for ((actor, role), mut events) in turns(evidence) {
         events.extend(prompts.iter().map(|t_us| (*t_us, Turn::Prompt, 0)));
-        events.sort_by_key(|(t_us, turn, _)| (*t_us, *turn));
+        // By entry at equal times: in virtual time a connection may be lost in the very moment that it was opened.
+        events.sort_by_key(|(t_us, _, entry)| (*t_us, *entry));
         let mut lost: Option<u64> = None;
         let mut opened: Vec<u64> = Vec::new();
         for (_, turn, entry) in events {
@@ -80,7 +81,7 @@ fn multiplied(evidence: &Evidence<'_>, prompts: &[u64]) -> Vec<Breach> {
     breaches
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Turn {
     /// A connection that had its hello-ok ended, and the client did not end it.
     Lost,
