@@ -243,14 +243,16 @@ impl<'a> Said<'a> {
     }
 }
 
-/// Whether an entry tells that a fault of the gateway's end has ended the stream.
+/// Whether an entry tells that a fault has ended the stream to the client. A reset ends both ways, whichever message met
+/// it; a FIN ends its own.
 fn ends_the_stream(entry: &Entry) -> bool {
     let by_gateway = entry.dir == Some(Direction::GatewayToClient);
-    let name = entry.text.as_deref();
     entry.kind == Kind::Fault
-        && by_gateway
-        && name
-            .is_some_and(|name| matches!(name, "reset" | "fin_without_close" | "close_then_reset"))
+        && match entry.text.as_deref() {
+            Some("reset" | "close_then_reset") => true,
+            Some("fin_without_close") => by_gateway,
+            Some(_) | None => false,
+        }
 }
 
 /// The first sign that a connection is over, by its number: time, entry, and whether the client gave it.
