@@ -9,6 +9,7 @@ pub mod cutpoints;
 pub mod distill;
 pub mod explore;
 pub mod fetch;
+pub mod guarded;
 pub mod import;
 mod interrupt;
 pub mod judge;

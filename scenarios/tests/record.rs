@@ -32,6 +32,7 @@ impl Program {
         let mut child = Command::new(env!("CARGO_BIN_EXE_clawproof"))
             .args(arguments)
             .current_dir(here)
+            .envs([("HOSTNAME", "Annas-Laptop"), ("USER", "anna-b")])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -73,6 +74,10 @@ fn frame(socket: &mut WebSocket<TcpStream>) -> Value {
 
 /// Connects with the shared token; returns the answer.
 fn connect(url: &str) -> Value {
+    connect_with(url, TOKEN, "1")
+}
+
+fn connect_with(url: &str, token: &str, agent: &str) -> Value {
     let stream = TcpStream::connect(url.trim_start_matches("ws://")).unwrap();
     let (mut socket, _response) = tungstenite::client(url, stream).unwrap();
     let challenge = frame(&mut socket);
@@ -80,7 +85,7 @@ fn connect(url: &str) -> Value {
     let pair = Keypair::from_seed(DEVICE);
     let mut params = json!({
         "minProtocol": 4, "maxProtocol": 4, "role": "operator", "scopes": ["operator.read"],
-        "client": {"id": "cli", "version": "1", "platform": "linux", "mode": "cli"}, "auth": {"token": TOKEN},
+        "client": {"id": "cli", "version": "1", "platform": "linux", "mode": "cli"}, "auth": {"token": token}, "userAgent": agent,
         "device": {
             "id": pair.device_id().as_str(), "publicKey": pair.public().to_base64url(),
             "signedAt": challenge["payload"]["ts"], "nonce": challenge["payload"]["nonce"],
@@ -148,6 +153,35 @@ fn a_recording_holds_what_was_said_and_no_secret() {
         std::fs::read_to_string(home.path().join("said.jsonl")).unwrap(),
         text
     );
+}
+
+#[test]
+fn a_recording_names_no_machine_and_hides_what_was_learned_late() {
+    const LATE: &str = "learned-in-the-second-connection";
+    let home = tempfile::tempdir().unwrap();
+    let gateway = Program::start(home.path(), &["serve", "--token", TOKEN]);
+    let to = format!("{}/?token={TOKEN}", gateway.url());
+    let recorder = Program::start(home.path(), &["record", "--to", &to, "--save", "said.jsonl"]);
+    let agent = format!("{LATE} of anna-b on annas-laptop, 10.1.2.3, /home/clara/bin");
+    assert_eq!(connect_with(recorder.url(), TOKEN, &agent)["ok"], true);
+    let streamed = std::fs::read_to_string(home.path().join("said.jsonl")).unwrap();
+    assert!(streamed.contains(LATE), "nobody said yet that it is a secret");
+    assert_eq!(connect_with(recorder.url(), LATE, "1")["ok"], false);
+    assert_eq!(recorder.interrupt(), Some(0));
+    let text = std::fs::read_to_string(home.path().join("said.jsonl")).unwrap();
+    let shown = text.to_ascii_lowercase();
+    for private in [LATE, TOKEN, "anna-b", "annas-laptop", "10.1.2.3", "clara"] {
+        assert!(!shown.contains(private), "{private} is in the transcript");
+    }
+    assert!(text.contains("of <user:1> on <host:1>, <ip:1>, /home/<user:2>/bin"), "{text}");
+    assert_eq!(verified(home.path(), "said.jsonl"), Some(0));
+    let named = text.replacen("<ip:1>", "10.1.2.3", 1);
+    std::io::Write::write_all(
+        &mut std::fs::File::create(home.path().join("named.jsonl")).unwrap(),
+        named.as_bytes(),
+    )
+    .unwrap();
+    assert_eq!(verified(home.path(), "named.jsonl"), Some(10));
 }
 
 /// The exit code of `clawproof verify`.

@@ -50,6 +50,11 @@ impl Header {
         }
     }
 
+    /// Whether anything in the record may name a machine or a person. In the virtual worlds there are none.
+    pub fn may_name_machines(&self) -> bool {
+        !["core", "memory"].contains(&self.world.as_str())
+    }
+
     /// Replaces the devices of the record by synthetic ones that are made from `seed`, and signs anew for them.
     #[must_use]
     pub fn resigned(mut self, seed: u64) -> Self {

@@ -38,6 +38,7 @@ struct Store {
     entries: VecDeque<RawEntry>,
     recorded: u64,
     secrets: Vec<(String, String)>,
+    names: Vec<(&'static str, String)>,
 }
 
 struct Live {
@@ -60,8 +61,7 @@ impl Recorder {
     /// Keeps everything in memory and also streams redacted JSON Lines, header first, flushed line by line.
     /// The first error of the writer is kept for [`Recorder::finish`].
     pub fn to_writer(header: Header, out: Box<dyn Write + Send>) -> Self {
-        let writer = LineWriter::new(&header, out);
-        Self::with(header, usize::MAX, Some(writer))
+        Self::with(header, usize::MAX, Some(out))
     }
 
     /// Records nothing.
@@ -69,8 +69,10 @@ impl Recorder {
         Self::with(Header::new(0, "none", "none"), 0, None)
     }
 
-    fn with(header: Header, keep: usize, writer: Option<LineWriter>) -> Self {
-        let redactor = Redactor::of_record(&header, &[]);
+    fn with(header: Header, keep: usize, out: Option<Box<dyn Write + Send>>) -> Self {
+        let mut redactor = Redactor::of_record(&header, &[]);
+        let header = redactor.header(header);
+        let writer = out.map(|out| LineWriter::new(&header, out));
         Self(Arc::new(Inner {
             header,
             keep,
@@ -127,6 +129,13 @@ impl Recorder {
         }
     }
 
+    /// Tells the recorder the name of a machine (`host`) or of a person (`user`) that is to be hidden wherever it stands
+    /// as a word. Records of the virtual worlds name none and hide none.
+    pub fn register_name(&self, kind: &'static str, name: &str) {
+        lock(&self.0.live).redactor.register_name(kind, name);
+        lock(&self.0.store).names.push((kind, name.to_owned()));
+    }
+
     /// Number of entries recorded so far, which is also the number of the last one.
     pub fn len(&self) -> u64 {
         lock(&self.0.store).recorded
@@ -160,25 +169,20 @@ impl Recorder {
 
     /// The whole run, redacted with every secret that was registered or seen anywhere in it.
     pub fn transcript(&self) -> Transcript {
-        let (raw, secrets) = {
-            let store = lock(&self.0.store);
-            let raw: Vec<RawEntry> = store.entries.iter().cloned().collect();
-            (raw, store.secrets.clone())
-        };
-        Transcript {
-            header: self.0.header.clone(),
-            entries: Redactor::of_record(&self.0.header, &secrets).entries(&raw),
-        }
+        self.finished().0
     }
 
     /// [`Recorder::transcript`] and [`Recorder::secrets`] at the price of one: for the end of a run.
     pub fn finished(&self) -> (Transcript, Vec<(String, String)>) {
-        let (raw, secrets) = {
+        let (raw, mut redactor) = {
             let store = lock(&self.0.store);
             let raw: Vec<RawEntry> = store.entries.iter().cloned().collect();
-            (raw, store.secrets.clone())
+            let mut redactor = Redactor::of_record(&self.0.header, &store.secrets);
+            for (kind, name) in &store.names {
+                redactor.register_name(kind, name);
+            }
+            (raw, redactor)
         };
-        let mut redactor = Redactor::of_record(&self.0.header, &secrets);
         let entries = redactor.entries(&raw);
         let transcript = Transcript {
             header: self.0.header.clone(),

@@ -18,6 +18,7 @@
 
 mod identity;
 pub(crate) mod needle;
+mod place;
 mod structure;
 mod text;
 
@@ -33,6 +34,7 @@ use crate::payload::Payload;
 use crate::resign::Identities;
 
 use needle::{Hit, Needles};
+use place::Places;
 use structure::Class;
 pub(crate) use text::is_pseudonym;
 
@@ -59,6 +61,8 @@ pub struct Redactor {
     last: Option<(Payload, Message)>,
     /// Synthetic devices, when real ones are replaced.
     identities: Option<Identities>,
+    /// Names of machines and people, where the record may hold any.
+    places: Option<Places>,
 }
 
 impl Default for Redactor {
@@ -76,6 +80,7 @@ impl Redactor {
             needles: Needles::new(),
             last: None,
             identities: None,
+            places: None,
         }
     }
 
@@ -91,15 +96,36 @@ impl Redactor {
         self
     }
 
+    /// Hides what names a machine or a person too: addresses, hosts, e-mail addresses, home folders, user names.
+    #[must_use]
+    pub fn hiding_places(mut self) -> Self {
+        self.places.get_or_insert_default();
+        self
+    }
+
+    /// Tells it the name of a machine (`host`) or of a person (`user`), to be hidden wherever it stands as a word. Only
+    /// after [`Redactor::hiding_places`].
+    pub fn register_name(&mut self, kind: &'static str, name: &str) {
+        if let Some(places) = &mut self.places {
+            places.learn(kind, name);
+        }
+    }
+
+    /// The kinds of the names of machines and people that were learned so far.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.places.iter().flat_map(Places::kinds)
+    }
+
     /// Tells it a secret. The kind given here wins over one guessed from a place.
     pub fn register(&mut self, kind: &str, value: &str) {
         self.learn_value(kind, false, value);
     }
 
-    /// Every value known so far, as (kind, value).
+    /// Every value known so far, as (kind, value). What is shown as it is, because it is synthetic already, is none.
     pub fn secrets(&self) -> impl Iterator<Item = (&str, &str)> {
         self.secrets
             .iter()
+            .filter(|(value, secret)| secret.stand_in.as_ref() != Some(*value))
             .map(|(value, secret)| (secret.kind.as_str(), value.as_str()))
     }
 
@@ -232,6 +258,9 @@ impl Redactor {
         match value {
             Value::Object(object) => {
                 self.learn_identities(object);
+                if let Some(places) = &mut self.places {
+                    places.learn_object(object);
+                }
                 let pair = structure::classify_pair(object);
                 for (name, member) in object {
                     let class = if name == "value" && pair.is_some() {
@@ -277,6 +306,9 @@ impl Redactor {
                 self.learn_nested(&nested, depth + 1);
             }
             return;
+        }
+        if let Some(places) = &mut self.places {
+            places.learn_text(text);
         }
         for span in text::spans(text) {
             self.learn_value(span.kind, span.is_guess, &span.value);
@@ -445,6 +477,14 @@ impl Redactor {
     }
 
     fn without_needles_text(&mut self, text: &str) -> String {
+        let shown = self.without_secrets_text(text);
+        match &mut self.places {
+            Some(places) => places.hide(shown),
+            None => shown,
+        }
+    }
+
+    fn without_secrets_text(&mut self, text: &str) -> String {
         if self.needles.find(text.as_bytes(), 0).is_none() {
             return text.to_owned();
         }

@@ -7,6 +7,7 @@ use super::args::{Against, ConformArgs, MessageFormat};
 use super::exit::Exit;
 use super::print::{out, say};
 use crate::conform::{self, Library, Outcome, Plan, Report, Target};
+use crate::guarded::{Existing, whole};
 
 pub(super) fn conform(args: &ConformArgs) -> Exit {
     let library = match load(args) {
@@ -137,12 +138,7 @@ fn record(library: &Library, report: &Report) -> Exit {
 
 fn write(path: &Path, text: &str) -> Result<(), String> {
     let wrong = |error: &dyn std::error::Error| format!("{}: {error}", path.display());
-    let folder = path.parent().unwrap_or(path);
-    std::fs::create_dir_all(folder).map_err(|error| wrong(&error))?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| wrong(&error))?;
-    std::io::Write::write_all(&mut file, text.as_bytes()).map_err(|error| wrong(&error))?;
-    file.persist(path).map_err(|error| wrong(&error))?;
-    Ok(())
+    whole(path, text.as_bytes(), Existing::Replaced).map_err(|error| wrong(&error))
 }
 
 fn print(report: &Report) {

@@ -1,6 +1,5 @@
 //! `clawproof distill`: a recording as a scenario file to edit.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -10,6 +9,7 @@ use super::exit::Exit;
 use super::print::{fail, out, say};
 use crate::distill::distill as distilled;
 use crate::distill::state::{self, State, StateError};
+use crate::guarded::{self, Existing, GuardedError};
 use crate::import::{self, ImportError};
 use crate::replay::Script;
 use crate::scenario::parse;
@@ -22,8 +22,8 @@ enum DistillError {
     Nothing(PathBuf),
     #[error(transparent)]
     State(#[from] StateError),
-    #[error("write {}", .0.display())]
-    Write(PathBuf, #[source] std::io::Error),
+    #[error(transparent)]
+    Write(#[from] GuardedError),
     #[error("what was distilled from {} is no valid scenario: {problems}", path.display())]
     Invalid { path: PathBuf, problems: String },
 }
@@ -37,7 +37,7 @@ impl DistillError {
             Self::State(_) => {
                 "--state names the data folder of a companion: gateways.json lies in it"
             }
-            Self::Write(..) => "an existing file is never overwritten",
+            Self::Write(error) => error.hint(),
             Self::Invalid { .. } => {
                 "this is a bug of clawproof: please report it with the recording"
             }
@@ -47,7 +47,7 @@ impl DistillError {
     const fn exit(&self) -> Exit {
         match self {
             Self::Import(_) | Self::Nothing(_) | Self::State(_) => Exit::InvalidFile,
-            Self::Write(..) => Exit::ArtifactsNotWritten,
+            Self::Write(_) => Exit::ArtifactsNotWritten,
             Self::Invalid { .. } => Exit::HarnessBroke,
         }
     }
@@ -85,17 +85,7 @@ fn run(args: &DistillArgs) -> Result<(), DistillError> {
             problems: problems.to_string(),
         });
     }
-    let written = || {
-        if let Some(folder) = save.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        let mut file = std::fs::File::options()
-            .write(true)
-            .create_new(true)
-            .open(save)?;
-        file.write_all(text.as_bytes())
-    };
-    written().map_err(|error| DistillError::Write(save.to_owned(), error))?;
+    guarded::write(save, text.as_bytes(), &[], Existing::Kept)?;
     out(save.display());
     if let Some(state) = &state {
         copy(state, &save.with_extension("state"))?;
@@ -110,15 +100,8 @@ fn run(args: &DistillArgs) -> Result<(), DistillError> {
 /// Writes the copy of a user's files beside the scenario.
 fn copy(state: &State, folder: &Path) -> Result<(), DistillError> {
     for (inside, file) in &state.files {
-        let path = folder.join(inside);
         let text = format!("{file:#}\n");
-        let written = || {
-            if let Some(parent) = path.parent() {
-                std::fs::create_dir_all(parent)?;
-            }
-            std::fs::File::create_new(&path)?.write_all(text.as_bytes())
-        };
-        written().map_err(|error| DistillError::Write(path.clone(), error))?;
+        guarded::write(&folder.join(inside), text.as_bytes(), &state.secrets, Existing::Kept)?;
     }
     for left in &state.left {
         say(format_args!(

@@ -1,9 +1,6 @@
 //! `clawproof import`: what others wrote down, as a redacted transcript on one time axis.
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
-use std::io;
-use std::path::PathBuf;
 
 use thiserror::Error;
 use transcript::{Header, Recorder};
@@ -11,6 +8,7 @@ use transcript::{Header, Recorder};
 use super::args::ImportArgs;
 use super::exit::Exit;
 use super::print::{fail, out, say};
+use crate::guarded::{self, Existing, GuardedError};
 use crate::import::{self, ImportError, Source, merge};
 
 #[derive(Debug, Error)]
@@ -19,12 +17,8 @@ enum CommandError {
     Import(#[from] ImportError),
     #[error("--offset {0}: expected FILE=MILLISECONDS with the name of a file that is imported")]
     Offset(String),
-    #[error("{} exists", .0.display())]
-    Exists(PathBuf),
-    #[error("create {}", .0.display())]
-    Create(PathBuf, #[source] io::Error),
-    #[error("write {}", .0.display())]
-    Write(PathBuf, #[source] io::Error),
+    #[error(transparent)]
+    Write(#[from] GuardedError),
 }
 
 impl CommandError {
@@ -34,12 +28,7 @@ impl CommandError {
                 "give files that hold messages; the others can be imported without this one"
             }
             Self::Offset(_) => "for example --offset gateway.log=-250",
-            Self::Exists(_) => {
-                "nothing is overwritten: name another file with --save, or move that one"
-            }
-            Self::Create(..) | Self::Write(..) => {
-                "check that the folder of --save can be written to"
-            }
+            Self::Write(error) => error.hint(),
         }
     }
 
@@ -47,7 +36,7 @@ impl CommandError {
         match self {
             Self::Import(_) => Exit::InvalidFile,
             Self::Offset(_) => Exit::Usage,
-            Self::Exists(_) | Self::Create(..) | Self::Write(..) => Exit::ArtifactsNotWritten,
+            Self::Write(_) => Exit::ArtifactsNotWritten,
         }
     }
 }
@@ -81,17 +70,6 @@ fn run(args: &ImportArgs) -> Result<(), CommandError> {
             ));
         }
     }
-    let file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&args.save);
-    let mut file = file.map_err(|error| {
-        if error.kind() == io::ErrorKind::AlreadyExists {
-            CommandError::Exists(args.save.clone())
-        } else {
-            CommandError::Create(args.save.clone(), error)
-        }
-    })?;
     let header = Header::new(args.seed, "imported", merge::names(&sources)).resigned(args.seed);
     // Everything is read before the first line is written, so that what is learned late is hidden early too.
     let recorder = Recorder::in_memory(header);
@@ -100,9 +78,9 @@ fn run(args: &ImportArgs) -> Result<(), CommandError> {
     }
     merge::record(&sources, &offsets, &recorder);
     let entries = recorder.len();
-    let text = recorder.transcript().to_jsonl();
-    io::Write::write_all(&mut file, text.as_bytes())
-        .map_err(|error| CommandError::Write(args.save.clone(), error))?;
+    let (transcript, secrets) = recorder.finished();
+    let text = transcript.to_jsonl();
+    guarded::write(&args.save, text.as_bytes(), &secrets, Existing::Kept)?;
     let problems: usize = sources.iter().map(|source| source.problems.len()).sum();
     out(format_args!(
         "{entries} entries from {} files in {}, {problems} places could not be read",

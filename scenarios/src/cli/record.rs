@@ -15,6 +15,7 @@ use super::args::RecordArgs;
 use super::exit::Exit;
 use super::print::{fail, out, say};
 use super::serve::{log, runtime};
+use crate::guarded::{self, Existing, GuardedError};
 use crate::interrupt::interrupted;
 
 /// Why nothing was, or could be, recorded.
@@ -32,6 +33,14 @@ enum RecordError {
     Create(PathBuf, #[source] io::Error),
     #[error("write {}", .0.display())]
     Write(PathBuf, #[source] WriteError),
+    #[error("the record is withheld and kept as {}", .withheld.display())]
+    Leak {
+        #[source]
+        error: GuardedError,
+        withheld: PathBuf,
+    },
+    #[error(transparent)]
+    Settle(GuardedError),
     #[error("wait for Ctrl-C")]
     Signals(#[source] io::Error),
 }
@@ -50,6 +59,7 @@ impl RecordError {
             Self::Create(..) | Self::Write(..) => {
                 "check that the folder of --save can be written to and that the disk is not full"
             }
+            Self::Leak { error, .. } | Self::Settle(error) => error.hint(),
             Self::Signals(_) => "end it with its process id instead",
         }
     }
@@ -58,7 +68,11 @@ impl RecordError {
         match self {
             Self::Url(_) | Self::Host(..) => Exit::Usage,
             Self::Listen(..) => Exit::WorldUnavailable,
-            Self::Exists(_) | Self::Create(..) | Self::Write(..) => Exit::ArtifactsNotWritten,
+            Self::Exists(_)
+            | Self::Create(..)
+            | Self::Write(..)
+            | Self::Leak { .. }
+            | Self::Settle(_) => Exit::ArtifactsNotWritten,
             Self::Signals(_) => Exit::HarnessBroke,
         }
     }
@@ -84,12 +98,18 @@ async fn until_interrupted(args: &RecordArgs) -> Result<(), RecordError> {
     let header = Header::new(
         args.seed,
         "recorded",
-        format!("whoever answers at {}", args.to),
+        format!(
+            "whoever answers at {}",
+            authority(&args.to).unwrap_or_default()
+        ),
     );
     let header = header.resigned(args.seed);
     let recorder = recorder(&args.save, header)?;
     for secret in &args.secret {
         recorder.register_secret("given", secret);
+    }
+    for (kind, name) in this_machine() {
+        recorder.register_name(kind, &name);
     }
     recorder.on_record(Box::new(|entry| {
         if let Some(line) = told(entry) {
@@ -110,21 +130,55 @@ async fn until_interrupted(args: &RecordArgs) -> Result<(), RecordError> {
     ));
     interrupted().await.map_err(RecordError::Signals)?;
     proxy.stop().await;
-    let entries = recorder.len();
     recorder
         .finish()
         .map_err(|error| RecordError::Write(args.save.clone(), error))?;
-    say(format_args!("{entries} entries in {}", args.save.display()));
+    settle(&recorder, &args.save)?;
+    say(format_args!(
+        "{} entries in {}",
+        recorder.len(),
+        args.save.display()
+    ));
     Ok(())
+}
+
+/// Writes the record again, now that every secret of it is known: what was learned late is hidden in early lines too.
+/// A record in which a secret is still found does not keep its name.
+fn settle(recorder: &Recorder, path: &Path) -> Result<(), RecordError> {
+    let (transcript, secrets) = recorder.finished();
+    let text = transcript.to_jsonl();
+    let written = guarded::write(path, text.as_bytes(), &secrets, Existing::Replaced);
+    if let Err(error @ GuardedError::Leak { .. }) = written {
+        let withheld = path.with_added_extension("withheld");
+        std::fs::rename(path, &withheld)
+            .map_err(|error| RecordError::Create(withheld.clone(), error))?;
+        return Err(RecordError::Leak { error, withheld });
+    }
+    written.map_err(RecordError::Settle)
+}
+
+/// What this machine and its user are called, as far as the environment tells.
+fn this_machine() -> Vec<(&'static str, String)> {
+    let named = [
+        ("host", "HOSTNAME"),
+        ("host", "COMPUTERNAME"),
+        ("user", "USER"),
+        ("user", "USERNAME"),
+        ("user", "LOGNAME"),
+    ];
+    let mut names: Vec<(&str, String)> = named
+        .iter()
+        .filter_map(|(kind, variable)| Some((*kind, std::env::var(variable).ok()?)))
+        .collect();
+    if let Ok(name) = std::fs::read_to_string("/proc/sys/kernel/hostname") {
+        names.push(("host", name.trim().to_owned()));
+    }
+    names
 }
 
 /// `ws://HOST:PORT`, or the same with http; a path is the client's to name.
 fn upstream(url: &str) -> Result<SocketAddr, RecordError> {
-    let authority = ["ws://", "http://"]
-        .iter()
-        .find_map(|scheme| url.strip_prefix(scheme));
-    let authority = authority.and_then(|rest| rest.split(['/', '?', '#']).next());
-    let Some(authority) = authority.filter(|authority| authority.contains(':')) else {
+    let Some(authority) = authority(url).filter(|authority| authority.contains(':')) else {
         return Err(RecordError::Url(url.to_owned()));
     };
     let host = |error| RecordError::Host(url.to_owned(), error);
@@ -132,6 +186,14 @@ fn upstream(url: &str) -> Result<SocketAddr, RecordError> {
     addresses
         .next()
         .ok_or_else(|| host(io::ErrorKind::NotFound.into()))
+}
+
+/// `HOST:PORT` of a URL: a path or a query may hold a token.
+fn authority(url: &str) -> Option<&str> {
+    let rest = ["ws://", "http://"]
+        .iter()
+        .find_map(|scheme| url.strip_prefix(scheme))?;
+    rest.split(['/', '?', '#']).next()
 }
 
 fn recorder(path: &Path, header: Header) -> Result<Recorder, RecordError> {

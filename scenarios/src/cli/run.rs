@@ -13,6 +13,7 @@ use super::list::{nothing_selected, selection};
 use super::print::{colour, fail, out, say};
 use super::progress::Progress;
 use crate::adapter::Client;
+use crate::guarded::{Existing, whole};
 use crate::interrupt::interrupted;
 use crate::judge::Verdict;
 use crate::prove::subject::is_dirty;
@@ -327,19 +328,10 @@ fn write(
 
 /// Replaces a file as a whole.
 pub(super) fn write_file(file: &Path, text: &str) -> Result<(), FolderError> {
-    use std::io::Write as _;
-    let failed = |source| FolderError::Write {
+    whole(file, text.as_bytes(), Existing::Replaced).map_err(|source| FolderError::Write {
         path: file.to_path_buf(),
         source,
-    };
-    let folder = file
-        .parent()
-        .filter(|folder| *folder != Path::new(""))
-        .unwrap_or_else(|| Path::new("."));
-    let mut scratch = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    scratch.write_all(text.as_bytes()).map_err(failed)?;
-    scratch.persist(file).map_err(|error| failed(error.error))?;
-    Ok(())
+    })
 }
 
 fn tell(args: &RunArgs, summary: &RunSummary, outcomes: &[Outcome], jobs: &[Job]) {

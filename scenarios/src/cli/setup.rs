@@ -11,6 +11,7 @@ use wsl_fixtures::setup::{Config, FileJournal, Journal as _, Line, Outcome};
 use super::args::SetupArgs;
 use super::exit::Exit;
 use super::print::{fail, out, say};
+use crate::guarded::{Existing, whole};
 use crate::interrupt::interrupted;
 use crate::setup::{Bench, BenchError};
 
@@ -187,14 +188,7 @@ fn report(args: &SetupArgs, config: &Config, outcome: &Outcome, journal: &Path) 
     });
     out(&result);
     if let Some(path) = &args.json_output {
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-            .unwrap_or_else(|| Path::new("."));
-        let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
-            std::io::Write::write_all(&mut file, format!("{result:#}\n").as_bytes())?;
-            file.persist(path).map_err(|error| error.error)
-        });
+        let written = whole(path, format!("{result:#}\n").as_bytes(), Existing::Replaced);
         if let Err(error) = written {
             say(format_args!("error: {}: {error}", path.display()));
         }

@@ -19,7 +19,7 @@ const REGISTRY: &str = "gateways.json";
 const IDENTITY: &str = "device-key-ed25519.json";
 
 /// What was read.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct State {
     /// Files without secrets, by path inside the folder.
     pub files: BTreeMap<PathBuf, Value>,
@@ -27,6 +27,18 @@ pub struct State {
     pub actor: String,
     /// What is in the files and has no word in a scenario.
     pub left: Vec<String>,
+    /// What must not be in any file, as (kind, value).
+    pub secrets: Vec<(String, String)>,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State")
+            .field("files", &self.files)
+            .field("actor", &self.actor)
+            .field("left", &self.left)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a folder holds no state.
@@ -68,7 +80,7 @@ pub fn read(folder: &Path, seed: u64) -> Result<State, StateError> {
         Value::Null
     };
     raw.insert(PathBuf::from(REGISTRY), registry);
-    let mut redactor = Redactor::new().resigning(seed);
+    let mut redactor = Redactor::new().resigning(seed).hiding_places();
     for file in raw.values() {
         redactor.learn(file);
     }
@@ -77,7 +89,14 @@ pub fn read(folder: &Path, seed: u64) -> Result<State, StateError> {
         .map(|(path, file)| (path.clone(), redactor.redact(file)))
         .collect();
     let (actor, left) = actor(&record, &identity);
-    Ok(State { files, actor, left })
+    let owned = |(kind, value): (&str, &str)| (kind.to_owned(), value.to_owned());
+    let secrets = redactor.secrets().map(owned).collect();
+    Ok(State {
+        files,
+        actor,
+        left,
+        secrets,
+    })
 }
 
 fn json(folder: &Path, inside: &Path) -> Result<Value, StateError> {

@@ -83,7 +83,7 @@ impl SavedRecord {
         };
         // Strings, numbers and JSON values: printing them can't fail.
         let value = serde_json::to_value(saved).unwrap_or_default();
-        Redactor::with_secrets(&outcome.secrets).redact(&value)
+        outcome.redactor().redact(&value)
     }
 
     /// The judge's input again.

@@ -141,7 +141,7 @@ pub fn write_run(
 
 /// The file as it was, but for values that were secrets of the run.
 fn scenario_text(outcome: &Outcome) -> String {
-    Redactor::with_secrets(&outcome.secrets).redact_known(&outcome.scenario.source.text)
+    outcome.redactor().redact_known(&outcome.scenario.source.text)
 }
 
 /// No secret of the run may be in any file, in any encoding.

@@ -58,6 +58,11 @@ impl Outcome {
     pub fn digest(&self) -> String {
         digest::exact(&self.record.transcript)
     }
+
+    /// Hides what is known to be private of this run, and what is found to be.
+    pub fn redactor(&self) -> Redactor {
+        Redactor::of_record(&self.record.transcript.header, &self.secrets)
+    }
 }
 
 /// Runs and judges one job.
@@ -84,7 +89,7 @@ pub fn run_job(job: &Job, seed: u64, commit: Option<&str>) -> Outcome {
             }
         });
     // What was expected was compared raw, and an excerpt of the file may quote a made-up token.
-    let mut redactor = Redactor::with_secrets(&secrets);
+    let mut redactor = Redactor::of_record(&record.transcript.header, &secrets);
     let verdict = verdict.with_text(|text| redactor.redact_text(text));
     for program in &mut record.programs {
         for line in &mut program.output {

@@ -25,7 +25,24 @@ impl Redactor {
             Some(seed) => Self::new().resigning(seed),
             None => Self::new(),
         };
+        let redactor = if header.may_name_machines() {
+            redactor.hiding_places()
+        } else {
+            redactor
+        };
         redactor.knowing(secrets)
+    }
+
+    /// The header as it may be shown: what a person wrote into it may name a machine or hold a token.
+    pub fn header(&mut self, header: Header) -> Header {
+        if !header.may_name_machines() {
+            return header;
+        }
+        Header {
+            gateway: self.redact_text(&header.gateway),
+            client: header.client.map(|client| self.redact_text(&client)),
+            ..header
+        }
     }
 
     pub(super) fn replaced_frame(&mut self, frame: &Value) -> Value {

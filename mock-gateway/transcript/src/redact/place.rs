@@ -1,0 +1,224 @@
+//! What gives away whose machine it was: addresses, hosts, e-mail addresses, home folders, names of users and machines.
+//!
+//! These are no secrets: they are short, and their letters stand in other words. So they are looked for as whole words
+//! and in no encoding, and what cannot be anybody's (loopback, addresses and names reserved for documentation, `root`)
+//! stays readable. Off in records of the virtual worlds, where no machine is ever named.
+//!
+//! - [`Places`]: the names of one record and what is shown for them
+//! - [`shape`]: what a text gives away by its form
+
+mod shape;
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+use serde_json::{Map, Value};
+
+/// A shorter name is hidden where it stands and not looked for elsewhere.
+const MIN_WORD: usize = 3;
+/// More names than this are hidden where they stand only.
+const MOST_WORDS: usize = 256;
+/// Words that a record needs: as the name of a host or a user they say nothing about anybody.
+const ORDINARY: [&str; 23] = [
+    "admin",
+    "administrator",
+    "app",
+    "client",
+    "companion",
+    "container",
+    "default",
+    "docker",
+    "gateway",
+    // The mock's own.
+    "gateway-host",
+    "host",
+    "local",
+    "localhost",
+    "node",
+    "openclaw",
+    "operator",
+    "public",
+    "remote",
+    "root",
+    "runner",
+    "server",
+    "test",
+    "user",
+];
+
+/// The names of one record.
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    /// By lower-case name: machines and mail don't tell them apart by case.
+    names: IndexMap<String, Name>,
+    counters: BTreeMap<&'static str, u32>,
+}
+
+#[derive(Debug)]
+struct Name {
+    kind: &'static str,
+    number: u32,
+    /// Whether it is hidden in other texts too.
+    is_word: bool,
+}
+
+impl Places {
+    /// Learns a name: it is hidden wherever it stands as a word, unless it is an ordinary one.
+    pub(crate) fn learn(&mut self, kind: &'static str, name: &str) {
+        if !is_ordinary(name) && !is_address(name) {
+            self.number(kind, name, name.len() >= MIN_WORD);
+        }
+    }
+
+    /// Learns what a text gives away by its form.
+    pub(crate) fn learn_text(&mut self, text: &str) {
+        for spot in shape::spots(text) {
+            if let Some(name) = text.get(spot.range) {
+                self.number(spot.kind, name, spot.is_word && name.len() >= MIN_WORD);
+            }
+        }
+    }
+
+    /// Learns the members of an object that name a machine or a person.
+    pub(crate) fn learn_object(&mut self, object: &Map<String, Value>) {
+        for (name, member) in object {
+            if let (Some(kind), Some(value)) = (member_kind(name), member.as_str()) {
+                // A host may come with its port.
+                self.learn(kind, value.split_once(':').map_or(value, |(host, _)| host));
+            }
+        }
+    }
+
+    /// The kinds of all names, in the order in which they were learned.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = &'static str> {
+        self.names.values().map(|name| name.kind)
+    }
+
+    /// The text without them.
+    pub(crate) fn hide(&mut self, text: String) -> String {
+        let spots = shape::spots(&text);
+        let shown = if spots.is_empty() {
+            text
+        } else {
+            let mut out = String::with_capacity(text.len());
+            let mut from = 0;
+            for spot in spots {
+                out.push_str(text.get(from..spot.range.start).unwrap_or_default());
+                let name = text.get(spot.range.clone()).unwrap_or_default();
+                out.push_str(&self.number(spot.kind, name, spot.is_word && name.len() >= MIN_WORD));
+                from = spot.range.end;
+            }
+            out.push_str(text.get(from..).unwrap_or_default());
+            out
+        };
+        self.without_words(shown)
+    }
+
+    fn without_words(&self, text: String) -> String {
+        let words = || self.names.iter().filter(|(_, name)| name.is_word);
+        if words().next().is_none() {
+            return text;
+        }
+        let folded = text.to_ascii_lowercase();
+        let mut hits: Vec<(std::ops::Range<usize>, &Name)> = words()
+            .flat_map(|(word, name)| {
+                let places = folded.match_indices(word.as_str());
+                places.map(move |(at, _)| (at..at + word.len(), name))
+            })
+            .filter(|(range, _)| is_whole(&text, range) && !is_in_pseudonym(&text, range))
+            .collect();
+        if hits.is_empty() {
+            return text;
+        }
+        hits.sort_by_key(|(range, _)| (range.start, std::cmp::Reverse(range.end)));
+        let mut out = String::with_capacity(text.len());
+        let mut from = 0;
+        for (range, name) in hits {
+            if range.start >= from {
+                out.push_str(text.get(from..range.start).unwrap_or_default());
+                out.push_str(&name.shown());
+                from = range.end;
+            }
+        }
+        out.push_str(text.get(from..).unwrap_or_default());
+        out
+    }
+
+    /// What is shown for a name.
+    fn number(&mut self, kind: &'static str, name: &str, is_word: bool) -> String {
+        let room = self.names.len() < MOST_WORDS;
+        let counters = &mut self.counters;
+        let name = self
+            .names
+            .entry(name.to_ascii_lowercase())
+            .or_insert_with(|| {
+                let counter = counters.entry(kind).or_insert(0);
+                *counter += 1;
+                Name {
+                    kind,
+                    number: *counter,
+                    is_word: is_word && room,
+                }
+            });
+        name.shown()
+    }
+}
+
+impl Name {
+    fn shown(&self) -> String {
+        format!("<{}:{}>", self.kind, self.number)
+    }
+}
+
+fn is_ordinary(name: &str) -> bool {
+    let name = name.trim();
+    name.is_empty()
+        || name.contains('<')
+        || ORDINARY.iter().any(|word| name.eq_ignore_ascii_case(word))
+        || shape::is_nobodys_host(name)
+}
+
+/// Addresses are told by their form.
+fn is_address(name: &str) -> bool {
+    name.parse::<std::net::IpAddr>().is_ok()
+}
+
+/// Which kind of name a member holds. Case, `-` and `_` do not matter.
+fn member_kind(name: &str) -> Option<&'static str> {
+    let folded: String = name
+        .chars()
+        .filter(|char| !"-_".contains(*char))
+        .map(|char| char.to_ascii_lowercase())
+        .collect();
+    match folded.as_str() {
+        "host" | "hostname" | "computername" | "machinename" | "sshhost" => Some("host"),
+        "user" | "username" | "osuser" | "sshuser" => Some("user"),
+        _ => None,
+    }
+}
+
+/// Whether no letter or digit stands beside it.
+fn is_whole(text: &str, range: &std::ops::Range<usize>) -> bool {
+    let beside = |part: Option<&str>, last: bool| {
+        let mut chars = part.unwrap_or_default().chars();
+        let char = if last {
+            chars.next_back()
+        } else {
+            chars.next()
+        };
+        char.is_some_and(char::is_alphanumeric)
+    };
+    !beside(text.get(..range.start), true) && !beside(text.get(range.end..), false)
+}
+
+/// `<host:1>` is not looked into, though somebody may be called `host`.
+fn is_in_pseudonym(text: &str, range: &std::ops::Range<usize>) -> bool {
+    let before = text.get(..range.start).and_then(|before| before.rfind('<'));
+    let Some(start) = before else { return false };
+    let rest = text.get(start..).unwrap_or_default();
+    let end = rest.find('>').map(|end| start + end + 1);
+    end.is_some_and(|end| end >= range.end && text.get(start..end).is_some_and(super::is_pseudonym))
+}
+
+#[cfg(test)]
+mod tests;
