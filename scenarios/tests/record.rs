@@ -161,11 +161,17 @@ fn a_recording_names_no_machine_and_hides_what_was_learned_late() {
     let home = tempfile::tempdir().unwrap();
     let gateway = Program::start(home.path(), &["serve", "--token", TOKEN]);
     let to = format!("{}/?token={TOKEN}", gateway.url());
-    let recorder = Program::start(home.path(), &["record", "--to", &to, "--save", "said.jsonl"]);
+    let recorder = Program::start(
+        home.path(),
+        &["record", "--to", &to, "--save", "said.jsonl"],
+    );
     let agent = format!("{LATE} of anna-b on annas-laptop, 10.1.2.3, /home/clara/bin");
     assert_eq!(connect_with(recorder.url(), TOKEN, &agent)["ok"], true);
     let streamed = std::fs::read_to_string(home.path().join("said.jsonl")).unwrap();
-    assert!(streamed.contains(LATE), "nobody said yet that it is a secret");
+    assert!(
+        streamed.contains(LATE),
+        "nobody said yet that it is a secret"
+    );
     assert_eq!(connect_with(recorder.url(), LATE, "1")["ok"], false);
     assert_eq!(recorder.interrupt(), Some(0));
     let text = std::fs::read_to_string(home.path().join("said.jsonl")).unwrap();
@@ -173,7 +179,10 @@ fn a_recording_names_no_machine_and_hides_what_was_learned_late() {
     for private in [LATE, TOKEN, "anna-b", "annas-laptop", "10.1.2.3", "clara"] {
         assert!(!shown.contains(private), "{private} is in the transcript");
     }
-    assert!(text.contains("of <user:1> on <host:1>, <ip:1>, /home/<user:2>/bin"), "{text}");
+    assert!(
+        text.contains("of <user:1> on <host:1>, <ip:1>, /home/<user:2>/bin"),
+        "{text}"
+    );
     assert_eq!(verified(home.path(), "said.jsonl"), Some(0));
     let named = text.replacen("<ip:1>", "10.1.2.3", 1);
     std::io::Write::write_all(

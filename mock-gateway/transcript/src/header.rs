@@ -50,9 +50,23 @@ impl Header {
         }
     }
 
-    /// Whether anything in the record may name a machine or a person. In the virtual worlds there are none.
+    /// Whether anything in the record may name a machine. In the virtual worlds there is none, and over loopback our own
+    /// companion says what its scenario gave it.
     pub fn may_name_machines(&self) -> bool {
-        !["core", "memory"].contains(&self.world.as_str())
+        let is_ours = || {
+            let client = self.client.as_deref();
+            client.is_none_or(|client| client.starts_with("companion "))
+        };
+        match self.world.as_str() {
+            "core" | "memory" => false,
+            "loopback" => !is_ours(),
+            _ => true,
+        }
+    }
+
+    /// Whether it comes from somebody's use, so that what people called their devices is in it.
+    pub fn is_from_the_field(&self) -> bool {
+        ["recorded", "imported"].contains(&self.world.as_str())
     }
 
     /// Replaces the devices of the record by synthetic ones that are made from `seed`, and signs anew for them.

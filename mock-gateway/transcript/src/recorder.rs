@@ -122,7 +122,10 @@ impl Recorder {
     /// Tells the recorder a secret before, or after, it appears. Values known when a redacted entry is made are
     /// replaced in it wherever they stand; the entries of [`Recorder::transcript`] know all of them.
     pub fn register_secret(&self, kind: &str, value: &str) {
-        lock(&self.0.live).redactor.register(kind, value);
+        let mut live = lock(&self.0.live);
+        if self.0.is_live.load(Ordering::Acquire) {
+            live.redactor.register(kind, value);
+        }
         let mut store = lock(&self.0.store);
         if !store.secrets.iter().any(|(_, known)| known == value) {
             store.secrets.push((kind.to_owned(), value.to_owned()));
@@ -132,7 +135,10 @@ impl Recorder {
     /// Tells the recorder the name of a machine (`host`) or of a person (`user`) that is to be hidden wherever it stands
     /// as a word. Records of the virtual worlds name none and hide none.
     pub fn register_name(&self, kind: &'static str, name: &str) {
-        lock(&self.0.live).redactor.register_name(kind, name);
+        let mut live = lock(&self.0.live);
+        if self.0.is_live.load(Ordering::Acquire) {
+            live.redactor.register_name(kind, name);
+        }
         lock(&self.0.store).names.push((kind, name.to_owned()));
     }
 
@@ -177,11 +183,7 @@ impl Recorder {
         let (raw, mut redactor) = {
             let store = lock(&self.0.store);
             let raw: Vec<RawEntry> = store.entries.iter().cloned().collect();
-            let mut redactor = Redactor::of_record(&self.0.header, &store.secrets);
-            for (kind, name) in &store.names {
-                redactor.register_name(kind, name);
-            }
-            (raw, redactor)
+            (raw, self.informed(&store))
         };
         let entries = redactor.entries(&raw);
         let transcript = Transcript {
@@ -195,8 +197,7 @@ impl Recorder {
 
     /// Every secret registered or seen so far as (kind, value): what a canary scan looks for.
     pub fn secrets(&self) -> Vec<(String, String)> {
-        let known = lock(&self.0.store).secrets.clone();
-        let mut redactor = Redactor::of_record(&self.0.header, &known);
+        let mut redactor = self.informed(&lock(&self.0.store));
         for entry in self.raw_since(0) {
             redactor.learn_entry(&entry);
         }
@@ -209,8 +210,12 @@ impl Recorder {
     /// Calls `callback` with each entry recorded from here on, redacted, on the recording thread and in order. It
     /// must not record.
     pub fn on_record(&self, callback: Box<dyn Fn(&Entry) + Send + Sync>) {
-        lock(&self.0.live).callbacks.push(callback);
-        self.0.is_live.store(true, Ordering::Release);
+        let mut live = lock(&self.0.live);
+        live.callbacks.push(callback);
+        if !self.0.is_live.swap(true, Ordering::AcqRel) {
+            // Until now nobody asked, and the forms of a secret cost time to make.
+            live.redactor = self.informed(&lock(&self.0.store));
+        }
     }
 
     /// Calls `callback` with each raw entry recorded from here on, on the recording thread. Meant for waking the
@@ -227,6 +232,15 @@ impl Recorder {
             Some(failure) => Err(failure),
             None => Ok(()),
         }
+    }
+
+    /// A redactor that knows what was registered.
+    fn informed(&self, store: &Store) -> Redactor {
+        let mut redactor = Redactor::of_record(&self.0.header, &store.secrets);
+        for (kind, name) in &store.names {
+            redactor.register_name(kind, name);
+        }
+        redactor
     }
 
     fn append(&self, draft: Draft) -> u64 {

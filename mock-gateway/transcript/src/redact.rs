@@ -103,6 +103,13 @@ impl Redactor {
         self
     }
 
+    /// The same, and what people called their devices.
+    #[must_use]
+    pub fn hiding_people(mut self) -> Self {
+        self.places = Some(Places::of_people());
+        self
+    }
+
     /// Tells it the name of a machine (`host`) or of a person (`user`), to be hidden wherever it stands as a word. Only
     /// after [`Redactor::hiding_places`].
     pub fn register_name(&mut self, kind: &'static str, name: &str) {

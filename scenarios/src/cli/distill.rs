@@ -101,7 +101,12 @@ fn run(args: &DistillArgs) -> Result<(), DistillError> {
 fn copy(state: &State, folder: &Path) -> Result<(), DistillError> {
     for (inside, file) in &state.files {
         let text = format!("{file:#}\n");
-        guarded::write(&folder.join(inside), text.as_bytes(), &state.secrets, Existing::Kept)?;
+        guarded::write(
+            &folder.join(inside),
+            text.as_bytes(),
+            &state.secrets,
+            Existing::Kept,
+        )?;
     }
     for left in &state.left {
         say(format_args!(

@@ -80,7 +80,7 @@ pub fn read(folder: &Path, seed: u64) -> Result<State, StateError> {
         Value::Null
     };
     raw.insert(PathBuf::from(REGISTRY), registry);
-    let mut redactor = Redactor::new().resigning(seed).hiding_places();
+    let mut redactor = Redactor::new().resigning(seed).hiding_people();
     for file in raw.values() {
         redactor.learn(file);
     }

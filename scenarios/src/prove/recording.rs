@@ -38,7 +38,9 @@ pub fn verify(path: &Path) -> Report {
 fn check(name: &str, transcript: &Transcript, report: &mut Report) {
     let header = serde_json::to_value(&transcript.header).unwrap_or_default();
     let at = format!("{name}: header");
-    report.problems.extend(shown(&at, &header, Some(&transcript.header)));
+    report
+        .problems
+        .extend(shown(&at, &header, Some(&transcript.header)));
     for entry in &transcript.entries {
         let at = format!("{name}: entry {}", entry.n);
         let value = serde_json::to_value(entry).unwrap_or_default();

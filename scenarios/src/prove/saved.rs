@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use transcript::{Redactor, Transcript};
+use transcript::Transcript;
 
 use crate::judge::RunRecord;
 use crate::judge::record::{

@@ -207,12 +207,16 @@ fn structure(path: &str, text: &str, report: &mut Report) {
 /// What stands where a secret stands, or names a machine or a person. A signature of a synthetic device is none: whoever has the file can make it.
 pub(super) fn shown(at: &str, value: &Value, header: Option<&Header>) -> Option<String> {
     let mut redactor = Redactor::new();
-    if header.is_some_and(Header::may_name_machines) {
+    if header.is_some_and(Header::is_from_the_field) {
+        redactor = redactor.hiding_people();
+    } else if header.is_some_and(Header::may_name_machines) {
         redactor = redactor.hiding_places();
     }
     redactor.learn(value);
     if let Some(kind) = redactor.names().next() {
-        return Some(format!("{at}: the name of a machine or a person ({kind}) is shown"));
+        return Some(format!(
+            "{at}: the name of a machine or a person ({kind}) is shown"
+        ));
     }
     let device = value.pointer("/frame/params/device");
     let signature = device.and_then(|device| device.get("signature")?.as_str());

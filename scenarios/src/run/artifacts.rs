@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use transcript::{Redactor, canary};
+use transcript::canary;
 
 use super::build::VERSION;
 use super::durations::{DURATIONS_FILE, Durations};
@@ -141,7 +141,9 @@ pub fn write_run(
 
 /// The file as it was, but for values that were secrets of the run.
 fn scenario_text(outcome: &Outcome) -> String {
-    outcome.redactor().redact_known(&outcome.scenario.source.text)
+    outcome
+        .redactor()
+        .redact_known(&outcome.scenario.source.text)
 }
 
 /// No secret of the run may be in any file, in any encoding.

@@ -25,7 +25,9 @@ impl Redactor {
             Some(seed) => Self::new().resigning(seed),
             None => Self::new(),
         };
-        let redactor = if header.may_name_machines() {
+        let redactor = if header.is_from_the_field() {
+            redactor.hiding_people()
+        } else if header.may_name_machines() {
             redactor.hiding_places()
         } else {
             redactor

@@ -11,6 +11,7 @@ mod shape;
 
 use std::collections::BTreeMap;
 
+use gateway_protocol::shape::CLIENT_IDS_9;
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
@@ -52,6 +53,8 @@ pub(crate) struct Places {
     /// By lower-case name: machines and mail don't tell them apart by case.
     names: IndexMap<String, Name>,
     counters: BTreeMap<&'static str, u32>,
+    /// Whether what people called their devices is hidden too.
+    people: bool,
 }
 
 #[derive(Debug)]
@@ -63,6 +66,14 @@ struct Name {
 }
 
 impl Places {
+    /// Hides what people called their devices too.
+    pub(crate) fn of_people() -> Self {
+        Self {
+            people: true,
+            ..Self::default()
+        }
+    }
+
     /// Learns a name: it is hidden wherever it stands as a word, unless it is an ordinary one.
     pub(crate) fn learn(&mut self, kind: &'static str, name: &str) {
         if !is_ordinary(name) && !is_address(name) {
@@ -82,9 +93,20 @@ impl Places {
     /// Learns the members of an object that name a machine or a person.
     pub(crate) fn learn_object(&mut self, object: &Map<String, Value>) {
         for (name, member) in object {
-            if let (Some(kind), Some(value)) = (member_kind(name), member.as_str()) {
-                // A host may come with its port.
-                self.learn(kind, value.split_once(':').map_or(value, |(host, _)| host));
+            let Some(value) = member.as_str() else {
+                continue;
+            };
+            match member_kind(name) {
+                // In a list of presence the host is what the client calls itself. A host may come with its port.
+                Some("host") if !value.contains(' ') => {
+                    self.learn(
+                        "host",
+                        value.split_once(':').map_or(value, |(host, _)| host),
+                    );
+                }
+                Some("name") if !self.people => {}
+                Some(kind @ ("name" | "user")) => self.learn(kind, value),
+                Some(_) | None => {}
             }
         }
     }
@@ -175,6 +197,7 @@ fn is_ordinary(name: &str) -> bool {
     name.is_empty()
         || name.contains('<')
         || ORDINARY.iter().any(|word| name.eq_ignore_ascii_case(word))
+        || CLIENT_IDS_9.contains(&name)
         || shape::is_nobodys_host(name)
 }
 
@@ -193,6 +216,7 @@ fn member_kind(name: &str) -> Option<&'static str> {
     match folded.as_str() {
         "host" | "hostname" | "computername" | "machinename" | "sshhost" => Some("host"),
         "user" | "username" | "osuser" | "sshuser" => Some("user"),
+        "displayname" => Some("name"),
         _ => None,
     }
 }

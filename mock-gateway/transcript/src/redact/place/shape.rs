@@ -74,8 +74,9 @@ fn addresses(text: &str, found: &mut Vec<Spot>) {
     let belongs = |byte: u8| byte.is_ascii_hexdigit() || byte == b'.' || byte == b':';
     for run in runs(text, belongs) {
         let word = text.get(run.clone()).unwrap_or_default();
-        // A letter, digit or underscore beside it makes it part of a name.
-        let beside = [run.start.checked_sub(1), Some(run.end)];
+        // A letter, digit or underscore beside it makes it part of a name; after a label stands a colon.
+        let before = run.start.checked_sub(1).filter(|_| !word.starts_with(':'));
+        let beside = [before, Some(run.end)];
         let is_part = beside.iter().flatten().any(|&at| {
             let byte = text.as_bytes().get(at);
             byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
@@ -98,7 +99,8 @@ fn address(word: &str) -> Option<Range<usize>> {
     let end = word.trim_end_matches([':', '.']).len();
     let all = word.get(..end)?;
     // `[::]` is written in brackets, so its colons are its own.
-    for whole in [word, all] {
+    let has_digit = word.bytes().any(|byte| byte.is_ascii_digit());
+    for whole in [word, all].iter().filter(|_| has_digit) {
         if let Ok(v6) = whole.parse::<Ipv6Addr>() {
             return (!is_nobodys(IpAddr::V6(v6))).then_some(0..whole.len());
         }

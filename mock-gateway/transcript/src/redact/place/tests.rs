@@ -62,9 +62,26 @@ fn a_name_that_was_learned_is_hidden_as_a_word() {
 #[case::loopback("localhost")]
 #[case::everybodys("root")]
 #[case::address("127.0.0.1")]
+#[case::client_id("node-host")]
 fn an_ordinary_word_is_not_learned(#[case] name: &str) {
     let mut places = Places::default();
     places.learn("host", name);
     let text = format!("the {name} of a run");
     assert_eq!(places.hide(text.clone()), text);
+}
+
+#[test]
+fn what_people_call_their_devices_is_hidden_in_what_comes_from_them() {
+    let client = json!({"displayName": "Anna's phone", "id": "openclaw-ios"});
+    let client = client.as_object().unwrap();
+    for (mut places, shown) in [
+        (Places::default(), "Anna's phone is openclaw-ios"),
+        (Places::of_people(), "<name:1> is openclaw-ios"),
+    ] {
+        places.learn_object(client);
+        assert_eq!(
+            places.hide("Anna's phone is openclaw-ios".to_owned()),
+            shown
+        );
+    }
 }
