@@ -17,7 +17,7 @@ fn hidden(text: &str) -> String {
 #[case::unix("cd /home/anna/.openclaw", "cd /home/<user:1>/.openclaw")]
 #[case::mac("/Users/anna", "/Users/<user:1>")]
 #[case::mounted("/mnt/c/Users/Anna B/x", "/mnt/c/Users/<user:1>/x")]
-#[case::windows(r"C:\Users\Anna B\AppData", r"C:\Users\<user:1>\AppData")]
+#[case::windows("C:\\Users\\Anna B\\AppData", "C:\\Users\\<user:1>\\AppData")]
 #[case::escaped(r"C:\\\\Users\\\\anna\\\\x", r"C:\\\\Users\\\\<user:1>\\\\x")]
 #[case::host("wss://anna-box.tail12.ts.net/ws", "wss://<host:1>/ws")]
 #[case::mail("mail anna.b@corp.eu!", "mail <email:1>!")]
@@ -34,7 +34,7 @@ fn what_names_somebody_is_hidden(#[case] text: &str, #[case] shown: &str) {
 #[case::package("openclaw@2026.6.34 @openclaw/cli@latest")]
 #[case::time("12:34:56, 2026-11-26T12:34:56.789Z")]
 #[case::code("std::net::IpAddr a::b ::c")]
-#[case::nobody("/home/openclaw/.openclaw, /root/x, C:\\Users\\Public\\x")]
+#[case::nobody("/home/openclaw/.openclaw, C:\\Users\\Public\\x")]
 #[case::digest("sha256:8f14e45fceea167a5a36dedd4bea2543")]
 #[case::pseudonym("<host:1> and ws://<host:2>:80 and /home/<user:1>/x")]
 fn what_a_reader_needs_stays(#[case] text: &str) {
