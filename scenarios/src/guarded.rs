@@ -71,9 +71,12 @@ pub fn write(
             encoding: leak.encoding.to_string(),
         });
     }
-    whole(path, bytes, existing).map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => GuardedError::Exists(path.to_owned()),
-        _ => GuardedError::Write(path.to_owned(), error),
+    whole(path, bytes, existing).map_err(|error| {
+        if error.kind() == io::ErrorKind::AlreadyExists {
+            GuardedError::Exists(path.to_owned())
+        } else {
+            GuardedError::Write(path.to_owned(), error)
+        }
     })
 }
 

@@ -236,9 +236,7 @@ fn mail(text: &str, found: &mut Vec<Spot>) {
         let host = after.iter().take_while(|byte| is_host(**byte)).count();
         let name = text.get(at + 1..at + 1 + host).unwrap_or_default();
         let host = name.trim_end_matches(['.', '-']).len();
-        let is_scheme = bytes
-            .get(at - local..at)
-            .is_some_and(|name| name.is_empty());
+        let is_scheme = bytes.get(at - local..at).is_some_and(<[u8]>::is_empty);
         // A tag of a package: `openclaw@latest`, `openclaw@2026.6.34`.
         let is_package = !name.contains('.') && ["latest", "next", "beta"].contains(&name);
         if is_scheme
