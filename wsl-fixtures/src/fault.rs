@@ -220,7 +220,7 @@ faults! {
     "start-limit-once", "systemd refuses the first start because there were too many" =>
         Fault::first(1, &["openclaw gateway start"], Effect::fail(1, "Job failed: start-limit-hit\n"));
     "migrations-lease", "the start-up migrations still hold the state directory when reload is restored" =>
-        Fault::first(3, &["config set gateway.reload.mode 'hybrid'"], Effect::fail(1, "OpenClaw startup migrations are already running for this state directory;\n"));
+        Fault::first(3, &["config set gateway.reload.mode 'hybrid'"], Effect::fail(1, "OpenClaw startup migrations are already running for this state directory;\n")).after(1);
     "company-tls", "the distro does not trust the company's certificate" =>
         Fault::always(&["curl -fsSL"], Effect::fail(60, "curl: (60) SSL certificate problem: unable to get local issuer certificate\n"));
     "foreign-listener", "somebody else has the gateway's port inside the distro" =>
@@ -265,6 +265,18 @@ mod tests {
             error.to_string().contains("unknown field `time`"),
             "{error}"
         );
+    }
+
+    /// The configuration is written before the gateway was ever started: nothing holds the folder then.
+    #[test]
+    fn the_migrations_lease_leaves_the_configuration_alone() {
+        let mut faults = Faults::default();
+        for fault in (named("migrations-lease").unwrap().rules)() {
+            faults.add(fault);
+        }
+        let call = "openclaw config set gateway.reload.mode 'hybrid'";
+        let strikes: Vec<bool> = (0..5).map(|_| faults.strike(call).is_some()).collect();
+        assert_eq!(strikes, [false, true, true, true, false]);
     }
 
     #[test]

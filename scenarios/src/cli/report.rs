@@ -122,11 +122,7 @@ fn github(files: &BTreeMap<String, Vec<u8>>) -> Exit {
         say("note: GITHUB_STEP_SUMMARY is not set, so no step summary was written");
         return Exit::Passed;
     };
-    let summary = files
-        .get("SUMMARY.md")
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    if let Err(error) = append(Path::new(&target), summary) {
+    if let Err(error) = append(Path::new(&target), &step_summary(files)) {
         say(format_args!(
             "error: {}: {error}",
             Path::new(&target).display()
@@ -134,6 +130,22 @@ fn github(files: &BTreeMap<String, Vec<u8>>) -> Exit {
         return Exit::ArtifactsNotWritten;
     }
     Exit::Passed
+}
+
+/// The summary of a run or bundle; of a folder of several, theirs one after the other.
+fn step_summary(files: &BTreeMap<String, Vec<u8>>) -> Vec<u8> {
+    if let Some(summary) = files.get("SUMMARY.md") {
+        return summary.clone();
+    }
+    let mut all = Vec::new();
+    for (path, summary) in files {
+        if let Some(place) = path.strip_suffix("/SUMMARY.md") {
+            all.extend_from_slice(format!("## {place}\n\n").as_bytes());
+            all.extend_from_slice(summary);
+            all.push(b'\n');
+        }
+    }
+    all
 }
 
 fn append(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
@@ -216,5 +228,18 @@ mod tests {
             annotations(&verdict),
             ["::error file=suite/a/b.toml,line=12,title=a/b%3A%3Acore::100%25 wrong%0Aindeed"]
         );
+    }
+
+    /// Three shards in one folder have three summaries; a bundle holds those of its sides and has one of its own.
+    #[test]
+    fn the_step_summary_is_that_of_the_whole() {
+        let file = |path: &str| (path.to_owned(), format!("said by {path}\n").into_bytes());
+        let shards = BTreeMap::from([file("a/SUMMARY.md"), file("b/SUMMARY.md"), file("b/x.md")]);
+        assert_eq!(
+            String::from_utf8_lossy(&step_summary(&shards)),
+            "## a\n\nsaid by a/SUMMARY.md\n\n## b\n\nsaid by b/SUMMARY.md\n\n"
+        );
+        let bundle = BTreeMap::from([file("SUMMARY.md"), file("base/SUMMARY.md")]);
+        assert_eq!(step_summary(&bundle), b"said by SUMMARY.md\n");
     }
 }

@@ -252,7 +252,9 @@ impl<'a> Explainer<'a> {
             believed: self.believed(),
             repeat: format!(
                 "clawproof run {} --world {} --seed {}",
-                self.scenario.id, self.record.world, self.record.seed
+                self.scenario.selected(),
+                self.record.world,
+                self.record.seed
             ),
             ..Finding::default()
         }

@@ -189,13 +189,10 @@ pub fn summary(results: &[ScenarioResult], took: Duration, style: Style) -> Stri
     let first_bad = results
         .iter()
         .find(|result| matches!(result.verdict, Verdict::Failed(_)));
-    if let Some(result) = first_bad {
+    let findings = first_bad.map(|result| result.verdict.findings());
+    if let Some(finding) = findings.and_then(|findings| findings.first()) {
         let hint = style.paint(Paint::Yellow, "hint:");
-        let _infallible = writeln!(
-            text,
-            "{hint} repeat one with `clawproof run {} --world {} --seed {}`",
-            result.id, result.world, result.seed
-        );
+        let _infallible = writeln!(text, "{hint} repeat one with `{}`", finding.repeat);
     }
     text
 }

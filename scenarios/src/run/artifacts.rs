@@ -303,7 +303,7 @@ pub fn repeat(outcome: &Outcome) -> String {
         .map_or_else(String::new, |mutant| format!(" --mutant {mutant}"));
     format!(
         "clawproof run {} --world {}{release}{mutant} --seed {}",
-        outcome.scenario.id,
+        outcome.scenario.selected(),
         outcome.world.name(),
         outcome.seed
     )

@@ -203,6 +203,18 @@ impl Scenario {
         Builder::new(id, title)
     }
 
+    /// How the command line selects it: by its id, after `--suite` where it lies in a suite of somebody's own.
+    pub fn selected(&self) -> String {
+        let file = self.source.file.strip_suffix(".toml");
+        let suite = file.and_then(|file| file.strip_suffix(self.id.as_str()));
+        let suite = suite.unwrap_or_default().trim_end_matches('/');
+        if suite.is_empty() || suite == "suite" || suite.ends_with("scenarios/suite") {
+            return self.id.clone();
+        }
+        let quote = if suite.contains(' ') { "'" } else { "" };
+        format!("--suite {quote}{suite}{quote} {}", self.id)
+    }
+
     /// The worlds it runs in.
     pub fn worlds(&self) -> Vec<WorldName> {
         if self.worlds.is_empty() {

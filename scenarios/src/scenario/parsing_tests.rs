@@ -196,3 +196,16 @@ fn the_nearest_word_is_meant(
 ) {
     assert_eq!(nearest(word, words.iter().copied()), expected);
 }
+
+/// The command that repeats a finding finds the scenario again.
+#[rstest]
+#[case::embedded("suite/a/b.toml", "a/b")]
+#[case::repository("scenarios/suite/a/b.toml", "a/b")]
+#[case::own("tests/mine/a/b.toml", "--suite tests/mine a/b")]
+#[case::blanks("my suite/a/b.toml", "--suite 'my suite' a/b")]
+#[case::one_file("elsewhere.toml", "a/b")]
+fn a_scenario_of_another_suite_is_selected_with_its_suite(#[case] file: &str, #[case] words: &str) {
+    let mut scenario = Scenario::builder("a/b", "x").build();
+    file.clone_into(&mut scenario.source.file);
+    assert_eq!(scenario.selected(), words);
+}

@@ -141,6 +141,12 @@ pub(super) fn node_context(workspace: &str, keep: bool) -> String {
     } else {
         "WINDOWS_NODE_CONTEXT_REMOVED"
     };
+    // A last line without its end would run into the marker, which is only found alone in its line.
+    let open = if keep {
+        "[ -z \"$(tail -c 1 \"$new\")\" ] || echo >> \"$new\""
+    } else {
+        ":"
+    };
     let (link, prepare) = if keep {
         (2, "mkdir -p \"$dir\"; [ -e \"$file\" ] || : > \"$file\"")
     } else {
@@ -173,6 +179,7 @@ if [ "$first" -gt 0 ]; then
   head -n "$((first - 1))" "$file" > "$new"
 else
   cat "$file" > "$new"
+  {open}
 fi
 cat >> "$new" <<'OPENCLAW_BLOCK'
 {block}OPENCLAW_BLOCK
@@ -215,5 +222,49 @@ mod tests {
         ] {
             assert_eq!(expand(&script, &env, 1), script);
         }
+    }
+
+    /// Runs the script over an AGENTS.md, and gives what it ended with and what the file holds then.
+    #[cfg(unix)]
+    fn agents(before: &str, keep: bool) -> (Option<i32>, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("AGENTS.md");
+        std::io::Write::write_all(
+            &mut std::fs::File::create(&file).unwrap(),
+            before.as_bytes(),
+        )
+        .unwrap();
+        let script = node_context(&folder.path().display().to_string(), keep);
+        let done = std::process::Command::new("bash")
+            .args(["-c", &script])
+            .output()
+            .unwrap();
+        (done.status.code(), std::fs::read_to_string(&file).unwrap())
+    }
+
+    #[cfg(unix)]
+    #[rstest]
+    #[case::empty("")]
+    #[case::whole("be kind\n")]
+    #[case::open_line("be kind")]
+    #[case::windows("be kind\r\nand brief\r\n")]
+    fn the_block_is_added_once_and_taken_out_again(#[case] users: &str) {
+        let (exit, with) = agents(users, true);
+        assert_eq!(exit, Some(0));
+        assert!(with.starts_with(users), "{with:?}");
+        assert!(with.lines().any(|line| line == BEGIN), "{with:?}");
+        assert_eq!(agents(&with, true), (Some(0), with.clone()));
+        let (exit, without) = agents(&with, false);
+        assert_eq!(
+            (exit, without.trim_end_matches('\n')),
+            (Some(0), users.trim_end_matches('\n'))
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn markers_that_are_not_a_pair_are_left_alone() {
+        let torn = format!("{BEGIN}\nmine\n");
+        assert_eq!(agents(&torn, true), (Some(4), torn.clone()));
     }
 }
