@@ -97,6 +97,8 @@ fn page(mut clients: Vec<Client>) -> Page {
             ]
         }),
     ));
+    body.push_str("\n## Findings by rule\n\n");
+    body.push_str(&by_rule(&clients));
     let scenarios: BTreeSet<&str> = clients
         .iter()
         .flat_map(|client| &client.results)
@@ -133,6 +135,25 @@ fn page(mut clients: Vec<Client>) -> Page {
     )
 }
 
+/// Which clients broke which rule, and in how many scenarios each.
+fn by_rule(clients: &[Client]) -> String {
+    let mut rules: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for client in clients {
+        for (rule, count) in &client.findings {
+            let broken = format!("`{}` {count}", client.name);
+            rules.entry(rule.as_str()).or_default().push(broken);
+        }
+    }
+    let rows = rules.iter().map(|(rule, broken)| {
+        let shown = rule.strip_prefix("invariant:").map_or_else(
+            || (*rule).to_owned(),
+            |name| format!("[{name}](invariants.md)"),
+        );
+        [shown, broken.join(", ")]
+    });
+    table(["rule", "broken by"], rows)
+}
+
 /// How long a scenario took is not worth a change of the page.
 fn note(row: &Row) -> String {
     match row.verdict.as_str() {
@@ -156,6 +177,7 @@ mod tests {
         for line in [
             "# What 1 clients do in 2 scenarios",
             "| `c@1` | 1 | the mock | 1 | 1 | 0 | 0 | 2026-11-25 |",
+            "| [x](invariants.md) | `c@1` 2 |",
             "| a/b | passed |  |",
             "| a/c | known failure | It does so. |",
             "Findings by rule: invariant:x 2.",
