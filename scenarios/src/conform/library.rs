@@ -167,6 +167,18 @@ impl Library {
         Ok(Some(golden))
     }
 
+    /// Flows that nothing can be compared with yet, as `VERSION FLOW`.
+    pub fn unrecorded(&self) -> Vec<String> {
+        let cases = gateway_core::PROFILES
+            .into_iter()
+            .flat_map(|version| self.flows.iter().map(move |flow| (version, flow)));
+        cases
+            .filter(|(version, flow)| flow.runs_on(version))
+            .filter(|(version, flow)| matches!(self.golden(version, flow), Ok(None)))
+            .map(|(version, flow)| format!("{version} {}", flow.id))
+            .collect()
+    }
+
     /// Golden records of flows that are not there.
     pub fn orphans(&self) -> Vec<String> {
         let wanted = |name: &String| {
