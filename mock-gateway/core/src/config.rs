@@ -4,6 +4,7 @@
 //!
 //! - [`Config`]: what the gateway is told, in our types.
 //! - [`from_openclaw_json`]: the same, read from the real gateway's own keys. `keys.rs`: which keys there are.
+//! - `document.rs`: the file that it could have been read from; `reload.rs`: what a change of that file asks for.
 //!
 //! ```
 //! use gateway_core::{AuthMode, Config};
@@ -13,8 +14,10 @@
 //! assert_eq!(config.handshake_timeout_ms, 15_000);
 //! ```
 
+pub(crate) mod document;
 mod keys;
 mod openclaw;
+pub(crate) mod reload;
 
 use std::time::Duration;
 
@@ -41,6 +44,8 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// Node commands and node pairing.
     pub nodes: NodesConfig,
+    /// What becomes of a configuration file that changes (`gateway.reload.mode`).
+    pub reload: ReloadMode,
     /// From upgrade to a finished `connect`; then close 1000. ref: gateway-behaviour.md §1.5
     pub handshake_timeout_ms: u64,
     /// Period of the `tick` event, also `policy.tickIntervalMs`. ref: gateway-behaviour.md §1.4
@@ -68,6 +73,7 @@ impl Default for Config {
             allow_real_ip_fallback: false,
             allowed_origins: Vec::new(),
             nodes: NodesConfig::default(),
+            reload: ReloadMode::default(),
             handshake_timeout_ms: 15_000,
             tick_interval_ms: 30_000,
             ping_interval_ms: 25_000,
@@ -89,6 +95,19 @@ impl Config {
         config
     }
 
+    /// Takes over what a file says; what only the mock has stays.
+    pub(crate) fn adopt(&mut self, file: Self, older: bool) {
+        self.auth = file.auth;
+        self.trusted_proxies = file.trusted_proxies;
+        self.allow_real_ip_fallback = file.allow_real_ip_fallback;
+        self.allowed_origins = file.allowed_origins;
+        self.nodes = file.nodes;
+        self.reload = file.reload;
+        if older {
+            self.handshake_timeout_ms = file.handshake_timeout_ms;
+        }
+    }
+
     pub(crate) fn handshake_timeout(&self) -> Duration {
         Duration::from_millis(self.handshake_timeout_ms)
     }
@@ -99,6 +118,33 @@ impl Config {
 
     pub(crate) fn ping_interval(&self) -> Duration {
         Duration::from_millis(self.ping_interval_ms.max(1))
+    }
+}
+
+/// What becomes of a configuration file that changes while the gateway runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReloadMode {
+    /// What can be applied is applied, the rest restarts the gateway.
+    #[default]
+    Hybrid,
+    /// What can be applied is applied, the rest waits for a restart. 2026.6.34; the newer release takes it for hybrid.
+    Hot,
+    /// Whatever matters restarts the gateway. 2026.6.34; the newer release takes it for hybrid.
+    Restart,
+    /// Everything waits for a restart.
+    Off,
+}
+
+impl ReloadMode {
+    /// The word in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hybrid => "hybrid",
+            Self::Hot => "hot",
+            Self::Restart => "restart",
+            Self::Off => "off",
+        }
     }
 }
 

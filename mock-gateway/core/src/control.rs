@@ -107,6 +107,12 @@ pub enum Control {
         #[serde(default)]
         at_restart: bool,
     },
+    /// Edit the configuration file while the gateway runs. It does what its release does then: takes notice and goes on,
+    /// sends away whom the change concerns, or restarts. Answers `{"mode","changed","effect"}`.
+    Reload {
+        /// The real gateway's own keys, put over what the file says; null takes one away.
+        config: Value,
+    },
     /// Send a command to a node. Answers `{"invokeId"}`; the outcome appears in [`StateView`](crate::StateView).
     Invoke {
         /// Which node.
@@ -252,6 +258,9 @@ pub enum ControlError {
         /// What is wrong.
         problem: String,
     },
+    /// A configuration that the release would not take.
+    #[error("{0}")]
+    Config(String),
     /// The gateway refuses the order for the reason it would give a client.
     #[error("the gateway refused: {0}")]
     Refused(String),

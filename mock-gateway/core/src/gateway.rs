@@ -8,7 +8,7 @@ use std::time::Duration;
 use gateway_protocol::schema::Catalog;
 use gateway_protocol::{
     CloseFrame, ErrorShape, Event, Frame, Keypair, Now, Outgoing, RequestId, Response, SecretKind,
-    SharedToken, SkewClock, StateVersion, limits,
+    SkewClock, StateVersion, limits,
 };
 use serde_json::{Value, json};
 
@@ -33,6 +33,7 @@ use crate::pairing::PendingDevices;
 use crate::presence::Presence;
 use crate::profile::Profile;
 use crate::rate_limit::RateLimiter;
+use crate::reload::ConfigFile;
 use crate::timers::{Timer, Timers};
 use crate::view::BehaviorView;
 
@@ -68,7 +69,8 @@ pub struct Gateway {
     pub(crate) agent: Agent,
     /// The published schema, where somebody has fetched it.
     pub(crate) catalog: Option<Arc<Catalog>>,
-    pub(crate) token_at_restart: Option<SharedToken>,
+    /// The configuration as a file, which may say something else than what is in force.
+    pub(crate) file: ConfigFile,
     /// Unanswered `device.scopes.waitUpgrade` requests.
     pub(crate) scope_waits: Vec<ScopeWait>,
     /// Connections to close once the current answer is out.
@@ -131,6 +133,7 @@ impl Gateway {
         timers.set(now.since_start + config.tick_interval(), Timer::Tick);
         Self {
             profile,
+            file: ConfigFile::of(&config, profile),
             config,
             entropy,
             boot,
@@ -157,7 +160,6 @@ impl Gateway {
             behaviors: MountedBehaviors::default(),
             agent: Agent::default(),
             catalog: None,
-            token_at_restart: None,
             scope_waits: Vec::new(),
             closing: Vec::new(),
             minted: Vec::new(),
@@ -218,9 +220,6 @@ impl Gateway {
             auth.password
                 .as_ref()
                 .map(|password| (SecretKind::Password, password.expose().to_owned())),
-            self.token_at_restart
-                .as_ref()
-                .map(|token| (SecretKind::SharedToken, token.expose().to_owned())),
         ];
         configured
             .into_iter()
@@ -308,6 +307,7 @@ impl Gateway {
                 self.go_down(now, &crate::lifecycle::Down::Restart { down_for, reason });
             }
             Timer::Ready => self.come_back(now, due),
+            Timer::Reload => drop(self.reload(now, None)),
             Timer::Agent(run) => self.step_run(now, due, &run),
         }
         self.close_marked(now);

@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use gateway_protocol::{
-    CloseFrame, ConnectParams, DetailCode, ErrorCode, ErrorShape, RequestId, Role, limits,
+    ClientInfo, CloseFrame, ConnectParams, DetailCode, ErrorCode, ErrorShape, RequestId, Role,
+    limits,
 };
 use serde::Deserialize as _;
 use serde_json::{Value, json};
@@ -139,10 +140,7 @@ pub(crate) fn check_origin(
     connection: &Connection,
     params: &ConnectParams,
 ) -> Result<(), Refusal> {
-    let client = &params.client;
-    let needed = ["openclaw-control-ui", "webchat-ui"].contains(&client.id.as_str())
-        || client.mode == "webchat";
-    let refuse = |reason: &str| {
+    origin_problem(config, connection, &params.client).map_or(Ok(()), |reason| {
         let details =
             json!({"code": DetailCode::ControlUiOriginNotAllowed.as_str(), "reason": reason});
         let message = "origin not allowed (open the Control UI from the gateway host or allow it in \
@@ -150,16 +148,23 @@ pub(crate) fn check_origin(
         Err(Refusal::policy(
             ErrorShape::new(ErrorCode::InvalidRequest, message).with_details(details),
         ))
-    };
+    })
+}
+
+/// What is wrong with where a client comes from, if something is.
+pub(crate) fn origin_problem(
+    config: &Config,
+    connection: &Connection,
+    client: &ClientInfo,
+) -> Option<&'static str> {
+    let needed = ["openclaw-control-ui", "webchat-ui"].contains(&client.id.as_str())
+        || client.mode == "webchat";
+    let missing = "origin missing or invalid";
     let Some(origin) = &connection.origin else {
-        return if needed {
-            refuse("origin missing or invalid")
-        } else {
-            Ok(())
-        };
+        return needed.then_some(missing);
     };
     let Some(authority) = origin_authority(origin) else {
-        return refuse("origin missing or invalid");
+        return Some(missing);
     };
     let host = host_of(authority);
     let own = connection
@@ -172,11 +177,7 @@ pub(crate) fn check_origin(
         .iter()
         .any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(origin));
     let near_client = is_loopback(host) && connection.locality.local;
-    if own || listed || near_client {
-        Ok(())
-    } else {
-        refuse("origin not allowed")
-    }
+    (!(own || listed || near_client)).then_some("origin not allowed")
 }
 
 /// A Control UI that this gateway serves must be of its build; one from elsewhere need not.

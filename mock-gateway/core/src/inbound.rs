@@ -173,6 +173,9 @@ impl Gateway {
         if !known {
             return Answer::error(&format!("unknown method: {}", call.method));
         }
+        if let Err(error) = self.config_budget(now, call) {
+            return Answer::Now(Err(error));
+        }
         if let Err(detail) = self.check_params(call) {
             return Answer::error(&format!("invalid {} params: {detail}", call.method));
         }

@@ -12,6 +12,7 @@
 //! - `method/`: what each method answers; `presence.rs`, `hello.rs`, `lifecycle.rs`: the rest of the protocol.
 //! - [`AgentScript`] (`agent/`): who answers chat and agent turns, and with what.
 //! - [`Behavior`] (`behavior.rs`, `mounted.rs`): scripted answers; [`Control`] (`control.rs`): orders from outside.
+//! - `reload.rs`: a configuration that changes while the gateway runs.
 //! - [`profile()`] (`profile.rs`): what differs between gateway versions.
 //!
 //! ```
@@ -69,6 +70,7 @@ mod platform;
 mod presence;
 mod profile;
 mod rate_limit;
+mod reload;
 #[cfg(test)]
 mod replay;
 mod scripted;
@@ -81,7 +83,7 @@ pub use behavior::{
     Behavior, ChallengeReply, ConnPick, DelayReply, ErrorReply, EventReply, HttpReply, Matcher,
     Reply, Times, Trigger, When, any_request, check_json_patch, glob, method, opening, upgrade,
 };
-pub use config::{AuthConfig, AuthMode, Config, NodesConfig, RateLimitConfig};
+pub use config::{AuthConfig, AuthMode, Config, NodesConfig, RateLimitConfig, ReloadMode};
 pub use control::{Control, ControlError};
 pub use gateway::Gateway;
 pub use http::{HttpAccess, HttpVisit};

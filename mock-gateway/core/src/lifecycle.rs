@@ -5,7 +5,7 @@ use std::time::Duration;
 use gateway_protocol::{CloseFrame, Now, UnixMillis, limits};
 use serde_json::{Value, json};
 
-use crate::connection::{Granted, Phase};
+use crate::connection::Phase;
 use crate::gateway::{Boot, Gateway, Up};
 use crate::io::{Lifecycle, Output};
 use crate::json::{Object, Printed};
@@ -175,9 +175,7 @@ impl Gateway {
 
     /// The port opens again after a restart.
     pub(crate) fn come_back(&mut self, now: Now, due: Duration) {
-        if let Some(token) = self.token_at_restart.take() {
-            self.config.auth.token = Some(token);
-        }
+        self.adopt_file();
         self.versions = gateway_protocol::StateVersion {
             presence: 1,
             health: 1,
@@ -188,38 +186,5 @@ impl Gateway {
         self.log(None, "gateway ready".to_owned());
         self.outputs.push_back(Output::Lifecycle(Lifecycle::Ready));
         debug_assert!(now.since_start >= due, "timers fire late, never early");
-    }
-
-    /// A new shared token counts at once. ref: gateway-behaviour.md §8
-    pub(crate) fn change_shared_token(&mut self, now: Now, token: gateway_protocol::SharedToken) {
-        self.config.auth.token = Some(token);
-        let used_it: Vec<u32> = self
-            .connections
-            .iter()
-            .filter(|(_, connection)| {
-                connection
-                    .open()
-                    .is_some_and(|open| open.granted == Granted::Token)
-            })
-            .map(|(conn, _)| *conn)
-            .collect();
-        for conn in used_it {
-            self.close(now, conn, CloseFrame::new(4001, "gateway auth changed"));
-        }
-        if self.profile.rules.token_change_restarts {
-            let reason = "gateway restarting".to_owned();
-            self.go_down(
-                now,
-                &Down::Restart {
-                    down_for: self.profile.restart_down,
-                    reason,
-                },
-            );
-        } else {
-            let payload = json!({"path": "gateway.auth.token", "hash": self.boot.config_hash, "ts": now.wall.0});
-            self.broadcast("config.changed", &payload, false, |open| {
-                open.allows(gateway_protocol::role::scope::READ)
-            });
-        }
     }
 }

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use gateway_protocol::{
     ClockFault, DeviceId, Frame, Hand, NodeId, Now, Outgoing, Role, SecretKind, SetupCode,
-    UnixMillis,
+    SharedToken, UnixMillis,
 };
 use serde_json::{Value, json};
 
+use crate::config::document::merge;
 use crate::connection::Connection;
 use crate::control::{Control, ControlError};
 use crate::devices::ApprovedVia;
@@ -94,13 +95,9 @@ impl Gateway {
             } => self.order_setup_code(now.wall, url, ttl_ms, limited),
             Control::RevokeSetupCode { setup_code } => self.order_revoke_setup_code(&setup_code),
             Control::SetSharedToken { token, at_restart } => {
-                if at_restart {
-                    self.token_at_restart = Some(token);
-                } else {
-                    self.change_shared_token(now, token);
-                }
-                Ok(Value::Null)
+                self.order_shared_token(now, &token, at_restart)
             }
+            Control::Reload { config } => self.order_reload(now, &config),
             Control::Invoke {
                 node_id,
                 command,
@@ -262,6 +259,24 @@ impl Gateway {
         let reason = reason.unwrap_or_else(|| "gateway restarting".to_owned());
         self.go_down(now, &Down::Restart { down_for, reason });
         Ok(json!({"downForMs": u64::try_from(down_for.as_millis()).unwrap_or(u64::MAX)}))
+    }
+
+    /// Like an edit of the file that is noticed at once, or only at the next restart.
+    fn order_shared_token(
+        &mut self,
+        now: Now,
+        token: &SharedToken,
+        at_restart: bool,
+    ) -> Result<Value, ControlError> {
+        let edit = json!({"gateway": {"auth": {"token": token.expose()}}});
+        if !at_restart {
+            return self.order_reload(now, &edit).map(|_| Value::Null);
+        }
+        let mut file = self.file.written.clone();
+        merge(&mut file, &edit);
+        self.write_file(file)
+            .map(|()| Value::Null)
+            .map_err(|error| ControlError::Config(error.to_string()))
     }
 
     fn order_setup_code(

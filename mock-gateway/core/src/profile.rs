@@ -82,8 +82,6 @@ pub(crate) struct Rules {
     pub(crate) rich_lists: bool,
     /// F15: no canvas pages over HTTP, `/v1/` is reserved, no history of a session that never was.
     pub(crate) http_9: bool,
-    /// A changed shared token restarts the gateway. ref: gateway-behaviour.md §8
-    pub(crate) token_change_restarts: bool,
 }
 
 /// A `health` payload as text: everything before the time, everything behind it.
@@ -136,7 +134,6 @@ const RULES_6: Rules = Rules {
     health_after_connect: true,
     rich_lists: false,
     http_9: false,
-    token_change_restarts: true,
 };
 
 const RULES_9: Rules = Rules {
@@ -156,7 +153,6 @@ const RULES_9: Rules = Rules {
     health_after_connect: false,
     rich_lists: true,
     http_9: true,
-    token_change_restarts: false,
 };
 
 static V6: Profile = Profile {

@@ -30,6 +30,8 @@ pub(crate) enum Timer {
     Restart(Box<(Duration, String)>),
     /// The port opens again.
     Ready,
+    /// A changed configuration file is noticed.
+    Reload,
     /// The next step of this turn of the agent.
     Agent(String),
 }

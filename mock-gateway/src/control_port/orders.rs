@@ -63,7 +63,7 @@ pub(super) async fn view(site: &ControlSite) -> Result<Value, Box<Response<Body>
 }
 
 pub(super) async fn control(State(site): State<ControlSite>, body: Bytes) -> Response<Body> {
-    let command: Control = match parse(&body) {
+    let command = match read_order(&body) {
         Ok(command) => command,
         Err(response) => return *response,
     };
@@ -80,6 +80,38 @@ pub(super) async fn control(State(site): State<ControlSite>, body: Bytes) -> Res
             error(status, code, &problem.to_string())
         }
     }
+}
+
+fn read_order(body: &[u8]) -> Result<Control, Box<Response<Body>>> {
+    let order: Value = parse(body)?;
+    let problem = match serde_json::from_value::<Control>(order.clone()) {
+        Ok(command) => return Ok(command),
+        Err(problem) => problem.to_string(),
+    };
+    let guilty = if problem.starts_with("unknown variant") {
+        guilty(&order, &problem).or_else(|| Some("verb".to_owned()))
+    } else {
+        guilty(&order, &problem)
+    };
+    Err(Box::new(match guilty {
+        Some(name) => bad(&format!("{name}: {problem}")),
+        None => bad(&problem),
+    }))
+}
+
+/// The member without which the problem would be another one: what is told by its verb is read as a whole first, so that
+/// what is wrong inside has no place of its own.
+fn guilty(order: &Value, problem: &str) -> Option<String> {
+    let members = order.as_object()?;
+    let mut names = members.keys().filter(|name| *name != "verb");
+    names
+        .find(|name| {
+            let mut rest = members.clone();
+            rest.remove(*name);
+            let without = serde_json::from_value::<Control>(Value::Object(rest)).err();
+            without.is_none_or(|other| other.to_string() != problem)
+        })
+        .cloned()
 }
 
 /// The verb and what it is about; never a token.
@@ -127,6 +159,7 @@ fn status_of(problem: &ControlError) -> (StatusCode, &'static str) {
         ControlError::UnknownInvoke { .. } => (StatusCode::NOT_FOUND, "unknown_invoke"),
         ControlError::NoUrl => (StatusCode::UNPROCESSABLE_ENTITY, "no_url"),
         ControlError::Behavior { .. } => (StatusCode::CONFLICT, "behavior"),
+        ControlError::Config(_) => (StatusCode::UNPROCESSABLE_ENTITY, "config"),
         ControlError::Refused(_) => (StatusCode::CONFLICT, "refused"),
         ControlError::Down => (StatusCode::SERVICE_UNAVAILABLE, "down"),
     }

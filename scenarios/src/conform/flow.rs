@@ -10,7 +10,7 @@
 //! | `quiet` | lets time pass: virtual against the mock, real against a real gateway |
 //! | `close` `abort` | ends a connection, with and without a close frame |
 //! | `http` | one plain HTTP request |
-//! | `setup_code` `restart` `stop` | what the owner of the gateway does at its machine |
+//! | `setup_code` `restart` `reload` `stop` | what the owner of the gateway does at its machine |
 //!
 //! Texts may hold `$name`: a capture, `$shared` (the shared secret), `$ip` and `$ip2` (addresses of this flow alone),
 //! `$device:NAME`, `$key:NAME`, `$nonce:CONNECTION`, `$authority`.
@@ -93,6 +93,8 @@ pub(crate) enum Step {
     SetupCode(SetupCode),
     /// Restart the gateway as its owner, wait until it is back.
     Restart(Restart),
+    /// Edit the gateway's configuration file while it runs, wait until it has taken notice.
+    Reload(Reload),
     /// End the gateway as its owner.
     Stop(Nothing),
 }
@@ -285,6 +287,9 @@ pub(crate) struct Request {
     /// Only names and kinds of the answer's members count, not their values.
     #[serde(default)]
     pub(crate) shape: bool,
+    /// Parts of the answer that don't count: JSON pointers.
+    #[serde(default)]
+    pub(crate) without: Vec<String>,
     /// Parts of the answer to keep: name to JSON pointer.
     #[serde(default)]
     pub(crate) capture: BTreeMap<String, String>,
@@ -425,6 +430,14 @@ pub(crate) struct Restart {
     pub(crate) token: Option<String>,
 }
 
+/// Options of `reload`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Reload {
+    /// Put over what the file says; a text `$null` takes a key away.
+    pub(crate) config: Value,
+}
+
 impl Flow {
     /// Reads one file.
     ///
@@ -463,7 +476,8 @@ impl Flow {
 
     /// Whether it restarts or ends the gateway, which others on it would notice.
     pub(crate) fn disturbs_the_gateway(&self) -> bool {
-        let disturbs = |step: &Step| matches!(step, Step::Stop(_) | Step::Restart(_));
+        let disturbs =
+            |step: &Step| matches!(step, Step::Stop(_) | Step::Restart(_) | Step::Reload(_));
         self.steps.iter().any(disturbs)
     }
 

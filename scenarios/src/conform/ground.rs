@@ -36,6 +36,14 @@ pub(crate) trait Ground: Sync {
     /// What is missing.
     fn restart(&self, token: Option<&str>) -> impl Future<Output = Result<(), String>> + Send;
 
+    /// Puts this over the gateway's configuration file, null takes away; the gateway has taken notice, and is back if it
+    /// restarted, when this returns.
+    ///
+    /// # Errors
+    /// What is missing.
+    fn reload(&self, config: &serde_json::Value)
+    -> impl Future<Output = Result<(), String>> + Send;
+
     /// Ends the gateway.
     ///
     /// # Errors

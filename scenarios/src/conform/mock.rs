@@ -146,6 +146,14 @@ impl Ground for Mock {
         Ok(())
     }
 
+    async fn reload(&self, config: &serde_json::Value) -> Result<(), String> {
+        let config = config.clone();
+        self.control(Control::Reload { config }).await?;
+        // As long as the slower release takes to restart.
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        Ok(())
+    }
+
     async fn stop(&self) -> Result<(), String> {
         self.control(Control::Stop).await.map(|_| ())
     }

@@ -63,6 +63,7 @@ pub(crate) fn record(flow: &Flow, played: &Played) -> Vec<Entry> {
             if is_noise(flow, &entry) || played.words.is_foreign(&entry) {
                 continue;
             }
+            drop_parts(played, conn, &mut entry);
             if is_shape(played, conn, &entry) {
                 entry["payload"] = shape(&entry["payload"]);
             }
@@ -103,6 +104,19 @@ fn is_noise(flow: &Flow, entry: &Value) -> bool {
 fn is_shape(played: &Played, conn: &str, entry: &Value) -> bool {
     let id = entry["id"].as_str().unwrap_or_default();
     entry["ok"] == true && played.shapes.contains(&(conn.to_owned(), id.to_owned()))
+}
+
+/// Takes out of an answer what its flow says does not count.
+fn drop_parts(played: &Played, conn: &str, entry: &mut Value) {
+    let id = entry["id"].as_str().unwrap_or_default().to_owned();
+    let parts = played.without.get(&(conn.to_owned(), id));
+    for part in parts.into_iter().flatten() {
+        if let Some((parent, name)) = part.rsplit_once('/')
+            && let Some(Value::Object(members)) = entry.pointer_mut(parent)
+        {
+            members.shift_remove(name);
+        }
+    }
 }
 
 /// Names and kinds instead of values.
@@ -194,6 +208,12 @@ impl Namer<'_> {
             ("health", Value::Object(_)) => None,
             ("configPath" | "stateDir" | "path", Value::String(_))
                 if parent == "snapshot" || parent == "sessions" =>
+            {
+                Some("<path>".into())
+            }
+            // Where the file of a gateway lies on its machine.
+            ("path", Value::String(path))
+                if parent == "payload" && path.contains("/openclaw.json") =>
             {
                 Some("<path>".into())
             }

@@ -35,6 +35,8 @@ pub(crate) struct Played {
     pub(crate) open: BTreeSet<String>,
     /// Names of shapes: answers of which only the shape counts, as (connection, request id).
     pub(crate) shapes: BTreeSet<(String, String)>,
+    /// Parts of answers that don't count.
+    pub(crate) without: BTreeMap<(String, String), Vec<String>>,
     pub(crate) words: Words,
 }
 
@@ -49,6 +51,7 @@ pub(crate) struct Player<'a, G> {
     taken: BTreeSet<(String, usize)>,
     keys: BTreeMap<String, Keypair>,
     shapes: BTreeSet<(String, String)>,
+    without: BTreeMap<(String, String), Vec<String>>,
     gone: BTreeSet<String>,
     flow: &'a Flow,
 }
@@ -74,6 +77,7 @@ pub(crate) async fn play<G: Ground>(
         taken: BTreeSet::new(),
         keys: BTreeMap::new(),
         shapes: BTreeSet::new(),
+        without: BTreeMap::new(),
         gone: BTreeSet::new(),
         flow,
     };
@@ -142,6 +146,7 @@ impl<G: Ground> Player<'_, G> {
                 };
                 self.ground.restart(token.as_deref()).await
             }
+            Step::Reload(reload) => self.ground.reload(&self.words.file(&reload.config)?).await,
             Step::Stop(_) => self.ground.stop().await,
         }
     }
@@ -342,6 +347,8 @@ impl<G: Ground> Player<'_, G> {
             if plan.shape {
                 self.shapes.insert((plan.conn.clone(), id.clone()));
             }
+            self.without
+                .insert((plan.conn.clone(), id.clone()), plan.without.clone());
             self.line(&plan.conn)?.text(&frame.to_string()).await;
             if plan.nowait {
                 continue;
@@ -570,6 +577,7 @@ impl<G: Ground> Player<'_, G> {
             heard,
             open,
             shapes: self.shapes,
+            without: self.without,
             words: self.words,
         }
     }

@@ -202,6 +202,15 @@ impl Ground for Real {
         gateway.restart().await.map_err(|error| error.to_string())
     }
 
+    async fn reload(&self, config: &Value) -> Result<(), String> {
+        let gateway = self.gateway.lock().await;
+        let gateway = gateway.as_ref().ok_or("the gateway, which was stopped")?;
+        gateway
+            .reload(config)
+            .await
+            .map_err(|error| error.to_string())
+    }
+
     async fn stop(&self) -> Result<(), String> {
         let gateway = self.gateway.lock().await.take();
         let gateway = gateway.ok_or("the gateway, which was stopped")?;

@@ -93,6 +93,10 @@ impl Ground for Remote {
         Err("a restart, which only the gateway's own machine can order".to_owned())
     }
 
+    async fn reload(&self, _config: &serde_json::Value) -> Result<(), String> {
+        Err("a configuration file, which only the gateway's own machine has".to_owned())
+    }
+
     async fn stop(&self) -> Result<(), String> {
         Err("a stop, which only the gateway's own machine can order".to_owned())
     }

@@ -119,6 +119,14 @@ impl Words {
         Ok(resolved)
     }
 
+    /// A gateway's configuration, or a change of it, with its texts resolved.
+    ///
+    /// # Errors
+    /// As [`text`](Self::text).
+    pub(crate) fn file(&self, value: &Value) -> Result<Value, String> {
+        self.value(value).map(without_markers)
+    }
+
     /// Any JSON with its texts resolved.
     ///
     /// # Errors
@@ -139,5 +147,17 @@ impl Words {
             }
             Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
         })
+    }
+}
+
+/// A key that is taken away is `$null` in a file of flows, which has no null.
+fn without_markers(value: Value) -> Value {
+    match value {
+        Value::String(text) if text == "$null" => Value::Null,
+        Value::Object(members) => members
+            .into_iter()
+            .map(|(name, member)| (name, without_markers(member)))
+            .collect(),
+        other => other,
     }
 }

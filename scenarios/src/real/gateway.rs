@@ -40,6 +40,12 @@ const COMMAND: Duration = Duration::from_mins(2);
 /// Between two looks at its health page: only it knows when its late parts are up.
 const GLANCE: Duration = Duration::from_millis(100);
 
+/// It watches its configuration file.
+const NOTICE: Duration = Duration::from_secs(20);
+
+/// Between noticing a change and having applied it, or having said that it restarts.
+const DECISION: Duration = Duration::from_secs(2);
+
 /// What it prints when its port is open.
 const LISTENING: &str = "http server listening";
 
@@ -419,6 +425,33 @@ impl RealGateway {
         self.until_ready(before).await
     }
 
+    /// Puts `over` over its configuration file, null takes away, and waits until it has taken notice: it goes on, or it
+    /// restarts and is ready again.
+    ///
+    /// # Errors
+    /// When the file can't be written, or it does not come back.
+    pub async fn reload(&self, over: &Value) -> Result<(), RealError> {
+        const NOTICED: &str = "evaluating reload";
+        const RESTARTS: &str = "config change requires gateway restart";
+        let counts = [NOTICED, RESTARTS, LISTENING].map(|said| self.output.count(said));
+        let [noticed, restarts, listening] = counts;
+        edit(&self.state_dir().join("openclaw.json"), over)
+            .map_err(system("write the real gateway's configuration"))?;
+        let late = |said: String| RealError::NotReady {
+            release: self.release.clone(),
+            within: NOTICE,
+            said,
+        };
+        timeout(NOTICE, self.output.more_than(noticed, NOTICED))
+            .await
+            .map_err(|_late| late(self.output.tail(TAIL)))?;
+        tokio::time::sleep(DECISION).await;
+        if self.output.count(RESTARTS) > restarts {
+            self.until_ready(listening).await?;
+        }
+        Ok(())
+    }
+
     /// Only sends the signal: the older release listens to SIGUSR1, the newer one to SIGUSR2. To the
     /// gateway itself, not to what it started: a helper process would end.
     fn ask_to_restart(&self) {
@@ -479,6 +512,16 @@ fn prepare(home: &Path, port: u16, token: &str, over: &Value) -> io::Result<()> 
     let text = serde_json::to_vec_pretty(&config)?;
     let mut file = fs::File::create(home.join("state/openclaw.json"))?;
     io::Write::write_all(&mut file, &text)
+}
+
+/// Changes a JSON file in one step, as an editor does.
+fn edit(file: &Path, over: &Value) -> io::Result<()> {
+    let mut config: Value = serde_json::from_slice(&fs::read(file)?)?;
+    merge(&mut config, over);
+    let mut fresh = tempfile::NamedTempFile::new_in(file.parent().unwrap_or(file))?;
+    io::Write::write_all(&mut fresh, &serde_json::to_vec_pretty(&config)?)?;
+    fresh.persist(file).map_err(|error| error.error)?;
+    Ok(())
 }
 
 /// Puts `over` over `base`: objects are merged, `null` removes, anything else replaces.

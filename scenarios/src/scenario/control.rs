@@ -57,6 +57,11 @@ pub struct Control {
     /// Replace the shared token (`"$gateway.token"` becomes the new one).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub rotate_shared_token: bool,
+    /// Edit the gateway's configuration file while it runs, in the real gateway's own keys: what is given is put over what
+    /// is there (`{ gateway = { trustedProxies = ["10.0.0.0/8"] } }`). The gateway goes on, sends away whom the change
+    /// concerns, or restarts, as its release does. Captures: `/mode`, `/changed`, `/effect`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reload: Option<Value>,
     /// Invoke a command on a node.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub invoke: Option<Invoke>,
@@ -197,6 +202,7 @@ impl Control {
             ("start", self.start),
             ("mint_setup_code", self.mint_setup_code.is_some()),
             ("rotate_shared_token", self.rotate_shared_token),
+            ("reload", self.reload.is_some()),
             ("invoke", self.invoke.is_some()),
             ("cancel_invoke", self.cancel_invoke.is_some()),
             ("expire_pending", self.expire_pending),

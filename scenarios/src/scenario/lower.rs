@@ -143,6 +143,8 @@ pub fn control(control: &Control) -> Result<Option<gateway_core::Control>, Lower
 fn second_half(control: &Control) -> Result<Option<gateway_core::Control>, LowerError> {
     let value = if let Some(restart) = &control.restart {
         json!({ "verb": "restart", "down_for_ms": restart.down_for.map(millis), "reason": restart.reason })
+    } else if let Some(config) = &control.reload {
+        json!({ "verb": "reload", "config": config })
     } else if let Some(mint) = &control.mint_setup_code {
         json!({ "verb": "mint_setup_code", "url": mint.url, "ttl_ms": mint.ttl.map(millis) })
     } else if let Some(invoke) = &control.invoke {

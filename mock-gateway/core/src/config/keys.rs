@@ -6,7 +6,7 @@
 use gateway_protocol::{Password, SharedToken};
 use serde_json::Value;
 
-use super::{AuthMode, Config};
+use super::{AuthMode, Config, ReloadMode};
 
 /// Puts a value where it belongs, or says what it should have been.
 pub(super) type Setter = fn(&mut Config, &Value) -> Result<(), &'static str>;
@@ -41,7 +41,7 @@ const fn only(profile: Option<&'static str>, path: &'static str, set: Setter) ->
 }
 
 /// Every key with an effect. ref: gateway-behaviour.md §1.5, §1.7, §4, §4.5, §6.1, §7.4
-pub(super) const KEYS: [Key; 25] = [
+pub(super) const KEYS: [Key; 26] = [
     key("gateway.auth.mode", |config, value| {
         config.auth.mode = match value.as_str() {
             Some("token") => AuthMode::Token,
@@ -89,6 +89,16 @@ pub(super) const KEYS: [Key; 25] = [
     }),
     key("gateway.controlUi.allowedOrigins", |config, value| {
         config.allowed_origins = texts(value)?;
+        Ok(())
+    }),
+    key("gateway.reload.mode", |config, value| {
+        config.reload = match value.as_str() {
+            Some("hybrid") => ReloadMode::Hybrid,
+            Some("hot") => ReloadMode::Hot,
+            Some("restart") => ReloadMode::Restart,
+            Some("off") => ReloadMode::Off,
+            Some(_) | None => return Err("hybrid, hot, restart or off"),
+        };
         Ok(())
     }),
     only(OLDER, "gateway.handshakeTimeoutMs", |config, value| {
@@ -170,7 +180,7 @@ pub(super) const WITHOUT_EFFECT: [(Option<&str>, &str); 3] = [
          agents tools security bindings broadcast messages commands approvals session cron transcripts hooks channels \
          discovery talk mcp memory skills plugins surfaces proxy \
          gateway.port gateway.mode gateway.bind gateway.customBindHost gateway.tools gateway.tailscale gateway.remote \
-         gateway.reload gateway.tls gateway.http gateway.push gateway.nodes.browser \
+         gateway.reload.debounceMs gateway.tls gateway.http gateway.push gateway.nodes.browser \
          gateway.auth.allowTailscale gateway.auth.trustedProxy \
          gateway.controlUi.enabled gateway.controlUi.basePath gateway.controlUi.root gateway.controlUi.embedSandbox \
          gateway.controlUi.allowExternalEmbedUrls gateway.controlUi.dangerouslyAllowHostHeaderOriginFallback \

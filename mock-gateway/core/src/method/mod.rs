@@ -3,11 +3,12 @@
 //! - `device_pair.rs`: `device.pair.*`, `device.token.*`, `device.scopes.*`
 //! - `node_pair.rs`: `node.pair.*`, `node.rename`; `node.rs`: lists, events, pending work; `node_invoke.rs`
 //! - `node_reports.rs`: what node hosts report of their machine and runners
-//! - `system.rs`: health, status, identity, restart
+//! - `system.rs`: health, status, identity, restart; `config.rs`: the gateway's file
 //! - `chat.rs`, `sessions.rs`: conversations with the scripted agent
 //! - `synthetic.rs`: everything else, plausible and marked as made up
 
 mod chat;
+mod config;
 mod device_pair;
 mod node;
 mod node_invoke;
@@ -127,6 +128,7 @@ impl Gateway {
             "node" => self.call_node(now, call),
             _ => self
                 .call_system(now, call)
+                .or_else(|| self.call_config(now, call).map(Answer::Now))
                 .or_else(|| self.call_chat(now, call))
                 .or_else(|| self.call_sessions(now, call))
                 .unwrap_or_else(|| self.made_up(call)),

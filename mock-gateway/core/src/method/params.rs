@@ -101,6 +101,7 @@ const ACK: Shape = Shape::Object(&[Field::required(
     },
 )]);
 
+const CONFIG_WRITE: Shape = Shape::Open(&[Field::required("raw", Shape::TEXT)]);
 const CHAT_SEND: Shape = Shape::Open(&[
     Field::required("sessionKey", Shape::TEXT),
     Field::required("message", Shape::ANY_TEXT),
@@ -137,7 +138,9 @@ pub(crate) fn is_loose(method: &str) -> bool {
 /// What the parameters of a method must look like; `None` for methods that take anything.
 pub(crate) fn params_shape(method: &str) -> Option<Shape> {
     Some(match method {
-        "device.pair.list" | "node.pair.list" | "node.list" | "node.pending.pull" => NOTHING,
+        "device.pair.list" | "node.pair.list" | "node.list" | "node.pending.pull"
+        | "config.get" => NOTHING,
+        "config.set" | "config.patch" | "config.apply" => CONFIG_WRITE,
         "device.pair.approve"
         | "device.pair.reject"
         | "node.pair.approve"

@@ -30,9 +30,8 @@ impl Gateway {
                 "deviceId": self.identity.device_id().as_str(),
                 "publicKey": self.identity.public().to_base64url(),
             }),
-            "gateway.restart.preflight" => preflight(),
+            "gateway.restart.preflight" => self.preflight(),
             "gateway.restart.request" => self.request_restart(now, call),
-            "config.get" => self.config_json(),
             "voicewake.get" => json!({"triggers": ["openclaw", "claude", "computer"]}),
             _ => return None,
         };
@@ -58,50 +57,28 @@ impl Gateway {
         json!({
             "ok": true,
             "status": "scheduled",
-            "preflight": preflight(),
+            "preflight": self.preflight(),
             "restart": {"ok": true, "reason": reason, "delayMs": u64::try_from(RESTART_NOTICE.as_millis()).unwrap_or_default()},
         })
     }
 
-    /// The configuration as far as this gateway has one; no secret in it.
-    fn config_json(&self) -> Value {
-        let gateway = json!({
-            "mode": "local",
-            "bind": "loopback",
-            "auth": {"mode": self.config.auth.mode.as_str()},
-            "trustedProxies": self.config.trusted_proxies,
-        });
-        let config = json!({"gateway": gateway});
-        Object::new()
-            .with("path", "/home/openclaw/.openclaw/openclaw.json")
-            .with("exists", true)
-            .with("valid", true)
-            .with("parsed", config.clone())
-            .with("resolved", config.clone())
-            .with("config", config)
-            .with("hash", format!("hmac-sha256:v1:{}", self.boot.config_hash))
-            .with("issues", json!([]))
-            .with("warnings", json!([]))
-            .with("legacyIssues", json!([]))
-            .build()
+    /// Recording 113.
+    fn preflight(&self) -> Value {
+        let newer = self.profile.rules.rich_hello;
+        let counts = Object::new()
+            .with("queueSize", 0)
+            .with("pendingReplies", 0)
+            .with("embeddedRuns", 0)
+            .with("cronRuns", 0)
+            .when(newer, "backgroundExecSessions", 0)
+            .when(newer, "rootRequests", 0)
+            .with("activeTasks", 0)
+            .with("totalActive", 0);
+        json!({
+            "safe": true,
+            "counts": counts.build(),
+            "blockers": [],
+            "summary": "safe to restart now",
+        })
     }
-}
-
-/// Recording 113.
-fn preflight() -> Value {
-    json!({
-        "safe": true,
-        "counts": {
-            "queueSize": 0,
-            "pendingReplies": 0,
-            "embeddedRuns": 0,
-            "cronRuns": 0,
-            "backgroundExecSessions": 0,
-            "rootRequests": 0,
-            "activeTasks": 0,
-            "totalActive": 0,
-        },
-        "blockers": [],
-        "summary": "safe to restart now",
-    })
 }

@@ -11,6 +11,7 @@
 mod agent;
 mod auth;
 mod behaviors;
+mod config_methods;
 mod driver;
 mod handshake;
 mod lifecycle;
@@ -19,4 +20,5 @@ mod node_work;
 mod nodes;
 mod pairing;
 mod properties;
+mod reload;
 mod setup_codes;
