@@ -4,6 +4,7 @@
 //! - `core`: signed handshakes a second between the two brains.
 //! - `sign and verify`: what the machine can do this minute, to read the others by.
 //! - `suite`: every scenario in the virtual worlds, in one process.
+//! - `conform`: every flow against the mock, both releases.
 
 #![expect(
     clippy::panic,
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use gateway_protocol::Keypair;
+use scenarios::conform::{Library, Plan, Target, compare};
 use scenarios::run::{Job, RunOptions, Source, handshakes, jobs, run_all, run_job};
 use scenarios::scenario::{Scenario, WorldName, parse};
 
@@ -203,6 +205,7 @@ fn figures(_criterion: &mut Criterion) {
             is_met: shakes >= 12_000.0,
         },
         suite_figure(),
+        conform_figure(),
     ]);
 }
 
@@ -216,6 +219,23 @@ fn suite_figure() -> Figure {
         target: "under 3 s",
         measured: format!("{:.2} s, {} runs", taken.as_secs_f64(), jobs.len()),
         is_met: taken < Duration::from_secs(3),
+    }
+}
+
+fn conform_figure() -> Figure {
+    let library =
+        Library::load(None, Path::new(env!("CARGO_MANIFEST_DIR"))).expect("the flows are there");
+    let plan = Plan::of(&library, &[], &[], false).expect("every flow is selected");
+    let mut flows = 0;
+    let taken = lowest_decile(3, || {
+        let report = compare(&library, &plan, &Target::Mock).expect("the mock needs nothing");
+        flows = report.cases.len();
+    });
+    Figure {
+        what: "conform against the mock, both releases",
+        target: "under 5 s",
+        measured: format!("{:.2} s, {flows} flows", taken.as_secs_f64()),
+        is_met: taken < Duration::from_secs(5),
     }
 }
 

@@ -35,6 +35,7 @@ pub(super) fn conform(args: &ConformArgs) -> Exit {
             return Exit::Usage;
         }
     };
+    let began = std::time::Instant::now();
     let report = match conform::compare(&library, &plan, &target) {
         Ok(report) => report,
         Err(problem) => {
@@ -58,7 +59,12 @@ pub(super) fn conform(args: &ConformArgs) -> Exit {
             }
         }
     }
-    say(report.summary());
+    let took = began.elapsed();
+    say(format_args!(
+        "{} in {:.1} s",
+        report.summary(),
+        took.as_secs_f64()
+    ));
     exit(&report)
 }
 
