@@ -119,10 +119,19 @@ pub(crate) const ROUTES: [Route; 14] = [
 
 /// Serves the control endpoint on a fresh loopback port until cancelled.
 pub(crate) async fn open(site: ControlSite, tasks: &TaskTracker) -> std::io::Result<SocketAddr> {
+    let cancel = site.cancel.clone();
+    let router = router(site);
+    serve(router, cancel, tasks).await
+}
+
+async fn serve(
+    router: Router,
+    cancel: CancellationToken,
+    tasks: &TaskTracker,
+) -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let addr = listener.local_addr()?;
-    let cancel = site.cancel.clone();
-    let service = router(site).into_make_service_with_connect_info::<SocketAddr>();
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let serve = axum::serve(listener, service);
     tasks.spawn(async move {
         tokio::select! {

@@ -385,7 +385,11 @@ impl Running {
     /// # Errors
     /// What the system says about the port.
     pub async fn open_control_port(&self, token: SharedToken) -> io::Result<SocketAddr> {
-        let site = ControlSite {
+        control_port::open(self.control_site(token), &self.tasks).await
+    }
+
+    pub(crate) fn control_site(&self, token: SharedToken) -> ControlSite {
+        ControlSite {
             hub: self.hub.clone(),
             clock: self.clock,
             feed: Feed::new(self.recorder.clone()),
@@ -394,8 +398,7 @@ impl Running {
             gateway: self.addr,
             token,
             cancel: self.cancel.clone(),
-        };
-        control_port::open(site, &self.tasks).await
+        }
     }
 
     /// Opens the browser control service two ports above the gateway, as the real one has it. There is no browser

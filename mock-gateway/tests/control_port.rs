@@ -239,6 +239,42 @@ async fn orders_state_transcript_and_faults() {
     gateway.stop().await;
 }
 
+/// What is wrong with a call stands in the answer: the member, and what is allowed there.
+#[rstest]
+#[case::verb("POST /v1/control", r#"{"verb":"fly"}"#, 422, &["verb: ", "fly", "approve", "reload"])]
+#[case::no_verb("POST /v1/control", r#"{"request_id":"latest"}"#, 422, &["verb"])]
+#[case::member("POST /v1/control", r#"{"verb":"approve","id":"x"}"#, 422, &["id", "request_id"])]
+#[case::role("POST /v1/control", r#"{"verb":"revoke_token","device_id":"d","role":"king"}"#, 422, &["role", "king", "operator", "node"])]
+#[case::behaviour("POST /v1/control", r#"{"verb":"mount","behavior":{"name":"b","when":{"methd":"x"},"reply":"silence"}}"#, 422, &["behavior: ", "methd", "method"])]
+#[case::key("POST /v1/control", r#"{"verb":"reload","config":{"gateway":{"trustedProxys":[]}}}"#, 422, &["gateway.trustedProxys", "allowed here", "trustedProxies"])]
+#[case::value("POST /v1/control", r#"{"verb":"reload","config":{"gateway":{"trustedProxies":1}}}"#, 422, &["gateway.trustedProxies", "a list of texts"])]
+#[case::fault("POST /v1/faults", r#"{"name":"dely"}"#, 422, &["name", "dely", "delay", "blackhole"])]
+#[case::fault_option("POST /v1/faults", r#"{"name":"delay"}"#, 422, &["delay"])]
+#[case::healed("DELETE /v1/faults/dely", "", 404, &["dely", "delay", "its number", "all"])]
+#[case::wait("POST /v1/wait", r#"{"match":1}"#, 422, &["match", "an object"])]
+#[case::wait_member("POST /v1/wait", r#"{"mtch":{}}"#, 422, &["mtch", "match", "timeout_ms"])]
+#[case::wait_time("POST /v1/wait", r#"{"match":{},"timeout_ms":9000000}"#, 422, &["timeout_ms", "at most 300000"])]
+#[case::since("GET /v1/transcript?since=x", "", 422, &["since", "number"])]
+#[case::query("GET /v1/transcript?after=1", "", 422, &["after", "since"])]
+#[case::part("GET /v1/state/devces", "", 404, &["devces", "devices"])]
+#[tokio::test]
+async fn a_wrong_call_names_the_member_and_what_is_allowed(
+    #[case] line: &str,
+    #[case] body: &str,
+    #[case] status: u16,
+    #[case] words: &[&str],
+) {
+    let (gateway, control) = gateway().await;
+    let (got, answer) = order(control, line, body).await;
+    assert_eq!(got, status, "{answer}");
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    let message = answer["error"]["message"].as_str().unwrap();
+    for word in words {
+        assert!(message.contains(word), "{word:?} is not in: {message}");
+    }
+    gateway.stop().await;
+}
+
 /// Standard output of a `serve` under test: sends each line on.
 #[derive(Clone)]
 struct Output(Arc<Mutex<Option<oneshot::Sender<String>>>>);

@@ -57,6 +57,41 @@ fn home() -> tempfile::TempDir {
     home
 }
 
+/// A world that can't be had is no failure and no success: the scenarios are named, and the code says so.
+#[test]
+fn without_the_real_gateway_its_world_is_skipped_by_name() {
+    let home = home();
+    let text = "title = \"a raw client meets the real gateway\"\nabout = \"tests/cli.rs\"\nworlds = [\"memory\", \"real\"]\n\
+         [actor.raw]\nkind = \"raw\"\n[[step]]\nstart = \"raw\"\n";
+    let suite = home.path().join("suite/setup-connect");
+    write(&suite.join("real.toml"), text);
+    let output = Command::new(env!("CARGO_BIN_EXE_clawproof"))
+        .args([
+            "run",
+            "--suite",
+            "suite",
+            "setup-connect/real",
+            "--world",
+            "real",
+            "--no-save",
+        ])
+        .current_dir(home.path())
+        .env("NO_COLOR", "1")
+        .env("CLAWPROOF_CACHE", home.path().join("empty"))
+        .output()
+        .unwrap();
+    let all = self::text(&output.stdout) + &self::text(&output.stderr);
+    assert_eq!(output.status.code(), Some(22), "{all}");
+    for part in [
+        "setup-connect/real",
+        "skipped",
+        "clawproof fetch",
+        "0 passed, 0 failed, 1 skipped",
+    ] {
+        assert!(all.contains(part), "{part:?} is not in:\n{all}");
+    }
+}
+
 #[rstest]
 #[case(&["--help"], &["Exit codes:", "Examples:", "clawproof serve --port 18789", "artifacts could not be written"])]
 #[case(&["run", "--help"], &["--shard", "K/N", "--world", "Examples:", "Exit codes:"])]

@@ -50,9 +50,13 @@ impl Program {
     }
 
     fn interrupt(mut self) -> Option<i32> {
-        let id = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
-        kill(id, Signal::SIGINT).unwrap();
+        self.signal(Signal::SIGINT);
         self.child.wait().unwrap().code()
+    }
+
+    fn signal(&self, signal: Signal) {
+        let id = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        kill(id, signal).unwrap();
     }
 }
 
@@ -72,12 +76,19 @@ fn frame(socket: &mut WebSocket<TcpStream>) -> Value {
     }
 }
 
-/// Connects with the shared token; returns the answer.
+/// Connects with the shared token and leaves; returns the answer.
 fn connect(url: &str) -> Value {
     connect_with(url, TOKEN, "1")
 }
 
 fn connect_with(url: &str, token: &str, agent: &str) -> Value {
+    let (mut socket, answer) = stay(url, token, agent);
+    socket.close(None).unwrap();
+    while socket.read().is_ok() {}
+    answer
+}
+
+fn stay(url: &str, token: &str, agent: &str) -> (WebSocket<TcpStream>, Value) {
     let stream = TcpStream::connect(url.trim_start_matches("ws://")).unwrap();
     let (mut socket, _response) = tungstenite::client(url, stream).unwrap();
     let challenge = frame(&mut socket);
@@ -100,9 +111,7 @@ fn connect_with(url: &str, token: &str, agent: &str) -> Value {
     let request = json!({"type": "req", "id": "1", "method": "connect", "params": params});
     socket.send(Message::text(request.to_string())).unwrap();
     let answer = frame(&mut socket);
-    socket.close(None).unwrap();
-    while socket.read().is_ok() {}
-    answer
+    (socket, answer)
 }
 
 #[test]
@@ -201,4 +210,36 @@ fn verified(here: &Path, file: &str) -> Option<i32> {
         .output()
         .unwrap();
     output.status.code()
+}
+
+/// As the real gateway does: its clients are told, closed with 1012, and the program ends well.
+#[rstest::rstest]
+#[case::service_manager(Signal::SIGTERM)]
+#[case::ctrl_c(Signal::SIGINT)]
+fn a_served_gateway_says_goodbye_before_it_ends(#[case] signal: Signal) {
+    let home = tempfile::tempdir().unwrap();
+    let mut gateway = Program::start(home.path(), &["serve", "--token", TOKEN]);
+    let (mut socket, answer) = stay(gateway.url(), TOKEN, "1");
+    assert_eq!(answer["ok"], true, "{answer}");
+    gateway.signal(signal);
+    let mut told = Value::Null;
+    let closed = loop {
+        match socket.read().unwrap() {
+            Message::Text(text) => {
+                let frame: Value = serde_json::from_str(text.as_str()).unwrap();
+                if frame["event"] == "shutdown" {
+                    told = frame["payload"].clone();
+                }
+            }
+            Message::Close(close) => break close.unwrap(),
+            Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+        }
+    };
+    assert_eq!(told["reason"], "gateway stopping", "{told}");
+    assert_eq!(
+        (u16::from(closed.code), closed.reason.as_str()),
+        (1012, "service restart")
+    );
+    while socket.read().is_ok() {}
+    assert_eq!(gateway.child.wait().unwrap().code(), Some(0));
 }

@@ -241,3 +241,28 @@ async fn a_path_that_is_not_there_names_those_that_are() {
     assert_eq!(status, 405);
     gateway.stop().await;
 }
+
+/// Nobody can reach the port from elsewhere, since it is bound to 127.0.0.1. Should that change, the guard still asks.
+#[rstest::rstest]
+#[case("203.0.113.7:4000", 403, "not_loopback")]
+#[case("[2001:db8::7]:4000", 403, "not_loopback")]
+#[case("[::ffff:203.0.113.7]:4000", 403, "not_loopback")]
+#[case("[::ffff:127.0.0.1]:4000", 200, "connections")]
+#[tokio::test]
+async fn a_peer_from_elsewhere_is_refused_even_with_the_token(
+    #[case] peer: SocketAddr,
+    #[case] status: u16,
+    #[case] says: &str,
+) {
+    let (gateway, _control) = running().await;
+    let site = gateway.control_site(SharedToken::new(TOKEN));
+    let (cancel, tasks) = (site.cancel.clone(), TaskTracker::new());
+    // What the server says of the peer is replaced before the guard sees it.
+    let router = router(site).layer(axum::Extension(axum::extract::ConnectInfo(peer)));
+    let addr = serve(router, cancel, &tasks).await.unwrap();
+    let token = format!("Authorization: Bearer {TOKEN}\r\n");
+    let (got, _, answer) = ask(addr, "GET", "/v1/state", &token, "").await;
+    assert_eq!(got, status, "{answer}");
+    assert!(answer.contains(says), "{answer}");
+    gateway.stop().await;
+}
