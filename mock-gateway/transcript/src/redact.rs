@@ -416,7 +416,14 @@ impl Redactor {
             } else {
                 structure::classify_member(name, object)
             };
-            let member = self.replaced_member(class, member, depth);
+            let named = match (class, member, &mut self.places) {
+                (None, Value::String(text), Some(places)) => places.hide_member(name, text),
+                _ => None,
+            };
+            let member = match named {
+                Some(shown) => Value::String(shown),
+                None => self.replaced_member(class, member, depth),
+            };
             replaced.insert(self.replaced_key(name), member);
         }
         replaced

@@ -24,6 +24,9 @@ pub(super) fn file(script: &Script, all: &[Seen]) -> String {
         if let Some(twin) = twin {
             let _fine = writeln!(file, "identity_of = \"c{}\"", twin.conn);
         }
+        if let Some(origin) = &seen.origin {
+            let _fine = writeln!(file, "origin = {}", quoted(origin));
+        }
     }
     let said_later = said_later(script);
     let mut captures = Captures::new();

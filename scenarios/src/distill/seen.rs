@@ -14,6 +14,8 @@ pub struct Seen {
     pub conn: u32,
     /// When it opened, in microseconds.
     pub opened_us: u64,
+    /// The `Origin` header of its upgrade: with one, a device is not let in unasked.
+    pub origin: Option<String>,
     /// Params of its connect.
     pub connect: Option<Value>,
     /// Whether the connect was accepted; none when it was never answered.
@@ -98,10 +100,12 @@ pub fn seen(script: &Script) -> Vec<Seen> {
     let mut all: Vec<Seen> = Vec::new();
     let mut ids: BTreeMap<u32, String> = BTreeMap::new();
     for line in &script.lines {
-        if matches!(line.said, Said::Open(_)) {
+        if let Said::Open(data) = &line.said {
+            let origin = data.get("origin").and_then(Value::as_str);
             all.push(Seen {
                 conn: line.conn,
                 opened_us: line.t_us,
+                origin: origin.map(str::to_owned),
                 ..Seen::default()
             });
             continue;

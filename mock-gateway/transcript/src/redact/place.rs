@@ -16,14 +16,15 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 /// A shorter name is hidden where it stands and not looked for elsewhere.
-const MIN_WORD: usize = 3;
+const MIN_WORD: usize = 2;
 /// More names than this are hidden where they stand only.
 const MOST_WORDS: usize = 256;
 /// Words that a record needs: as the name of a host or a user they say nothing about anybody.
-const ORDINARY: [&str; 23] = [
+const ORDINARY: [&str; 24] = [
     "admin",
     "administrator",
     "app",
+    "clawproof",
     "client",
     "companion",
     "container",
@@ -93,21 +94,35 @@ impl Places {
     /// Learns the members of an object that name a machine or a person.
     pub(crate) fn learn_object(&mut self, object: &Map<String, Value>) {
         for (name, member) in object {
-            let Some(value) = member.as_str() else {
-                continue;
-            };
-            match member_kind(name) {
-                // In a list of presence the host is what the client calls itself. A host may come with its port.
-                Some("host") if !value.contains(' ') => {
-                    self.learn(
-                        "host",
-                        value.split_once(':').map_or(value, |(host, _)| host),
-                    );
-                }
-                Some("name") if !self.people => {}
-                Some(kind @ ("name" | "user")) => self.learn(kind, value),
-                Some(_) | None => {}
+            if let Some((kind, value)) = member.as_str().and_then(|text| self.named(name, text)) {
+                self.learn(kind, value);
             }
+        }
+    }
+
+    /// What is shown for such a member; none for one that is shown as any other text.
+    pub(crate) fn hide_member(&mut self, name: &str, text: &str) -> Option<String> {
+        let (kind, value) = self.named(name, text)?;
+        if is_ordinary(value) || is_address(value) {
+            return None;
+        }
+        let shown = self.number(kind, value, value.len() >= MIN_WORD);
+        Some(text.replacen(value, &shown, 1))
+    }
+
+    /// The name in a member, and its kind.
+    fn named<'a>(&self, member: &str, text: &'a str) -> Option<(&'static str, &'a str)> {
+        let kind = member_kind(member)?;
+        if let Some(machine) = program(text) {
+            return (!machine.is_empty()).then_some(("host", machine));
+        }
+        match kind {
+            // In a list of presence the host is what the client calls itself.
+            "host" if text.contains(' ') => None,
+            // A host may come with its port.
+            "host" => Some((kind, text.split_once(':').map_or(text, |(host, _)| host))),
+            "name" if !self.people => None,
+            _ => Some((kind, text)),
         }
     }
 
@@ -219,6 +234,14 @@ fn member_kind(name: &str) -> Option<&'static str> {
         "displayname" => Some("name"),
         _ => None,
     }
+}
+
+/// What the companion calls itself is no name that somebody gave; the machine in it is. ref: client-behaviour.md §6
+fn program(text: &str) -> Option<&str> {
+    if text == "OpenClaw Windows Tray" {
+        return Some("");
+    }
+    text.strip_prefix("Windows Node (")?.strip_suffix(')')
 }
 
 /// Whether no letter or digit stands beside it.

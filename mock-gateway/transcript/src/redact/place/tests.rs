@@ -2,6 +2,7 @@ use rstest::rstest;
 use serde_json::json;
 
 use super::*;
+use crate::redact::Redactor;
 
 fn hidden(text: &str) -> String {
     Places::default().hide(text.to_owned())
@@ -84,4 +85,32 @@ fn what_people_call_their_devices_is_hidden_in_what_comes_from_them() {
             shown
         );
     }
+}
+
+#[test]
+fn a_short_host_is_hidden_where_it_stands_and_as_a_word() {
+    let mut redactor = Redactor::new().hiding_places();
+    let shown = redactor.redact(&json!({"host": "vm", "hostname": "x", "text": "Node: vm, vmx"}));
+    assert_eq!(
+        shown,
+        json!({"host": "<host:1>", "hostname": "<host:2>", "text": "Node: <host:1>, vmx"})
+    );
+}
+
+#[test]
+fn the_companions_own_name_stays_without_the_machine_in_it() {
+    let mut redactor = Redactor::new().hiding_people();
+    let shown = redactor.redact(&json!([
+        {"displayName": "OpenClaw Windows Tray"},
+        {"displayName": "Windows Node (DESKTOP-7Q)", "host": "Windows Node (DESKTOP-7Q)"},
+        "desktop-7q",
+    ]));
+    assert_eq!(
+        shown,
+        json!([
+            {"displayName": "OpenClaw Windows Tray"},
+            {"displayName": "Windows Node (<host:1>)", "host": "Windows Node (<host:1>)"},
+            "<host:1>",
+        ])
+    );
 }
