@@ -11,8 +11,8 @@ use super::{inline, lapse, quoted, step};
 /// How much longer than recorded an expectation waits.
 const SLACK_US: u64 = 30_000_000;
 
-/// Everything after the head of the file.
-pub(super) fn file(recorded: &[Seen], held: Option<&str>) -> String {
+/// Everything after the head of the file. `unseen`: nobody in the recording approves, so somebody did it from outside.
+pub(super) fn file(recorded: &[Seen], held: Option<&str>, unseen: bool) -> String {
     let all = &kept(recorded);
     let actors = actors(all);
     let mut file = String::from("worlds = [\"core\", \"memory\"]\n");
@@ -45,7 +45,22 @@ pub(super) fn file(recorded: &[Seen], held: Option<&str>) -> String {
             .unwrap_or_default()
             + 1;
         let within = lapse(seen.opened_us.saturating_sub(before) * 2 + SLACK_US);
-        demanded(&mut file, name, nth, seen, &within);
+        let request = format!("request_{}", seen.conn);
+        let waits = unseen && was_approved(all, seen);
+        demanded(
+            &mut file,
+            name,
+            nth,
+            seen,
+            &within,
+            waits.then_some(&request),
+        );
+        if waits {
+            step(
+                &mut file,
+                &format!("control = {{ approve = \"${request}\" }}"),
+            );
+        }
         // The step before waited for the answer, not for the end.
         before = seen.answered_us;
     }
@@ -188,7 +203,14 @@ fn met(file: &mut String, number: usize, seen: &Seen) {
 }
 
 /// What a client that is in order does on the connection.
-fn demanded(file: &mut String, name: &str, nth: usize, seen: &Seen, within: &str) {
+fn demanded(
+    file: &mut String,
+    name: &str,
+    nth: usize,
+    seen: &Seen,
+    within: &str,
+    request: Option<&str>,
+) {
     let Some(_) = &seen.connect else { return };
     let (name, role) = (quoted(name), quoted(seen.role()));
     step(
@@ -214,10 +236,25 @@ fn demanded(file: &mut String, name: &str, nth: usize, seen: &Seen, within: &str
             quoted(seen.detail())
         )
     };
+    let capture = request.map_or_else(String::new, |request| {
+        format!(", capture = {{ {request} = \"/details/requestId\" }}")
+    });
     step(
         file,
         &format!(
-            "expect = {{ to = {name}, nth_connection = {nth}, response = \"connect\", ok = {demanded}{error} }}"
+            "expect = {{ to = {name}, nth_connection = {nth}, response = \"connect\", ok = {demanded}{error}{capture} }}"
         ),
     );
+}
+
+/// Whether it was refused because its device waits, and let in at the next attempt.
+fn was_approved(all: &[Seen], seen: &Seen) -> bool {
+    let waited = |seen: &Seen| {
+        seen.ok == Some(false) && ["PAIRING_REQUIRED", "NOT_PAIRED"].contains(&seen.detail())
+    };
+    let mut later = all
+        .iter()
+        .filter(|other| other.conn > seen.conn && other.role() == seen.role())
+        .filter(|other| other.device().is_some() && other.device() == seen.device());
+    waited(seen) && later.next().is_some_and(|next| next.ok == Some(true))
 }

@@ -19,6 +19,7 @@ pub mod state;
 use std::fmt::Write as _;
 
 use serde_json::Value;
+use transcript::Direction;
 
 use crate::replay::Script;
 use seen::{Seen, seen};
@@ -43,11 +44,22 @@ pub fn distill(script: &Script, name: &str, held: Option<&str>) -> Option<String
         quoted(&about)
     );
     file.push_str(&if all.iter().all(Seen::is_companion) {
-        client::file(&all, held)
+        client::file(&all, held, !approves(script))
     } else {
         raw::file(script, &all)
     });
     Some(file)
+}
+
+/// Whether somebody in the recording approves: then the approval is part of the conversation.
+fn approves(script: &Script) -> bool {
+    script.lines.iter().any(|line| {
+        line.dir == Some(Direction::ClientToGateway)
+            && line.said.frame().is_some_and(|frame| {
+                let method = frame.get("method").and_then(Value::as_str);
+                method.is_some_and(|method| method.ends_with(".pair.approve"))
+            })
+    })
 }
 
 fn title(all: &[Seen], first: &Seen) -> String {
