@@ -13,9 +13,8 @@ use crate::replay::script::{Said, Script};
 /// Values that the gateway gives and the client says later, by name.
 type Captures = BTreeMap<String, String>;
 
-/// Everything after the head of the file.
-pub(super) fn file(script: &Script, all: &[Seen]) -> String {
-    let mut file = String::from("worlds = [\"core\", \"memory\"]\n");
+/// One bare connection each; those of one device have its identity.
+fn actors(file: &mut String, all: &[Seen]) {
     for seen in all {
         let twin = all.iter().find(|other| {
             other.conn < seen.conn && other.device().is_some() && other.device() == seen.device()
@@ -28,6 +27,12 @@ pub(super) fn file(script: &Script, all: &[Seen]) -> String {
             let _fine = writeln!(file, "origin = {}", quoted(origin));
         }
     }
+}
+
+/// Everything after the head of the file.
+pub(super) fn file(script: &Script, all: &[Seen]) -> String {
+    let mut file = String::from("worlds = [\"core\", \"memory\"]\n");
+    actors(&mut file, all);
     let said_later = said_later(script);
     let mut captures = Captures::new();
     let mut methods: BTreeMap<(u32, String), String> = BTreeMap::new();
