@@ -48,8 +48,18 @@ impl Talk {
         self.message(conn, Direction::ClientToGateway, text)
     }
 
-    fn message(mut self, conn: u32, dir: Direction, text: &str) -> Self {
-        for stage in [Stage::Sent, Stage::Delivered] {
+    /// What the gateway says and the client never gets.
+    pub(crate) fn misses(self, conn: u32, frame: &Value) -> Self {
+        let stages = [Stage::Sent, Stage::Dropped];
+        self.passing(conn, Direction::GatewayToClient, &frame.to_string(), stages)
+    }
+
+    fn message(self, conn: u32, dir: Direction, text: &str) -> Self {
+        self.passing(conn, dir, text, [Stage::Sent, Stage::Delivered])
+    }
+
+    fn passing(mut self, conn: u32, dir: Direction, text: &str, stages: [Stage; 2]) -> Self {
+        for stage in stages {
             let draft = Draft::new(self.t_us, Kind::Text)
                 .conn(conn)
                 .passing(dir, stage)

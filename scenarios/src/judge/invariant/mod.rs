@@ -158,6 +158,22 @@ impl<'a> Evidence<'a> {
         self.record.transcript.entries.iter()
     }
 
+    /// Whether a message never reached the other end: what nobody heard binds nobody.
+    pub fn was_lost(&self, said: &Said<'_>) -> bool {
+        let same = |entry: &&Entry| {
+            entry.conn == said.entry.conn
+                && entry.dir == said.entry.dir
+                && entry.frame == said.entry.frame
+        };
+        let mut later = self
+            .entries()
+            .skip_while(|entry| entry.n <= said.n())
+            .filter(same)
+            .filter_map(|entry| entry.stage);
+        // A wire that can't be seen into has no second stage.
+        later.find(|stage| *stage != Stage::Sent) == Some(Stage::Dropped)
+    }
+
     /// Whether a connection belongs to a raw actor.
     pub fn is_scripted(&self, conn: u32) -> bool {
         let actor = self

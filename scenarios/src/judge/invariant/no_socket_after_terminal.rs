@@ -78,6 +78,7 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
             && let Some(code) = text(frame, "/error/details/code")
             && TERMINAL.contains(&code)
             && !evidence.is_scripted(said.conn)
+            && !evidence.was_lost(&said)
         {
             let auth = sent.get(&said.conn).cloned().unwrap_or_default();
             let refusal = Refusal {
