@@ -124,13 +124,12 @@ impl Talk {
     }
 
     pub(crate) fn refusal(self, conn: u32, code: &str) -> Self {
-        let error =
-            json!({"code":"INVALID_REQUEST","message":"unauthorized","details":{"code":code}});
-        self.hears(
+        self.hears(conn, &refused(&format!("c{conn}"), code)).close(
             conn,
-            &json!({"type":"res","id":format!("c{conn}"),"ok":false,"error":error}),
+            Direction::GatewayToClient,
+            1008,
+            "unauthorized",
         )
-        .close(conn, Direction::GatewayToClient, 1008, "unauthorized")
     }
 
     /// Open, connect, hello.
@@ -155,6 +154,12 @@ impl Talk {
     pub(crate) fn record(&self) -> RunRecord {
         record(self.transcript())
     }
+}
+
+/// The answer that refuses the connect with this id.
+pub(crate) fn refused(id: &str, code: &str) -> Value {
+    let error = json!({"code":"INVALID_REQUEST","message":"unauthorized","details":{"code":code}});
+    json!({"type":"res","id":id,"ok":false,"error":error})
 }
 
 pub(crate) fn connect_frame(id: &str, role: &str, auth: &Value, nonce: &str) -> Value {

@@ -6,7 +6,7 @@ use serde_json::json;
 use transcript::Direction;
 
 use super::super::record::{Leak, StoreNote, Withheld};
-use super::super::sample::{Talk, breaches, connect_frame, named_entries};
+use super::super::sample::{Talk, breaches, connect_frame, named_entries, refused};
 use super::*;
 
 /// A client that does everything right, twice, and ticks.
@@ -167,7 +167,7 @@ fn a_broken_rule_is_told(#[case] name: &str, #[case] talk: Talk, #[case] says: &
 #[case::raw_frames_may("every_frame_parses", Talk::new().open(1, "mallory").says_text(1, "hello"))]
 #[case::backoff("reconnect_is_not_a_storm", storm(1_000))]
 #[case::one_quick_retry("reconnect_is_not_a_storm", Talk::new().after(10).connect(1, "companion", "operator", &json!({"deviceToken":"a-0123456789"})).after(200).connect(2, "companion", "operator", &json!({"token":"b-0123456789"})).after(1_000).connect(3, "companion", "operator", &json!({"token":"b-0123456789"})))]
-#[case::unheard_refusal("no_socket_after_terminal", Talk::new().after(1).connect(1, "companion", "operator", &json!({"token":"t-0123456789"})).misses(1, &json!({"type":"res","id":"c1","ok":false,"error":{"code":"INVALID_REQUEST","message":"unauthorized","details":{"code":"AUTH_TOKEN_MISMATCH"}}})).eof(1).after(1_000).connect(2, "companion", "operator", &json!({"token":"t-0123456789"})))]
+#[case::unheard_refusal("no_socket_after_terminal", Talk::new().after(1).connect(1, "companion", "operator", &json!({"token":"t-0123456789"})).misses(1, &refused("c1", "AUTH_TOKEN_MISMATCH")).eof(1).after(1_000).connect(2, "companion", "operator", &json!({"token":"t-0123456789"})))]
 #[case::other_credential("no_socket_after_terminal", Talk::new().after(1).connect(1, "companion", "operator", &json!({"deviceToken":"a-0123456789"})).refusal(1, "AUTH_DEVICE_TOKEN_MISMATCH").after(200).connect(2, "companion", "operator", &json!({"token":"b-0123456789"})))]
 #[case::same_role("tokens_stay_with_their_role", reuse_of_operator_token("operator"))]
 #[case::echoed_code("close_code_is_known", Talk::new().joined(1, "mallory", "operator").close(1, Direction::ClientToGateway, 4321, "").close(1, Direction::GatewayToClient, 4321, ""))]
