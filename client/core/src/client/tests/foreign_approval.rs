@@ -2,22 +2,13 @@
 
 use rstest::rstest;
 
+use super::pairing::{ADMIN, PAIRING, with_node_asking};
 use super::*;
 use crate::PairingStatus;
 
-const ADMIN: &[&str] = &["operator.admin", "operator.pairing"];
-const PAIRING: &[&str] = &["operator.pairing"];
-
 /// Operator connected with these scopes, node at its challenge.
 fn asking(scopes: &[&str]) -> (Bench, SocketId, SocketId) {
-    let state = disk(record(Some("s"), None), Some(identity(Some("o"), None)));
-    let mut bench = Bench::new(Policy::Hardened, state);
-    bench.intent(Intent::Connect);
-    let auth = json!({"role": "operator", "scopes": scopes, "deviceToken": "o"});
-    let (operator, _) = bench.complete(Role::Operator, auth);
-    let node = bench.socket(Role::Node);
-    bench.challenge(node);
-    (bench, operator, node)
+    with_node_asking(Policy::Hardened, scopes)
 }
 
 fn own_id() -> String {

@@ -10,7 +10,7 @@ fn shared() -> DurableState {
 }
 
 /// Operator connected with these scopes, node at its challenge.
-fn with_node_asking(policy: Policy, scopes: &[&str]) -> (Bench, SocketId, SocketId) {
+pub(super) fn with_node_asking(policy: Policy, scopes: &[&str]) -> (Bench, SocketId, SocketId) {
     let mut bench = Bench::new(policy, shared());
     bench.intent(Intent::Connect);
     let auth = json!({"role": "operator", "scopes": scopes, "deviceToken": "o"});
@@ -20,8 +20,8 @@ fn with_node_asking(policy: Policy, scopes: &[&str]) -> (Bench, SocketId, Socket
     (bench, operator, node)
 }
 
-const ADMIN: &[&str] = &["operator.admin", "operator.pairing"];
-const PAIRING: &[&str] = &["operator.pairing"];
+pub(super) const ADMIN: &[&str] = &["operator.admin", "operator.pairing"];
+pub(super) const PAIRING: &[&str] = &["operator.pairing"];
 
 #[rstest]
 #[case::code_and_text(not_paired("r-1"), Some("r-1"))]
