@@ -148,13 +148,13 @@ fn tell(walls: &[Duration], taken: &mut [Duration], floor: &mut [Duration]) {
     let share = percent(walls, 1, 0);
     table::print(&[
         Figure {
-            what: "signed connect against a bare one, rate (lowest decile)",
+            what: "signed connect against a bare one, rate (lowest decile)".to_owned(),
             target: "at least 40 %",
             measured: format!("{share:.0} %"),
             is_met: share >= 40.0,
         },
         Figure {
-            what: "challenge to hello-ok, p50",
+            what: "challenge to hello-ok, p50".to_owned(),
             target: "at most 120 us",
             measured: format!("{} us", p50.as_micros()),
             is_met: p50 <= Duration::from_micros(120),

@@ -87,13 +87,13 @@ fn echo(criterion: &mut Criterion) {
     let cost = 100.0 - percent(&walls, 2, 1);
     table::print(&[
         Figure {
-            what: "request and response against a bare echo, rate (lowest decile)",
+            what: "request and response against a bare echo, rate (lowest decile)".to_owned(),
             target: "at least 50 %",
             measured: format!("{share:.0} %"),
             is_met: share >= 50.0,
         },
         Figure {
-            what: "what recording costs a request (lowest decile)",
+            what: "what recording costs a request (lowest decile)".to_owned(),
             target: "at most 15 %",
             measured: format!("{cost:.0} %"),
             is_met: cost <= 15.0,

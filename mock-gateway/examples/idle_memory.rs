@@ -58,7 +58,7 @@ async fn measure(connections: usize) {
         "{connections} idle connections: {each} bytes each ({before} to {after} bytes resident)"
     );
     table::print(&[table::Figure {
-        what: "resident memory of an idle connection",
+        what: "resident memory of an idle connection".to_owned(),
         target: "at most 12288 bytes",
         measured: format!("{each} bytes"),
         is_met: each <= 12 * 1024,

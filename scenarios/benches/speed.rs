@@ -187,19 +187,19 @@ fn figures(_criterion: &mut Criterion) {
     let ratio = HALF_DAY.as_secs_f64() / lowest_decile(10, || passes(&quiet)).as_secs_f64();
     table::print(&[
         Figure {
-            what: "memory: short scenarios a second on one core (lowest decile)",
+            what: "memory: short scenarios a second on one core (lowest decile)".to_owned(),
             target: "at least 1000",
             measured: format!("{shorts:.0}"),
             is_met: shorts >= 1_000.0,
         },
         Figure {
-            what: "memory: protocol time against wall time, idle (lowest decile)",
+            what: "memory: protocol time against wall time, idle (lowest decile)".to_owned(),
             target: "at least 500000",
             measured: format!("{ratio:.0}"),
             is_met: ratio >= 500_000.0,
         },
         Figure {
-            what: "core: signed handshakes a second (lowest decile)",
+            what: "core: signed handshakes a second (lowest decile)".to_owned(),
             target: "at least 12000",
             measured: format!("{shakes:.0}"),
             is_met: shakes >= 12_000.0,
@@ -215,7 +215,7 @@ fn suite_figure() -> Figure {
         run_all(&jobs, &options, |_outcome| ());
     });
     Figure {
-        what: "whole suite in memory and core, one process",
+        what: "whole suite in memory and core, one process".to_owned(),
         target: "under 3 s",
         measured: format!("{:.2} s, {} runs", taken.as_secs_f64(), jobs.len()),
         is_met: taken < Duration::from_secs(3),
@@ -232,7 +232,7 @@ fn conform_figure() -> Figure {
         flows = report.cases.len();
     });
     Figure {
-        what: "conform against the mock, both releases",
+        what: "conform against the mock, both releases".to_owned(),
         target: "under 5 s",
         measured: format!("{:.2} s, {flows} flows", taken.as_secs_f64()),
         is_met: taken < Duration::from_secs(5),

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Both are processes of their own, and the same client connects to both: TCP, upgrade, challenge, a signed
-//! `connect` of a paired device, hello-ok, one connection after the other. Prints a table in Markdown; exits with
+//! `connect` of a paired device, hello-ok, one connection after the other. Ends with lines `figure:`; exits with
 //! 22 where the real gateway can't be had.
 
 #![expect(
@@ -14,6 +14,9 @@
     clippy::print_stderr,
     reason = "it prints its figures"
 )]
+
+#[path = "../../mock-gateway/benches/ground/table.rs"]
+mod table;
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -29,6 +32,7 @@ use scenarios::fetch::Cache;
 use scenarios::process::{ChildTree, resident_bytes};
 use scenarios::real::{RELEASES, RealError, RealGateway, RealOptions};
 use serde_json::Value;
+use table::Figure;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -80,7 +84,6 @@ async fn main() -> ExitCode {
 }
 
 async fn compare() -> Result<(), Failure> {
-    println!("| release | what | real | mock | ratio |\n|---|---|---|---|---|");
     for release in RELEASES {
         let real = real(release).await?;
         let mut mocks = Vec::new();
@@ -89,31 +92,52 @@ async fn compare() -> Result<(), Failure> {
         }
         let mock = median(mocks).ok_or("no mock was started")?;
         let many = self::mock(release, MANY_CONNECTS).await?;
+        table::print(&beside(release, &real, &mock));
         println!(
-            "| {release} | start to ready | {:.2} s | {:.1} ms | {:.0} times faster |",
-            real.start.as_secs_f64(),
-            mock.start.as_secs_f64() * 1e3,
-            real.start.as_secs_f64() / mock.start.as_secs_f64(),
-        );
-        println!(
-            "| {release} | full signed connects per second | {:.0} | {:.0} | {:.0} times as many |",
-            real.connects_per_second,
-            mock.connects_per_second,
-            mock.connects_per_second / real.connects_per_second,
-        );
-        println!(
-            "| {release} | the same over {MANY_CONNECTS} connects of the mock | | {:.0} | {:.0} times as many |",
+            "{release}: over {MANY_CONNECTS} connects the mock does {:.0} a second, {:.0} times as many",
             many.connects_per_second,
             many.connects_per_second / real.connects_per_second,
         );
-        println!(
-            "| {release} | resident memory | {} MB | {} MB | 1/{} |",
-            real.resident_bytes >> 20,
-            mock.resident_bytes >> 20,
-            real.resident_bytes / mock.resident_bytes.max(1),
-        );
     }
     Ok(())
+}
+
+/// What is wanted of the mock beside `real`.
+fn beside(release: &str, real: &Figures, mock: &Figures) -> [Figure; 3] {
+    let (real_start, mock_start) = (real.start.as_secs_f64(), mock.start.as_secs_f64());
+    let connects = mock.connects_per_second / real.connects_per_second;
+    let memory = real.resident_bytes / mock.resident_bytes.max(1);
+    [
+        Figure {
+            what: format!("{release}: start to ready"),
+            target: "at least 100 times faster",
+            measured: format!(
+                "{real_start:.2} s and {:.1} ms: {:.0} times",
+                mock_start * 1e3,
+                real_start / mock_start
+            ),
+            is_met: real_start / mock_start >= 100.0,
+        },
+        Figure {
+            what: format!("{release}: full signed connects a second"),
+            target: "at least 50 times as many",
+            measured: format!(
+                "{:.0} and {:.0}: {connects:.0} times",
+                real.connects_per_second, mock.connects_per_second
+            ),
+            is_met: connects >= 50.0,
+        },
+        Figure {
+            what: format!("{release}: resident memory"),
+            target: "at most 1/40",
+            measured: format!(
+                "{} and {} MB: 1/{memory}",
+                real.resident_bytes >> 20,
+                mock.resident_bytes >> 20
+            ),
+            is_met: memory >= 40,
+        },
+    ]
 }
 
 async fn real(release: &str) -> Result<Figures, Failure> {

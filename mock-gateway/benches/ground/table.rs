@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// One line of the table.
 pub(crate) struct Figure {
     /// What was measured.
-    pub(crate) what: &'static str,
+    pub(crate) what: String,
     /// What was wanted, e.g. `at least 40 %`.
     pub(crate) target: &'static str,
     /// What came out.
@@ -17,7 +17,7 @@ pub(crate) struct Figure {
 /// Prints the table on stderr, behind criterion's own lines.
 pub(crate) fn print(figures: &[Figure]) {
     let width = |text: fn(&Figure) -> &str| figures.iter().map(|figure| text(figure).len()).max();
-    let what = width(|figure| figure.what).unwrap_or_default();
+    let what = width(|figure| &figure.what).unwrap_or_default();
     let target = width(|figure| figure.target).unwrap_or_default();
     let measured = width(|figure| &figure.measured).unwrap_or_default();
     eprintln!();
