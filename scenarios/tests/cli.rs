@@ -435,3 +435,35 @@ fn ctrl_c_reports_what_is_finished() {
         (&true.into(), &2.into())
     );
 }
+
+/// What takes too long is ended, and named as not finished.
+#[test]
+fn a_time_limit_ends_the_run_and_reports_the_rest() {
+    let home = home();
+    let slow = "title = \"slow\"\nabout = \"tests/cli.rs\"\nworlds = [\"loopback\"]\n\
+         [actor.raw]\nkind = \"raw\"\n[[step]]\nstart = \"raw\"\n[[step]]\nelapse = \"60s\"\n";
+    write(&home.path().join("suite/setup-connect/slow.toml"), slow);
+    let output = clawproof(
+        home.path(),
+        &[
+            "run",
+            "setup-connect/slow",
+            "setup-connect/good",
+            "--suite",
+            "suite",
+            "--time-limit",
+            "1",
+            "--save",
+            "out",
+        ],
+    );
+    let shown = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{shown}");
+    assert!(shown.contains("the time limit of 1.0 s is over"), "{shown}");
+    let run = std::fs::read_to_string(home.path().join("out/run.json")).unwrap();
+    let run: serde_json::Value = serde_json::from_str(&run).unwrap();
+    assert_eq!(
+        (&run["interrupted"], &run["counts"]["passed"]),
+        (&true.into(), &2.into())
+    );
+}

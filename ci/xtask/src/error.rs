@@ -68,13 +68,21 @@ pub(crate) enum XtaskError {
     /// Nothing ran, which is never a success.
     #[error("no test was executed")]
     NothingExecuted,
-    /// A shard is red; the problems were printed.
-    #[error("{shard} is red: {problems} problems")]
+    /// Shards are red; the problems were printed.
+    #[error("red: {}", .red.join(", "))]
     Gate {
-        /// Which shard.
-        shard: String,
-        /// How many problems.
-        problems: usize,
+        /// Which shards, each with how many problems.
+        red: Vec<String>,
+        /// How the program ends.
+        code: u8,
+    },
+    /// The manifest of a shard can't be used.
+    #[error("{path}: {problem}")]
+    Manifest {
+        /// The file, relative to the workspace.
+        path: String,
+        /// What is wrong, and what to do.
+        problem: String,
     },
     /// House rules are broken; the findings were printed.
     #[error("{count} findings")]
@@ -97,4 +105,15 @@ pub(crate) enum XtaskError {
     /// Standard output or standard error is gone.
     #[error("failed to print: {0}")]
     Print(io::Error),
+}
+
+impl XtaskError {
+    /// How the program ends: 1, but for a shard's gate, which says whose fault it is.
+    pub(crate) const fn code(&self) -> u8 {
+        match self {
+            Self::Gate { code, .. } => *code,
+            Self::Manifest { .. } => 2,
+            _ => 1,
+        }
+    }
 }

@@ -5,7 +5,7 @@
 //! - [`check`]: what CI runs before the tests: format, lints, docs, tidy, generated files.
 //! - [`tidy`]: the house rules that no compiler knows.
 //! - [`ledger`]: every row of the registries, and where it is shown.
-//! - [`shard`]: one shard of the suite through the command line, gated.
+//! - [`shard`]: shards of the suite through the command line, gated.
 //! - [`generate`]: the reference pages under `docs/reference`, made from the registries.
 //!
 //! CI calls the same commands (`ci/run`), so a green check here is a green check there.
@@ -48,10 +48,12 @@ enum Chore {
     },
     /// Run what CI runs before the tests: format, lints, docs, tidy, generated files.
     Check,
-    /// Run one shard of the suite and compare what ran with what the shard lists.
+    /// Run shards of the suite and compare what ran with their manifests in scenarios/shards. Ends with 0 (green), 1 (a
+    /// scenario failed), 2 (the gate is shut) or 3 (the harness broke).
     Shard {
         /// setup-connect, revocation-recovery or network-recovery.
-        name: String,
+        #[arg(required = true)]
+        names: Vec<String>,
         /// Keep the run folder here; one that is there already is replaced.
         #[arg(long, value_name = "DIR")]
         save: Option<PathBuf>,
@@ -79,7 +81,7 @@ fn main() -> ExitCode {
         Err(error) => {
             // A closed standard error leaves the exit code to tell the story.
             writeln!(std::io::stderr(), "error: {error}").ok();
-            ExitCode::FAILURE
+            ExitCode::from(error.code())
         }
     }
 }
@@ -89,7 +91,7 @@ fn run(cli: &Cli) -> Result<(), XtaskError> {
     match &cli.chore {
         Chore::Test { profile } => tests::run(&root, profile.as_deref()),
         Chore::Check => check::run(&root),
-        Chore::Shard { name, save } => shard::run(&root, name, save.as_deref()),
+        Chore::Shard { names, save } => shard::run(&root, names, save.as_deref()),
         Chore::Tidy => tidy::run(&root),
         Chore::Ledger => ledger::run(&root),
         Chore::Clients { folder } => generate::clients::run(&root, folder),

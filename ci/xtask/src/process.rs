@@ -30,7 +30,7 @@ pub(crate) fn show(mut command: Command) -> Result<(), XtaskError> {
     expect_success(text, status)
 }
 
-/// Runs the command and gives its standard output.
+/// Runs the command and gives its standard output; it must succeed.
 pub(crate) fn read(mut command: Command) -> Result<String, XtaskError> {
     let text = describe(&command);
     let output = command
@@ -41,6 +41,16 @@ pub(crate) fn read(mut command: Command) -> Result<String, XtaskError> {
             source,
         })?;
     expect_success(text, output.status)?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Runs the command and gives its standard output, however it ended.
+pub(crate) fn output(mut command: Command) -> Result<String, XtaskError> {
+    let program = describe(&command);
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|source| XtaskError::Start { program, source })?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 

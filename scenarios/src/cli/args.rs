@@ -196,6 +196,9 @@ pub struct RunArgs {
     /// Scenarios that run at the same time [default: one per core; with --client, six]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: Option<u16>,
+    /// End after this many seconds: what runs is ended, nothing else begins, what was finished is reported
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub time_limit: Option<u64>,
 }
 
 /// Options of `clients`.

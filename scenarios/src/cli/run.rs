@@ -102,6 +102,9 @@ pub(super) fn run(args: &RunArgs) -> Exit {
         Err(error) => return not_written(&error),
     };
     let interrupt = Interrupt::listen(&options.stop);
+    if let Some(seconds) = args.time_limit {
+        end_after(Duration::from_secs(seconds), &options.stop);
+    }
     if let Some(client) = &client
         && let Err(exit) = client::starts(client, &options)
     {
@@ -493,6 +496,24 @@ fn quoted(word: &str) -> String {
         word.to_owned()
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+/// Ends the run like Ctrl-C when it takes longer than it may.
+fn end_after(limit: Duration, stop: &Arc<AtomicBool>) {
+    let stop = Arc::clone(stop);
+    let waiting = std::thread::Builder::new().name("time limit".to_owned());
+    let spawned = waiting.spawn(move || {
+        std::thread::sleep(limit);
+        if !stop.swap(true, Ordering::Relaxed) {
+            say(format_args!(
+                "the time limit of {} is over",
+                terminal::short(limit)
+            ));
+        }
+    });
+    if let Err(error) = spawned {
+        tracing::debug!(%error, "the run has no time limit");
     }
 }
 

@@ -62,7 +62,7 @@ pub(crate) fn run(root: &Path, folder: &Path) -> Result<(), XtaskError> {
         }
     }
     let page = page(clients);
-    write(&root.join(page.path), &page.text)?;
+    write(&root.join(&page.path), &page.text)?;
     say(&format!("wrote {}", page.path))
 }
 

@@ -12,7 +12,7 @@ pub(super) fn pages() -> Vec<Page> {
     vec![
         steps(&schema),
         Page {
-            path: "scenarios/schema/scenario.schema.json",
+            path: "scenarios/schema/scenario.schema.json".to_owned(),
             text,
         },
     ]

@@ -5,6 +5,7 @@
 //! - [`harness`]: faults, invariants, exit codes.
 //! - [`language`]: what a scenario file can say, as a page and as a schema for editors.
 //! - [`suite`]: the list of all scenarios.
+//! - [`shards`]: the manifests of the shards, with what is new.
 //! - [`field`]: the catalogue and the museum.
 //! - [`clients`]: what each client does, from the tables of a run.
 
@@ -13,6 +14,7 @@ mod field;
 mod harness;
 mod language;
 mod protocol;
+pub(crate) mod shards;
 mod suite;
 pub(crate) mod table;
 
@@ -30,22 +32,22 @@ use crate::tidy::tree::Tree;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Page {
     /// Relative to the workspace, with forward slashes.
-    pub(crate) path: &'static str,
+    pub(crate) path: String,
     pub(crate) text: String,
 }
 
 impl Page {
     /// A page of the reference: title, a sentence, the body.
-    pub(crate) fn reference(path: &'static str, title: &str, about: &str, body: &str) -> Self {
+    pub(crate) fn reference(path: &str, title: &str, about: &str, body: &str) -> Self {
         Self::made_by("cargo xtask generate", path, title, about, body)
     }
 
     /// The same, with the command that makes it.
-    fn made_by(command: &str, path: &'static str, title: &str, about: &str, body: &str) -> Self {
+    fn made_by(command: &str, path: &str, title: &str, about: &str, body: &str) -> Self {
         let note = format!("<!-- Written by `{command}`. Do not edit. -->");
         let body = body.trim_end();
         Self {
-            path,
+            path: path.to_owned(),
             text: format!("{note}\n\n# {title}\n\n{about}\n\n{body}\n"),
         }
     }
@@ -57,6 +59,7 @@ pub(crate) fn pages(tree: &Tree) -> Vec<Page> {
     pages.extend(harness::pages());
     pages.extend(language::pages());
     pages.extend(field::pages(tree));
+    pages.extend(shards::pages(tree));
     pages.push(suite::page(tree));
     pages.push(ledger::page(tree));
     pages
@@ -68,7 +71,7 @@ pub(crate) fn run(root: &Path, check: bool) -> Result<(), XtaskError> {
     let pages = pages(&tree);
     let stale = stale(&pages, &tree);
     if check {
-        let paths: Vec<_> = stale.iter().map(|page| page.path.to_owned()).collect();
+        let paths: Vec<_> = stale.iter().map(|page| page.path.clone()).collect();
         return if paths.is_empty() {
             Ok(())
         } else {
@@ -76,7 +79,7 @@ pub(crate) fn run(root: &Path, check: bool) -> Result<(), XtaskError> {
         };
     }
     for page in stale {
-        write(&root.join(page.path), &page.text)?;
+        write(&root.join(&page.path), &page.text)?;
         say(&format!("wrote {}", page.path))?;
     }
     Ok(())
@@ -89,7 +92,7 @@ pub(crate) fn findings(tree: &Tree) -> Vec<Finding> {
     let finding = |page: &Page| {
         Finding::new(
             "generated_is_fresh",
-            page.path,
+            &page.path,
             0,
             "run `cargo xtask generate`",
         )
@@ -99,7 +102,7 @@ pub(crate) fn findings(tree: &Tree) -> Vec<Finding> {
 
 fn stale<'a>(pages: &'a [Page], tree: &Tree) -> Vec<&'a Page> {
     let fresh = |page: &Page| {
-        tree.file(page.path)
+        tree.file(&page.path)
             .is_some_and(|file| file.text.replace("\r\n", "\n") == page.text)
     };
     pages.iter().filter(|page| !fresh(page)).collect()
@@ -127,7 +130,7 @@ mod tests {
 
     fn page() -> Page {
         Page {
-            path: "docs/reference/x.md",
+            path: "docs/reference/x.md".to_owned(),
             text: "new\n".to_owned(),
         }
     }
@@ -135,7 +138,7 @@ mod tests {
     fn tree(text: &str) -> Tree {
         Tree {
             files: vec![SourceFile {
-                path: page().path.to_owned(),
+                path: page().path,
                 text: text.to_owned(),
             }],
             ..Tree::default()

@@ -1,64 +1,139 @@
-//! `cargo xtask shard NAME`: runs one shard of the suite through the command line and gates it.
+//! `cargo xtask shard NAME...`: runs shards of the suite through the command line and gates them.
 //!
-//! The runner's exit code is not believed alone: what ran is compared with what the shard lists, so that a shard
-//! which ran nothing, or lost a scenario on the way, is red.
+//! The runner's exit code is not believed alone: what ran is compared with what the shard's manifest lists, so that a
+//! shard which ran nothing, or lost a scenario on the way or from the suite, is red. Exit codes: 0 green, 1 a scenario
+//! failed, 2 the gate is shut, 3 the harness or what it starts broke.
 //!
+//! - [`manifest`]: what must run, what may be skipped and why, how long it may take.
 //! - [`report`]: what the command line prints, line by line.
 //! - [`gate`]: the comparison, a pure function.
 
 mod gate;
+pub(crate) mod manifest;
 mod report;
+#[cfg(test)]
+mod self_tests;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
+use crate::counts::Counts;
 use crate::error::XtaskError;
-use crate::process::{Stream, cargo, read, watch};
+use crate::process::{Stream, cargo, output, watch};
 use crate::{print, say, schema};
 
-use gate::{Gate, judge};
+use gate::{Gate, Ran, judge};
+use manifest::{Manifest, WORLDS};
 use report::{Report, listed};
 
-/// The worlds of this lane. By default a scenario runs in virtual time only; here also over real sockets.
-const WORLDS: [&str; 3] = ["core", "memory", "loopback"];
-
-/// Runs the shard; the run folder goes to `save`.
-pub(crate) fn run(root: &Path, shard: &str, save: Option<&Path>) -> Result<(), XtaskError> {
+/// Runs the shards one after another, whatever became of those before; the run folder goes to `save`, with the shard's
+/// name under it when there are several.
+pub(crate) fn run(root: &Path, shards: &[String], save: Option<&Path>) -> Result<(), XtaskError> {
     schema::fetch(root)?;
-    let listing = read(clawproof(
+    all(shards, |shard| {
+        let save = save.map(|save| match shards {
+            [_] => save.to_path_buf(),
+            _ => save.join(shard),
+        });
+        gated(root, shard, save.as_deref())
+    })
+}
+
+/// Every shard, and then what is wrong with any of them.
+fn all(
+    shards: &[String],
+    mut gated: impl FnMut(&str) -> Result<Gate, XtaskError>,
+) -> Result<(), XtaskError> {
+    let mut counts = Counts::default();
+    let mut red = Vec::new();
+    let mut code = 0;
+    for shard in shards {
+        let gate = gated(shard)?;
+        for warning in &gate.warnings {
+            say(&format!("warning: {warning}"))?;
+        }
+        for problem in &gate.problems {
+            say(&format!("gate: {}", problem.text))?;
+        }
+        counts = counts + gate.counts;
+        if gate.code() > 0 {
+            red.push(format!("{shard} ({} problems)", gate.problems.len()));
+            code = code.max(gate.code());
+        }
+    }
+    print(&counts.to_string())?;
+    if red.is_empty() {
+        Ok(())
+    } else {
+        Err(XtaskError::Gate { red, code })
+    }
+}
+
+/// Runs one shard and judges it.
+fn gated(root: &Path, shard: &str, save: Option<&Path>) -> Result<Gate, XtaskError> {
+    let manifest = Manifest::load(root, shard)?;
+    let listing = clawproof(
         root,
         &["list", "--shard", shard, "--message-format", "json"],
-    ))?;
-    let (expected, elsewhere): (BTreeSet<_>, BTreeSet<_>) = listed(&listing)?
+    );
+    let (suite, elsewhere): (BTreeSet<_>, BTreeSet<_>) = listed(&output(listing)?)?
         .into_iter()
         .partition(|(_, world)| WORLDS.contains(&world.as_str()));
     for (id, world) in elsewhere {
         say(&format!("not verified: {id} in {world}"))?;
     }
 
-    let mut words = vec!["run", "--shard", shard, "--message-format", "json"];
+    let limit = manifest.time_limit.to_string();
+    let mut words = vec![
+        "run",
+        "--shard",
+        shard,
+        "--message-format",
+        "json",
+        "--time-limit",
+        &limit,
+    ];
     words.extend(WORLDS.iter().flat_map(|world| ["--world", world]));
     let folder = save.map(|save| save.to_string_lossy().into_owned());
-    if let Some(folder) = &folder {
-        // A folder of an earlier run would stop this one.
-        remove(Path::new(folder))?;
-        words.extend(["--save", folder]);
+    match &folder {
+        Some(folder) => {
+            // A folder of an earlier run would stop this one.
+            remove(Path::new(folder))?;
+            words.extend(["--save", folder]);
+        }
+        None => words.push("--no-save"),
     }
-    let ran = watch(clawproof(root, &words), Stream::Stdout)?;
-    let report = Report::parse(&ran.text);
+    let began = Instant::now();
+    let watched = watch(clawproof(root, &words), Stream::Stdout)?;
+    let ran = Ran {
+        report: Report::parse(&watched.text),
+        code: watched.status.code(),
+        took: began.elapsed(),
+        folder: save.map(Path::to_path_buf),
+    };
+    let gate = judge(shard, &manifest, &suite, &ran);
+    if let Some(save) = save {
+        let told = gate.to_json(shard, &manifest, &ran);
+        write(&beside(save), &format!("{told:#}\n"))?;
+    }
+    Ok(gate)
+}
 
-    let Gate { counts, problems } = judge(shard, &expected, &report, ran.status.success());
-    for problem in &problems {
-        say(&format!("gate: {problem}"))?;
-    }
-    print(&counts.to_string())?;
-    if problems.is_empty() {
-        return Ok(());
-    }
-    Err(XtaskError::Gate {
-        shard: shard.to_owned(),
-        problems: problems.len(),
+/// Beside the run folder, which is closed: its sums name every file in it.
+fn beside(folder: &Path) -> PathBuf {
+    let mut path = folder.as_os_str().to_owned();
+    path.push(".gate.json");
+    path.into()
+}
+
+fn write(path: &Path, text: &str) -> Result<(), XtaskError> {
+    let folder = path.parent().unwrap_or(path);
+    let written = fs::create_dir_all(folder).and_then(|()| fs::write(path, text));
+    written.map_err(|source| XtaskError::Write {
+        path: path.to_path_buf(),
+        source,
     })
 }
 

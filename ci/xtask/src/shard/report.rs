@@ -1,6 +1,7 @@
 //! What `clawproof list` and `clawproof run` print with `--message-format json`.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -36,8 +37,12 @@ pub(super) struct Outcome {
     pub(super) trial: Trial,
     /// `passed`, `failed`, `inconclusive`, `skipped`, `broken`.
     pub(super) verdict: String,
-    /// What a skipped one lacks.
-    pub(super) missing: Option<String>,
+    /// What a skipped one lacks, what broke, or the first finding.
+    pub(super) why: Option<String>,
+    /// The rule of each finding.
+    pub(super) rules: Vec<String>,
+    /// Wall time.
+    pub(super) took: Duration,
 }
 
 /// What a run reported.
@@ -54,15 +59,46 @@ pub(super) struct Report {
 #[serde(tag = "event", rename_all = "snake_case")]
 enum Line {
     Started {},
-    Result {
-        id: String,
-        world: String,
-        verdict: String,
-        missing: Option<String>,
-    },
+    Result(Box<Told>),
     Finished {},
     #[serde(other)]
     Other,
+}
+
+#[derive(Deserialize)]
+struct Told {
+    id: String,
+    world: String,
+    verdict: String,
+    #[serde(rename = "tookMs", default)]
+    took_ms: u64,
+    missing: Option<String>,
+    why: Option<String>,
+    what: Option<String>,
+    #[serde(default)]
+    findings: Vec<Finding>,
+}
+
+#[derive(Deserialize)]
+struct Finding {
+    rule: String,
+    summary: String,
+}
+
+impl From<Told> for Outcome {
+    fn from(told: Told) -> Self {
+        let first = told
+            .findings
+            .first()
+            .map(|it| format!("{}: {}", it.rule, it.summary));
+        Self {
+            trial: (told.id, told.world),
+            verdict: told.verdict,
+            why: told.missing.or(told.why).or(told.what).or(first),
+            rules: told.findings.into_iter().map(|it| it.rule).collect(),
+            took: Duration::from_millis(told.took_ms),
+        }
+    }
 }
 
 impl Report {
@@ -70,18 +106,7 @@ impl Report {
         let mut report = Self::default();
         for line in text.lines() {
             match serde_json::from_str(line) {
-                Ok(Line::Result {
-                    id,
-                    world,
-                    verdict,
-                    missing,
-                }) => {
-                    report.outcomes.push(Outcome {
-                        trial: (id, world),
-                        verdict,
-                        missing,
-                    });
-                }
+                Ok(Line::Result(told)) => report.outcomes.push((*told).into()),
                 Ok(Line::Finished {}) => report.finished = true,
                 Ok(Line::Started {} | Line::Other) => {}
                 Err(error) => report.unreadable.push(format!("{error}: {line}")),
@@ -109,7 +134,7 @@ mod tests {
         let text = concat!(
             r#"{"event":"started","scenarios":1,"seed":7}"#,
             "\n",
-            r#"{"event":"result","id":"a/b","world":"core","seed":7,"verdict":"skipped","missing":"wsl"}"#,
+            r#"{"event":"result","id":"a/b","world":"core","seed":7,"verdict":"skipped","missing":"wsl","tookMs":3}"#,
             "\n",
             r#"{"event":"finished","passed":0}"#,
             "\n{"
@@ -122,7 +147,9 @@ mod tests {
             [Outcome {
                 trial: ("a/b".to_owned(), "core".to_owned()),
                 verdict: "skipped".to_owned(),
-                missing: Some("wsl".to_owned())
+                why: Some("wsl".to_owned()),
+                rules: vec![],
+                took: Duration::from_millis(3),
             }]
         );
     }

@@ -77,6 +77,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("scenario_has_about", suite::scenario_has_about),
     ("scenario_id_is_its_path", suite::scenario_id_is_its_path),
     ("crate_page", suite::crate_page),
+    ("shard_lists_what_is_there", generate::shards::deleted),
     ("fault_has_self_test", suite::fault_has_self_test),
     ("ledger", ledger::findings),
     ("protocol_notes_are_shown", suite::protocol_notes_are_shown),
@@ -149,6 +150,12 @@ mod tests {
     const ROOT_BANS: &str = "disallowed-methods = [{ path = \"std::fs::write\", reason = \"r\" }]";
 
     /// Each row: rule, files that obey it, files that break it, the line of the first finding.
+    const SHARD: &str = "scenarios/shards/setup-connect.toml";
+    const SCENARIO: (&str, &str) = (
+        "scenarios/suite/setup-connect/a.toml",
+        "title = \"t\"\nabout = \"a\"\nworlds = [\"core\"]\n[actor.raw]\nkind = \"raw\"\n[[step]]\nstart = \"raw\"\n",
+    );
+
     #[rstest]
     #[case("file_size", &[("a/src/lib.rs", &*"\n".repeat(600))], &[("a/src/lib.rs", &*"\n".repeat(601))], 0)]
     #[case("line_length", &[("a/src/lib.rs", &*format!("{}\"{}\"", "x".repeat(160), "y".repeat(99)))], &[("a/src/lib.rs", &*format!("\n{}", "x".repeat(161)))], 2)]
@@ -170,6 +177,8 @@ mod tests {
     #[case("scenario_id_is_its_path", &[("scenarios/suite/a/b.toml", "id = \"a/b\"")], &[("scenarios/suite/a/b.toml", "id = \"a/c\"")], 0)]
     #[case("crate_page", &[("a/Cargo.toml", "[package]\nname = \"n\""), ("a/README.md", "# n\n\nThe n of m.\n")], &[("a/Cargo.toml", "[package]\nname = \"n\"")], 0)]
     #[case("crate_page", &[("ci/Cargo.toml", "[workspace]")], &[("a/Cargo.toml", "[package]\nname = \"n\""), ("a/README.md", "# other\n")], 0)]
+    #[case("shard_lists_what_is_there", &[(SHARD, "[must_pass]\n"), SCENARIO], &[(SHARD, "\n[must_pass]\n\"setup-connect/a\" = [\"core\"]\n\"setup-connect/b\" = [\"core\"]"), SCENARIO], 4)]
+    #[case("shard_lists_what_is_there", &[(SHARD, "[must_pass]\n\"setup-connect/a\" = [\"core\"]"), SCENARIO], &[(SHARD, "[must_pass]\n\"setup-connect/a\" = [\"core\", \"memory\"]"), SCENARIO], 2)]
     #[case("ledger", &[("scenarios/suite/a/b.toml", &*every_row())], &[("scenarios/suite/a/b.toml", "connect")], 0)]
     #[case("protocol_notes_are_shown", &[("docs/protocol.md", "- x [flow: a/b]"), ("scenarios/conform/flows/a/b.toml", ""), ("scenarios/conform/golden/1/a/b.jsonl", "")], &[("docs/protocol.md", "\n- x [flow: a/b]")], 2)]
     #[case("protocol_notes_are_shown", &[("docs/protocol.md", "text")], &[("docs/protocol.md", "- nobody shows this")], 1)]
