@@ -1,8 +1,8 @@
 //! `clawproof run`: select, run, judge, report, write the run folder.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use super::args::{MessageFormat, RefereeArg, RunArgs, WorldArg};
@@ -102,9 +102,8 @@ pub(super) fn run(args: &RunArgs) -> Exit {
         Err(error) => return not_written(&error),
     };
     let interrupt = Interrupt::listen(&options.stop);
-    if let Some(seconds) = args.time_limit {
-        end_after(Duration::from_secs(seconds), &options.stop);
-    }
+    let limit = args.time_limit.map(Duration::from_secs);
+    let _until_here = limit.map(|limit| end_after(limit, &options.stop));
     if let Some(client) = &client
         && let Err(exit) = client::starts(client, &options)
     {
@@ -499,13 +498,14 @@ fn quoted(word: &str) -> String {
     }
 }
 
-/// Ends the run like Ctrl-C when it takes longer than it may.
-fn end_after(limit: Duration, stop: &Arc<AtomicBool>) {
+/// Ends the run like Ctrl-C when it takes longer than it may. What is given back is dropped when the run is over.
+fn end_after(limit: Duration, stop: &Arc<AtomicBool>) -> mpsc::Sender<()> {
+    let (over, waits) = mpsc::channel();
     let stop = Arc::clone(stop);
-    let waiting = std::thread::Builder::new().name("time limit".to_owned());
-    let spawned = waiting.spawn(move || {
-        std::thread::sleep(limit);
-        if !stop.swap(true, Ordering::Relaxed) {
+    let watch = std::thread::Builder::new().name("time limit".to_owned());
+    let spawned = watch.spawn(move || {
+        let is_late = waits.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout);
+        if is_late && !stop.swap(true, Ordering::Relaxed) {
             say(format_args!(
                 "the time limit of {} is over",
                 terminal::short(limit)
@@ -515,6 +515,7 @@ fn end_after(limit: Duration, stop: &Arc<AtomicBool>) {
     if let Err(error) = spawned {
         tracing::debug!(%error, "the run has no time limit");
     }
+    over
 }
 
 /// Ctrl-C: what runs is ended, nothing else begins, what was finished is reported.
