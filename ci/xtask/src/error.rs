@@ -113,7 +113,18 @@ impl XtaskError {
         match self {
             Self::Gate { code, .. } => *code,
             Self::Manifest { .. } => 2,
-            _ => 1,
+            Self::Start { .. }
+            | Self::Output { .. }
+            | Self::Failed { .. }
+            | Self::Read { .. }
+            | Self::Write { .. }
+            | Self::Unexpected { .. }
+            | Self::TestsFailed { .. }
+            | Self::NothingExecuted
+            | Self::Untidy { .. }
+            | Self::Stale { .. }
+            | Self::Checks { .. }
+            | Self::Print(_) => 1,
         }
     }
 }

@@ -109,7 +109,7 @@ fn stale<'a>(pages: &'a [Page], tree: &Tree) -> Vec<&'a Page> {
 }
 
 /// Replaces a file in one step, so that nobody reads half of it.
-fn write(path: &Path, text: &str) -> Result<(), XtaskError> {
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), XtaskError> {
     let write_error = |source| XtaskError::Write {
         path: path.to_path_buf(),
         source,

@@ -161,69 +161,77 @@ fn one(gate: &mut Gate, manifest: &Manifest, outcome: &Outcome) {
         .iter()
         .find(|row| is_it(&row.scenario, &row.world));
     let why = outcome.why.as_deref().unwrap_or("no reason given");
-    match (outcome.verdict.as_str(), skip, known) {
-        ("passed", None, None) => gate.counts.passed += 1,
-        ("passed", Some(_), _) => {
+    match outcome.verdict.as_str() {
+        "passed" => {
             gate.counts.passed += 1;
-            gate.add(
-                Blame::Gate,
-                format!(
+            if skip.is_some() {
+                let text = format!(
                     "{name} passed, so it need not be skipped any more; take its [[may_skip]] out"
-                ),
-            );
+                );
+                gate.add(Blame::Gate, text);
+            }
+            if known.is_some() {
+                let text = format!(
+                    "{name} passed, so its failure is no longer known; take its [[known_failure]] out"
+                );
+                gate.add(Blame::Gate, text);
+            }
         }
-        ("passed", None, Some(_)) => {
-            gate.counts.passed += 1;
-            gate.add(Blame::Gate, format!("{name} passed, so its failure is no longer known; take its [[known_failure]] out"));
-        }
-        ("skipped", Some(row), _) if why.contains(&row.reason) => {
+        "skipped" => {
             gate.counts.skipped += 1;
-            gate.warnings.push(format!("{name} was skipped: {why}"));
+            skipped(gate, &name, why, skip.map(|row| row.reason.as_str()));
         }
-        ("skipped", Some(row), _) => {
-            gate.counts.skipped += 1;
-            let text = format!(
-                "{name} was skipped for another reason than '{}': {why}",
-                row.reason
-            );
-            gate.add(Blame::Gate, text);
+        "failed" if known.is_some() => {
+            failed_as_known(gate, &name, outcome, known.map(|row| row.rule.as_str()))
         }
-        ("skipped", None, _) => {
-            gate.counts.skipped += 1;
-            gate.add(
-                Blame::Gate,
-                format!("{name} must pass, but was skipped: {why}"),
-            );
-        }
-        ("failed", _, Some(row)) if outcome.rules.iter().all(|rule| *rule == row.rule) => {
-            // Nothing was shown, so it counts as skipped.
-            gate.counts.skipped += 1;
-            gate.warnings
-                .push(format!("{name} failed as known: {}", row.rule));
-        }
-        ("failed", _, Some(row)) => {
-            gate.counts.failed += 1;
-            let others: Vec<&str> = outcome
-                .rules
-                .iter()
-                .filter(|rule| **rule != row.rule)
-                .map(String::as_str)
-                .collect();
-            let text = format!(
-                "{name} failed, and {} does not explain {}",
-                row.rule,
-                others.join(", ")
-            );
-            gate.add(Blame::Scenario, text);
-        }
-        ("broken", ..) => {
+        "broken" => {
             gate.counts.failed += 1;
             gate.add(Blame::Harness, format!("{name} broke: {why}"));
         }
-        (verdict, ..) => {
+        verdict => {
             gate.counts.failed += 1;
             gate.add(Blame::Scenario, format!("{name} {verdict}: {why}"));
         }
+    }
+}
+
+fn skipped(gate: &mut Gate, name: &str, why: &str, allowed: Option<&str>) {
+    match allowed {
+        Some(reason) if why.contains(reason) => {
+            gate.warnings.push(format!("{name} was skipped: {why}"));
+        }
+        Some(reason) => {
+            let text = format!("{name} was skipped for another reason than '{reason}': {why}");
+            gate.add(Blame::Gate, text);
+        }
+        None => gate.add(
+            Blame::Gate,
+            format!("{name} must pass, but was skipped: {why}"),
+        ),
+    }
+}
+
+/// A known failure explains the findings of its rule and nothing else.
+fn failed_as_known(gate: &mut Gate, name: &str, outcome: &Outcome, rule: Option<&str>) {
+    let rule = rule.unwrap_or_default();
+    let others: Vec<&str> = outcome
+        .rules
+        .iter()
+        .map(String::as_str)
+        .filter(|it| *it != rule)
+        .collect();
+    if others.is_empty() {
+        // Nothing was shown, so it counts as skipped.
+        gate.counts.skipped += 1;
+        gate.warnings
+            .push(format!("{name} failed as known: {rule}"));
+    } else {
+        gate.counts.failed += 1;
+        let text = format!(
+            "{name} failed, and {rule} does not explain {}",
+            others.join(", ")
+        );
+        gate.add(Blame::Scenario, text);
     }
 }
 

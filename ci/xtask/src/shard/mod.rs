@@ -22,7 +22,7 @@ use std::time::Instant;
 use crate::counts::Counts;
 use crate::error::XtaskError;
 use crate::process::{Stream, cargo, output, watch};
-use crate::{print, say, schema};
+use crate::{generate, print, say, schema};
 
 use gate::{Gate, Ran, judge};
 use manifest::{Manifest, WORLDS};
@@ -116,7 +116,7 @@ fn gated(root: &Path, shard: &str, save: Option<&Path>) -> Result<Gate, XtaskErr
     let gate = judge(shard, &manifest, &suite, &ran);
     if let Some(save) = save {
         let told = gate.to_json(shard, &manifest, &ran);
-        write(&beside(save), &format!("{told:#}\n"))?;
+        generate::write(&beside(save), &format!("{told:#}\n"))?;
     }
     Ok(gate)
 }
@@ -126,15 +126,6 @@ fn beside(folder: &Path) -> PathBuf {
     let mut path = folder.as_os_str().to_owned();
     path.push(".gate.json");
     path.into()
-}
-
-fn write(path: &Path, text: &str) -> Result<(), XtaskError> {
-    let folder = path.parent().unwrap_or(path);
-    let written = fs::create_dir_all(folder).and_then(|()| fs::write(path, text));
-    written.map_err(|source| XtaskError::Write {
-        path: path.to_path_buf(),
-        source,
-    })
 }
 
 fn clawproof(root: &Path, words: &[&str]) -> std::process::Command {

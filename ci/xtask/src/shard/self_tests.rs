@@ -55,10 +55,13 @@ fn good(id: &str) -> Arc<Scenario> {
 }
 
 fn manifest(rows: &str, ids: &[&str]) -> Manifest {
-    let ids: String = ids
-        .iter()
-        .map(|id| format!("\"{SHARD}/{id}\" = [\"core\"]\n"))
-        .collect();
+    let line = |id: &&str| {
+        format!(
+            "\"{SHARD}/{id}\" = [\"core\"]
+"
+        )
+    };
+    let ids = ids.iter().map(line).collect::<Vec<_>>().concat();
     let text = format!("time_limit = 60\nscenario_limit = 60\n{rows}\n[must_pass]\n{ids}");
     Manifest::parse("the manifest", &text).unwrap()
 }
@@ -88,14 +91,13 @@ fn trials(suite: &[Arc<Scenario>]) -> BTreeSet<Trial> {
 fn told(outcomes: &[Outcome]) -> (String, i32) {
     let results = results(outcomes);
     let counts = Counts::of(&results);
-    let mut text: String = outcomes
+    let mut said: Vec<String> = outcomes
         .iter()
-        .map(|it| format!("{}\n", lines::result(&result(it))))
+        .map(|it| lines::result(&result(it)).to_string())
         .collect();
-    text += &format!(
-        "{}\n",
-        lines::finished(&results, Duration::ZERO, scenarios::referee::standing())
-    );
+    let referee = scenarios::referee::standing();
+    said.push(lines::finished(&results, Duration::ZERO, referee).to_string());
+    let text = said.join("\n") + "\n";
     let code = match counts {
         Counts { broken: 1.., .. } => 1,
         Counts { failed: 1.., .. } => 10,
