@@ -182,7 +182,7 @@ fn one(gate: &mut Gate, manifest: &Manifest, outcome: &Outcome) {
             skipped(gate, &name, why, skip.map(|row| row.reason.as_str()));
         }
         "failed" if known.is_some() => {
-            failed_as_known(gate, &name, outcome, known.map(|row| row.rule.as_str()))
+            failed_as_known(gate, &name, outcome, known.map(|row| row.rule.as_str()));
         }
         "broken" => {
             gate.counts.failed += 1;
