@@ -485,6 +485,8 @@ pub enum WorldArg {
     Loopback,
     /// OpenClaw's own gateway, fetched before with `clawproof fetch`, real time
     Real,
+    /// Set-ups over namespaces of this machine, with real processes, real time
+    Wsl,
 }
 
 /// When frames are checked against the published schema.

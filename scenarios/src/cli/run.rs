@@ -40,6 +40,7 @@ impl From<WorldArg> for WorldName {
             WorldArg::Memory => Self::Memory,
             WorldArg::Loopback => Self::Loopback,
             WorldArg::Real => Self::Real,
+            WorldArg::Wsl => Self::Wsl,
         }
     }
 }

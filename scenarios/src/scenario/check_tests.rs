@@ -141,6 +141,20 @@ fn the_core_world_has_no_streams() {
     assert!(codes.contains(&"scenario::duplicate_world"), "{codes:?}");
 }
 
+/// Whose port it is can't be played where this machine's own ports answer.
+#[test]
+fn some_fields_of_a_set_up_are_for_memory_only() {
+    let actor = "[actor.setup]\nkind = \"setup\"\ncompanion = \"companion\"\nowners = [\"nobody\"]\n[[step]]\nstart = \"setup\"";
+    let only = |worlds: &str| {
+        let text = with(actor).replacen("about", &format!("worlds = [{worlds}]\nabout"), 1);
+        codes(&text).contains(&"scenario::only_in_memory")
+    };
+    assert_eq!(
+        [only("\"memory\""), only("\"memory\", \"wsl\"")],
+        [false, true]
+    );
+}
+
 #[test]
 fn an_unlisted_name_can_be_meant() {
     let step = "[[step]]\nexpect = { from = \"companion\", method = \"conect\", unlisted = true }";

@@ -92,6 +92,17 @@ impl SetupActor {
         Ok(machine)
     }
 
+    /// A field that only a computer in memory heeds.
+    pub(super) fn only_in_memory(&self) -> Option<&'static str> {
+        let fields = [
+            ("port_held", self.port_held > 0),
+            ("owners", !self.owners.is_empty()),
+            ("code", self.code.is_some()),
+        ];
+        let given = fields.into_iter().find(|(_, given)| *given);
+        given.map(|(field, _)| field)
+    }
+
     /// Everything that is wrong with it.
     pub(super) fn problems(&self) -> Vec<String> {
         let mut problems: Vec<String> = [self.config().err(), self.machine().err()]

@@ -128,6 +128,18 @@ fn set_up(checker: &mut Checker<'_>, plan: &SetupActor, place: &At) {
             .help("add `worlds = [\"memory\"]`"),
         );
     }
+    if let Some(field) = plan.only_in_memory()
+        && worlds.contains(&WorldName::Wsl)
+    {
+        checker.report(
+            Problem::error(
+                "scenario::only_in_memory",
+                format!("`{field}` is played by a computer in memory only"),
+            )
+            .at(place.clone())
+            .help("take `wsl` out of `worlds`: there this machine's own ports and gateway answer"),
+        );
+    }
 }
 
 /// Where a set-up can run.

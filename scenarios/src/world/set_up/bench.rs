@@ -72,14 +72,7 @@ impl Bench {
             // Dropped last: whoever waits sees that nobody asks any more.
             let _last = LastRing(Arc::clone(&ring));
             let line = Rc::new(Line::new(say, hear, ring));
-            serve(tools, &line).unwrap_or_else(|why| {
-                let snapshot = json!({ "outcome": "broken", "message": why });
-                line.say(Ask::Idle {
-                    snapshot,
-                    look_at: None,
-                });
-                vec![why]
-            })
+            serve(tools, &line).unwrap_or_else(|why| vec![broken(&line, why)])
         };
         Self {
             answers,
@@ -143,14 +136,25 @@ struct Desk {
 /// Fulfils wishes until the world is over, and takes everything away then.
 fn serve(tools: Tools, line: &Rc<Line>) -> Result<Vec<String>, String> {
     let mut desk = Desk::new(tools, line)?;
-    while let Some(told) = line.hear() {
-        if let Told::Wish(wish) = told {
-            desk.fulfil(&wish)?;
-            let (snapshot, look_at) = (desk.snapshot(), desk.computer.looks_at());
-            line.say(Ask::Idle { snapshot, look_at });
-        }
+    // However the work ends, nothing of the computer may stay.
+    let why = desk.work().err();
+    let mut left = desk.computer.end();
+    let path = desk.folder.path().display().to_string();
+    if let Err(error) = desk.folder.close() {
+        left.push(format!("the folder {path}: {error}"));
     }
-    Ok(desk.computer.end())
+    left.extend(why.map(|why| broken(line, why)));
+    Ok(left)
+}
+
+/// Tells the world that a set-up can't go on.
+fn broken(line: &Line, why: String) -> String {
+    let snapshot = json!({ "outcome": "broken", "message": why });
+    line.say(Ask::Idle {
+        snapshot,
+        look_at: None,
+    });
+    why
 }
 
 impl Desk {
@@ -194,6 +198,18 @@ impl Desk {
             outcome: None,
             first_line: 0,
         })
+    }
+
+    /// Fulfils wishes until the world is over.
+    fn work(&mut self) -> Result<(), String> {
+        while let Some(told) = self.line.hear() {
+            if let Told::Wish(wish) = told {
+                self.fulfil(&wish)?;
+                let (snapshot, look_at) = (self.snapshot(), self.computer.looks_at());
+                self.line.say(Ask::Idle { snapshot, look_at });
+            }
+        }
+        Ok(())
     }
 
     /// Where the app keeps its files.

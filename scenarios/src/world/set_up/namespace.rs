@@ -220,8 +220,16 @@ impl Computer for StandIn {
             }
         }
         left.extend(processes_of(&self.folder));
+        left.extend(mounts_of(&self.folder));
         left
     }
+}
+
+/// Mounts of a computer that this machine sees: its own namespace should have kept them.
+fn mounts_of(folder: &str) -> Vec<String> {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let ours = mounts.lines().filter(|line| line.contains(folder));
+    ours.map(|line| format!("the mount {line}")).collect()
 }
 
 /// Programs of a computer that still run although it is gone: their environment names its folder. What was told to end

@@ -60,21 +60,7 @@ fn install(place: &Place) -> Said {
             ),
         )
     })?;
-    let value = |key| {
-        config::value(key).map(|value| {
-            value.map_or_else(String::new, |value| {
-                value
-                    .as_str()
-                    .map_or_else(|| value.to_string(), ToOwned::to_owned)
-            })
-        })
-    };
-    let (port, token) = (value("gateway.port")?, value("gateway.auth.token")?);
-    let port = if port.is_empty() {
-        "18789".to_owned()
-    } else {
-        port
-    };
+    let (port, token) = (port()?, configured("gateway.auth.token")?);
     let exec: Vec<String> = command
         .iter()
         .map(|word| {
@@ -101,6 +87,25 @@ fn install(place: &Place) -> Said {
     Ok("Installed systemd service.\n".to_owned())
 }
 
+/// A value as text; empty when there is none.
+fn configured(key: &str) -> Result<String, Failed> {
+    let value = config::value(key)?;
+    Ok(value.map_or_else(String::new, |value| {
+        let text = value.as_str().map(ToOwned::to_owned);
+        text.unwrap_or_else(|| value.to_string())
+    }))
+}
+
+/// The configured port, or the one that a gateway takes by itself.
+fn port() -> Result<String, Failed> {
+    let port = configured("gateway.port")?;
+    Ok(if port.is_empty() {
+        "18789".to_owned()
+    } else {
+        port
+    })
+}
+
 /// `gateway status --json`.
 pub(super) fn status() -> Said {
     let place = Place::of(UNIT)?;
@@ -114,12 +119,11 @@ pub(super) fn status() -> Said {
     Ok(format!("{status}\n"))
 }
 
-/// `qr --json`.
+/// `qr --json`: the address in the code is that of the configured port, whatever the gateway knows of it.
 pub(super) fn qr() -> Said {
-    Ok(format!(
-        "{}\n",
-        Control::find()?.order(&json!({"verb": "mint_setup_code"}))?
-    ))
+    let url = format!("ws://localhost:{}", port()?);
+    let order = json!({"verb": "mint_setup_code", "url": url});
+    Ok(format!("{}\n", Control::find()?.order(&order)?))
 }
 
 /// `gateway call METHOD --params JSON --json --timeout MS`.
