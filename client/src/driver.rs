@@ -1,7 +1,8 @@
 //! The one task that owns the core, the store and every socket.
 //!
 //! It hands inputs to the core, carries out what comes back, and waits for the next input or deadline. It
-//! never waits for a socket, a disk, a handler or a reader of events, so nobody can stall it:
+//! never waits for a socket, a disk, a handler or a reader of events, so nobody can stall it. Only a look at who owns a
+//! managed gateway's port holds everything up, for some seconds at most: what is proven must still be so when it counts.
 //!
 //! | queue | holds | when it is full |
 //! |---|---|---|
@@ -31,7 +32,9 @@ use crate::answers::Answers;
 use crate::clock::Clock;
 use crate::connector::Connector;
 use crate::desk::StoreDesk;
+use crate::endpoints::Endpoints;
 use crate::invoke::{Invocation, InvokeHandler};
+use crate::owner::OwnerProbe;
 use crate::socket::{self, CLOSE_WAIT, Command, EventSender, Plan, SocketEvent, SocketOptions};
 use crate::store::Store;
 use crate::tunnel::Ssh;
@@ -91,6 +94,7 @@ pub(crate) struct Driver<C, S> {
     invokes: JoinSet<(InvokeKey, InvokeOutcome)>,
     cancels: BTreeMap<InvokeKey, CancellationToken>,
     tunnels: Tunnels,
+    endpoints: Endpoints,
     stopping: bool,
 }
 
@@ -103,6 +107,7 @@ pub(crate) struct Parts<C, S> {
     pub(crate) options: SocketOptions,
     pub(crate) handler: Arc<dyn InvokeHandler>,
     pub(crate) ssh: Option<Ssh>,
+    pub(crate) owners: Option<Arc<dyn OwnerProbe>>,
 }
 
 impl<C: Connector, S: Store> Driver<C, S> {
@@ -126,6 +131,7 @@ impl<C: Connector, S: Store> Driver<C, S> {
             invokes: JoinSet::new(),
             cancels: BTreeMap::new(),
             tunnels: Tunnels::new(parts.ssh),
+            endpoints: Endpoints::new(parts.owners),
             stopping: false,
         }
     }
@@ -167,6 +173,11 @@ impl<C: Connector, S: Store> Driver<C, S> {
     /// Waits for the next thing that happens. A deadline that has passed comes before all else, so that
     /// busy sockets can't delay it. `None` means that the thing concerned the driver alone.
     async fn next_input(&mut self) -> Option<Input> {
+        if self.endpoints.is_looking() {
+            let (findings, input) = self.endpoints.found().await?;
+            self.hand(findings, input);
+            return None;
+        }
         let deadline = self
             .core
             .wake_at()
@@ -199,15 +210,28 @@ impl<C: Connector, S: Store> Driver<C, S> {
             while let Some(output) = self.core.poll() {
                 self.carry_out(output);
             }
+            if self.endpoints.is_looking() {
+                break;
+            }
             let Some(input) = self.inputs.pop_front() else {
                 break;
             };
             let now = self.clock.now();
-            for finding in self.findings_before(&input) {
-                self.core.handle(now, finding);
+            let looks = self.core.looks_before(now.since_start, &input);
+            if let Some(input) = self.endpoints.look(looks, input) {
+                self.hand(Vec::new(), input);
             }
-            self.core.handle(now, input);
         }
+    }
+
+    /// Hands over an input after everything that was found out for it.
+    fn hand(&mut self, mut findings: Vec<Input>, input: Input) {
+        findings.extend(self.findings_before(&input));
+        let now = self.clock.now();
+        for finding in findings {
+            self.core.handle(now, finding);
+        }
+        self.core.handle(now, input);
     }
 
     /// Who owns the near ends, looked up before anything that may lead to a credential: a deadline may open the next
@@ -440,6 +464,7 @@ impl<C: Connector, S: Store> Driver<C, S> {
         self.store.finish().await;
         self.invokes.shutdown().await;
         self.tunnels.shutdown().await;
+        self.endpoints.shutdown().await;
         for open in std::mem::take(&mut self.sockets).into_values() {
             open.task.abort();
         }

@@ -14,6 +14,7 @@ use crate::connector::Connector;
 use crate::control::Control;
 use crate::driver::{Channels, Driver, EVENTS, INTENTS, Order, Parts};
 use crate::invoke::{InvokeHandler, NoCommands};
+use crate::owner::OwnerProbe;
 use crate::socket::SocketOptions;
 use crate::store::{LoadError, Store};
 use crate::tunnel::Ssh;
@@ -43,6 +44,7 @@ pub struct Setup<C, S> {
     sockets: SocketOptions,
     handler: Arc<dyn InvokeHandler>,
     ssh: Option<Ssh>,
+    owners: Option<Arc<dyn OwnerProbe>>,
 }
 
 impl<C: Connector, S: Store> Setup<C, S> {
@@ -60,6 +62,7 @@ impl<C: Connector, S: Store> Setup<C, S> {
             sockets,
             handler: Arc::new(NoCommands),
             ssh: None,
+            owners: None,
         }
     }
 
@@ -75,6 +78,15 @@ impl<C: Connector, S: Store> Setup<C, S> {
     pub fn ssh(mut self, ssh: Ssh) -> Self {
         self.ssh = Some(ssh);
         self.options.tunnels = true;
+        self
+    }
+
+    /// Looks up who owns the ports of managed gateways. Without a probe, [`ClientOptions::probes_owners`] alone keeps
+    /// every strong credential from them.
+    #[must_use]
+    pub fn owner_probe(mut self, probe: impl OwnerProbe) -> Self {
+        self.owners = Some(Arc::new(probe));
+        self.options.probes_owners = true;
         self
     }
 
@@ -114,6 +126,7 @@ impl<C: Connector, S: Store> Setup<C, S> {
             options: self.sockets,
             handler: self.handler,
             ssh: self.ssh,
+            owners: self.owners,
         };
         let mut task = JoinSet::new();
         task.spawn(Driver::new(parts, channels).run());

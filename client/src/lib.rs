@@ -11,6 +11,7 @@
 //! - [`mcp`]: the tools of this computer's own users, on loopback.
 //! - [`sanitize`], [`Timeline`]: what may be logged, and the last 500 lines of it.
 //! - [`tunnel`]: SSH tunnels, and who owns their near ends.
+//! - [`OwnerProbe`]: who owns the port of a gateway that the app manages on this computer.
 //! - [`tls`]: whom a wss URL is believed.
 //! - [`Clock`]: tokio's clock and a wall clock from a fixed epoch.
 //! - [`store`]: `gateways.json` and the identity files, atomic and fail-closed; and a store in memory.
@@ -26,9 +27,11 @@ mod connector;
 mod control;
 mod desk;
 mod driver;
+mod endpoints;
 mod handle;
 pub mod invoke;
 pub mod mcp;
+mod owner;
 pub mod sanitize;
 mod socket;
 pub mod store;
@@ -46,6 +49,7 @@ pub use invoke::{
     BrowserBlock, BrowserProxy, Builtins, DeviceFacts, Invocation, InvokeError, InvokeFuture,
     InvokeHandler, NoCommands, RunPolicy, SearchPath,
 };
+pub use owner::{GuestFuture, GuestProbe, LocalOwners, OwnerFuture, OwnerProbe, WslGuest};
 pub use socket::SocketOptions;
 pub use store::{FailurePlan, FileStore, LoadError, MemoryState, MemoryStore, Store};
 pub use timeline::{Timeline, TimelineEntry};

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! companion --data-dir D [--url U --token T | --setup-code C] [--node [--allow-run P]... [--browser]]
-//!           [--mcp-port PORT] [--tls-ca PEM | --tls-fingerprint SHA256]
+//!           [--mcp-port PORT] [--wsl PROGRAM] [--tls-ca PEM | --tls-fingerprint SHA256]
 //!           [--policy pr741|hardened] [--seed N] [--log-format json|text]
 //! ```
 //!

@@ -3,104 +3,29 @@
 #![cfg(target_os = "linux")]
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     clippy::indexing_slicing,
     reason = "helpers of tests may panic"
 )]
 
-#[expect(dead_code, reason = "the peer serves two test programs")]
+#[expect(dead_code, reason = "the peer serves several test programs")]
 mod peer;
+mod process;
 
 use std::io::Write as _;
 use std::path::Path;
-use std::process::{Output, Stdio};
+use std::process::Output;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use peer::Connection;
+use process::{Companion, command, is_state};
 use rstest::rstest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines};
 use tokio::net::TcpListener;
-use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
-
-fn command(data_dir: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_companion"));
-    command
-        .arg("--data-dir")
-        .arg(data_dir)
-        .args(arguments)
-        .env_remove("RUST_LOG")
-        .env("RUST_LOG", "trace");
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    command
-}
-
-struct Companion {
-    child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-    said: Vec<String>,
-}
-
-impl Companion {
-    fn start(data_dir: &Path, arguments: &[&str]) -> Self {
-        let mut child = command(data_dir, arguments).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self {
-            child,
-            lines,
-            said: Vec::new(),
-        }
-    }
-
-    /// The next line that fits; a minute is long for all of them.
-    async fn line(&mut self, fits: impl Fn(&Value) -> bool) -> Value {
-        let found = timeout(Duration::from_mins(1), async {
-            loop {
-                let Some(text) = self.lines.next_line().await.unwrap() else {
-                    panic!("{:?}", self.said)
-                };
-                let line: Value = serde_json::from_str(&text).unwrap();
-                self.said.push(text);
-                if fits(&line) {
-                    return line;
-                }
-            }
-        });
-        let found = found.await;
-        found.unwrap_or_else(|_| panic!("{:?}", self.said))
-    }
-
-    fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.child.id().unwrap()).unwrap();
-        kill(Pid::from_raw(pid), signal).unwrap();
-    }
-
-    /// Waits for the end; gives back the exit code and everything that was said on both streams.
-    async fn end(mut self) -> (Option<i32>, String) {
-        let mut everything = self.said.concat();
-        while let Some(line) = self.lines.next_line().await.unwrap() {
-            everything.push_str(&line);
-        }
-        self.child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut everything)
-            .await
-            .unwrap();
-        (self.child.wait().await.unwrap().code(), everything)
-    }
-}
 
 async fn ends_at_once(data_dir: &Path, arguments: &[&str]) -> Output {
     timeout(
@@ -110,10 +35,6 @@ async fn ends_at_once(data_dir: &Path, arguments: &[&str]) -> Output {
     .await
     .unwrap()
     .unwrap()
-}
-
-fn is_state(overall: &'static str) -> impl Fn(&Value) -> bool {
-    move |line| line["snapshot"]["overallState"] == overall
 }
 
 #[rstest]

@@ -55,6 +55,17 @@ pub enum EndpointOwner {
     Foreign,
 }
 
+/// A gateway that the app manages on this computer, as somebody who looks up its owner has to know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManagedEndpoint {
+    /// Whose gateway.
+    pub gateway_id: String,
+    /// The WSL distribution it runs in.
+    pub distro: String,
+    /// Its port here.
+    pub port: u16,
+}
+
 /// Names one start of an SSH tunnel; never used twice by one client, so it proves whose listener is meant.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,

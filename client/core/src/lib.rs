@@ -43,6 +43,7 @@ pub mod backoff;
 pub mod classify;
 pub mod credential;
 pub mod event;
+pub mod guest;
 mod handshake;
 mod hello;
 pub mod identity;
@@ -69,7 +70,9 @@ pub use credential::{CredentialSource, ResolutionStatus};
 pub use event::{ClientEvent, DiagnosticCategory, PairingStatus};
 pub use gateway_protocol::Role;
 pub use identity::{IDENTITY_RECOVERY, Identity, IdentityDamage};
-pub use input::{EndpointOwner, Inbound, Input, InvokeOutcome, SocketId, TunnelId};
+pub use input::{
+    EndpointOwner, Inbound, Input, InvokeOutcome, ManagedEndpoint, SocketId, TunnelId,
+};
 pub use intent::{ApprovalKind, Intent, IntentOutcome};
 pub use mutation::Mutation;
 pub use options::{ClientOptions, NodeSurface};

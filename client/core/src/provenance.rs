@@ -4,8 +4,9 @@
 //! listener, the host's listeners once more. This module only judges them, so every rule can be tested anywhere.
 //!
 //! ```
-//! use client_core::provenance::{Guest, HostPort, Provenance, judge};
+//! use client_core::provenance::{HostPort, Provenance, judge};
 //! use client_core::EndpointOwner;
+//! use client_core::guest::Guest;
 //! let nobody = HostPort { complete: true, listeners: Vec::new() };
 //! let found = judge(&nobody, Guest::OwnsPort, Some(&nobody));
 //! assert!(matches!(found, Provenance::Expected { .. }), "mirrored networking needs no relay");
@@ -14,6 +15,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::guest::Guest;
 use crate::input::EndpointOwner;
 
 /// The host's listeners on the gateway's port, on every address that its URL can mean.
@@ -40,15 +42,9 @@ pub struct HostListener {
     pub is_signed_by_microsoft: bool,
     /// It is fully proven to be the app's own, obsolete native gateway task.
     pub is_obsolete_gateway: bool,
-}
-
-/// What the distribution says of the port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Guest {
-    /// The gateway's service runs and its process listens there.
-    OwnsPort,
-    /// It does not.
-    Silent,
+    /// It is the very socket of which the distribution's gateway service says that it is its own: a computer that shares
+    /// its network and its table of sockets with the distribution shows it, Windows does not.
+    pub is_the_guests: bool,
 }
 
 /// The judgement.
@@ -87,19 +83,15 @@ pub fn judge(host: &HostPort, guest: Guest, again: Option<&HostPort>) -> Provena
     if !host.complete {
         return Provenance::UnknownListener;
     }
-    if host.listeners.is_empty() {
-        return match (guest, again) {
-            (Guest::Silent, _) => Provenance::NoListener,
-            (Guest::OwnsPort, Some(again)) if again.complete && again.listeners.is_empty() => {
-                Provenance::Expected {
-                    proof: proof_of(&host.listeners),
-                }
-            }
-            (Guest::OwnsPort, Some(again)) if again.complete => Provenance::Changed,
-            (Guest::OwnsPort, Some(_) | None) => Provenance::UnknownListener,
-        };
+    let outside: Vec<&HostListener> = host
+        .listeners
+        .iter()
+        .filter(|listener| !listener.is_the_guests)
+        .collect();
+    if outside.is_empty() {
+        return judge_relayless(host, guest, again);
     }
-    let all = |is: fn(&HostListener) -> bool| host.listeners.iter().all(is);
+    let all = |is: fn(&HostListener) -> bool| outside.iter().all(|listener| is(listener));
     if all(is_relay) && guest == Guest::OwnsPort {
         return Provenance::Expected {
             proof: proof_of(&host.listeners),
@@ -109,6 +101,24 @@ pub fn judge(host: &HostPort, guest: Guest, again: Option<&HostPort>) -> Provena
         return Provenance::ConflictingGateway;
     }
     Provenance::UnknownListener
+}
+
+/// Nobody but the guest has the port, if anybody has.
+fn judge_relayless(host: &HostPort, guest: Guest, again: Option<&HostPort>) -> Provenance {
+    let proof = proof_of(&host.listeners);
+    match (guest, again) {
+        (Guest::Silent, _) if host.listeners.is_empty() => Provenance::NoListener,
+        (Guest::OwnsPort, Some(again)) if again.complete => {
+            let is_unchanged = again.listeners.iter().all(|it| it.is_the_guests)
+                && proof_of(&again.listeners) == proof;
+            if is_unchanged {
+                Provenance::Expected { proof }
+            } else {
+                Provenance::Changed
+            }
+        }
+        (Guest::Silent, _) | (Guest::OwnsPort, Some(_) | None) => Provenance::UnknownListener,
+    }
 }
 
 /// WSL's own relay: the name alone proves nothing, anybody can call a program so.
@@ -157,27 +167,6 @@ fn proof_of(listeners: &[HostListener]) -> u64 {
     hash
 }
 
-/// Reads the distribution's word: `systemctl --user show -p MainPID` and `ss -ltnpH` of the gateway's service. The
-/// service's main process must itself listen on the port.
-pub fn read_guest(main_pid: &str, sockets: &str, port: u16) -> Guest {
-    let pid = main_pid.lines().find_map(|line| {
-        let pid: u32 = line.trim().strip_prefix("MainPID=")?.parse().ok()?;
-        (pid > 0).then_some(pid)
-    });
-    let Some(pid) = pid else { return Guest::Silent };
-    let owned = sockets.lines().any(|line| {
-        let local = line.split_whitespace().nth(3);
-        let on_port = local.and_then(|local| local.rsplit(':').next()) == Some(&port.to_string());
-        let by = format!("pid={pid},");
-        on_port && line.contains(&by)
-    });
-    if owned {
-        Guest::OwnsPort
-    } else {
-        Guest::Silent
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
@@ -192,6 +181,17 @@ mod tests {
             path: r"C:\Program Files\WSL\wslrelay.exe".into(),
             is_signed_by_microsoft: true,
             is_obsolete_gateway: false,
+            is_the_guests: false,
+        }
+    }
+
+    fn guests(pid: u32) -> HostListener {
+        HostListener {
+            program: "node".into(),
+            path: "/usr/bin/node".into(),
+            is_signed_by_microsoft: false,
+            is_the_guests: true,
+            ..relay(pid)
         }
     }
 
@@ -231,6 +231,11 @@ mod tests {
     #[case::mirrored(host(&[]), Guest::OwnsPort, Some(host(&[])), None)]
     #[case::mirrored_unproven(host(&[]), Guest::OwnsPort, None, Some(Foreign))]
     #[case::changed(host(&[]), Guest::OwnsPort, Some(host(&[relay(1)])), Some(Foreign))]
+    #[case::shared_network(host(&[guests(4)]), Guest::OwnsPort, Some(host(&[guests(4)])), None)]
+    #[case::shared_and_foreign(host(&[guests(4), obsolete()]), Guest::OwnsPort, Some(host(&[guests(4)])), Some(Foreign))]
+    #[case::another_guest(host(&[guests(4)]), Guest::OwnsPort, Some(host(&[guests(5)])), Some(Foreign))]
+    #[case::joined(host(&[guests(4)]), Guest::OwnsPort, Some(host(&[guests(4), relay(1)])), Some(Foreign))]
+    #[case::guest_denies(host(&[guests(4)]), Guest::Silent, Some(host(&[guests(4)])), Some(Foreign))]
     #[case::half_read(incomplete(), Guest::OwnsPort, Some(host(&[])), Some(Foreign))]
     #[case::half_read_again(host(&[]), Guest::OwnsPort, Some(incomplete()), Some(Foreign))]
     fn the_gate_opens_only_for_a_proven_owner(
@@ -292,23 +297,5 @@ mod tests {
             ..relay(1)
         };
         assert_ne!(proof(&[relay(1)]), proof(&[restarted]));
-    }
-
-    const SS: &str = r#"LISTEN 0 511 127.0.0.1:18789 0.0.0.0:* users:(("node",pid=412,fd=21))
-LISTEN 0 511 [::1]:18791 [::]:* users:(("node",pid=413,fd=22))"#;
-
-    #[rstest]
-    #[case::owns("MainPID=412\n", 18_789, Guest::OwnsPort)]
-    #[case::another_process("MainPID=41\n", 18_789, Guest::Silent)]
-    #[case::another_port("MainPID=412\n", 1_878, Guest::Silent)]
-    #[case::stopped("MainPID=0\n", 18_789, Guest::Silent)]
-    #[case::no_service("", 18_789, Guest::Silent)]
-    #[case::ipv6("MainPID=413\n", 18_791, Guest::OwnsPort)]
-    fn the_guests_word_counts_only_for_its_own_process(
-        #[case] main_pid: &str,
-        #[case] port: u16,
-        #[case] expected: Guest,
-    ) {
-        assert_eq!(read_guest(main_pid, SS, port), expected);
     }
 }

@@ -34,6 +34,10 @@ pub(crate) struct Arguments {
     /// Serve MCP tools on this port of 127.0.0.1, behind the token in mcp-token.txt; 0 takes any free port.
     #[arg(long, value_name = "PORT")]
     pub(super) mcp_port: Option<u16>,
+    /// Ask the distributions of gateways that the app manages through this program, which is called like wsl.exe. Without
+    /// an answer nothing but a device token is sent to them.
+    #[arg(long, value_name = "PROGRAM")]
+    pub(super) wsl: Option<PathBuf>,
     /// Believe wss gateways whose certificate one of these roots vouches for, instead of the computer's roots.
     #[arg(long, value_name = "PEM", conflicts_with = "tls_fingerprint")]
     pub(super) tls_ca: Option<PathBuf>,

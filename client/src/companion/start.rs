@@ -13,6 +13,8 @@ use gateway_client::{
     BrowserProxy, Builtins, ClientHandle, Clock, DeviceFacts, FileStore, LoadError, NetConnector,
     RunPolicy, SearchPath, Setup, Store as _, Timeline, TlsError, TlsTrust,
 };
+#[cfg(target_os = "linux")]
+use gateway_client::{LocalOwners, WslGuest};
 use gateway_protocol::SharedToken;
 use serde_json::{Value, json};
 
@@ -132,6 +134,8 @@ fn spawn(
         machine_name: facts.device_name.clone(),
         node_enabled: arguments.node,
         builtin_commands: false,
+        // Where nobody can look, nobody is believed. ref: client-behaviour.md §18
+        probes_owners: true,
         ..ClientOptions::default()
     };
     let policy = RunPolicy {
@@ -146,21 +150,32 @@ fn spawn(
     }
     let options = ClientOptions { node, ..options };
     let setup = Setup::new(options, store, connector, clock).invoke_handler(handler);
-    with_ssh(setup).spawn()
+    with_proofs(setup, arguments.wsl).spawn()
 }
 
-/// Tunnels need to know who owns their near ends, and only Linux says so without more rights.
+/// Tunnels and managed gateways need to know who owns a port, and only Linux says so without more rights.
 #[cfg(target_os = "linux")]
-fn with_ssh(setup: Setup<NetConnector, FileStore>) -> Setup<NetConnector, FileStore> {
+fn with_proofs(
+    setup: Setup<NetConnector, FileStore>,
+    wsl: Option<PathBuf>,
+) -> Setup<NetConnector, FileStore> {
     let ssh = Ssh::new(ProcListeners::default());
-    setup.ssh(match std::env::var_os("OPENCLAW_E2E_SSH_CONFIG_FILE") {
+    let setup = setup.ssh(match std::env::var_os("OPENCLAW_E2E_SSH_CONFIG_FILE") {
         Some(file) => ssh.config_file(file),
         None => ssh,
+    });
+    let owners = LocalOwners::new(ProcListeners::default());
+    setup.owner_probe(match wsl {
+        Some(program) => owners.guest(WslGuest::new(program)),
+        None => owners,
     })
 }
 
 #[cfg(not(target_os = "linux"))]
-fn with_ssh(setup: Setup<NetConnector, FileStore>) -> Setup<NetConnector, FileStore> {
+fn with_proofs(
+    setup: Setup<NetConnector, FileStore>,
+    _wsl: Option<PathBuf>,
+) -> Setup<NetConnector, FileStore> {
     setup
 }
 

@@ -127,8 +127,12 @@ impl ProcListeners {
     }
 }
 
-impl Listeners for ProcListeners {
-    fn on_port(&self, port: u16) -> io::Result<Vec<Listener>> {
+impl ProcListeners {
+    /// Every socket that listens on this TCP port, with its inode.
+    ///
+    /// # Errors
+    /// When the table can't be read as a whole.
+    pub fn sockets(&self, port: u16) -> io::Result<Vec<(Listener, u64)>> {
         let mut rows = self.table("tcp", port)?;
         rows.extend(self.table("tcp6", port)?);
         if rows.is_empty() {
@@ -140,7 +144,20 @@ impl Listeners for ProcListeners {
             address,
             owner: holders.get(&inode).copied(),
         };
-        Ok(rows.into_iter().map(listener).collect())
+        let numbered = |row: (IpAddr, u64)| (listener(row), row.1);
+        Ok(rows.into_iter().map(numbered).collect())
+    }
+
+    /// The program of a process; none when it has ended or belongs to somebody else.
+    pub fn program(&self, pid: u32) -> Option<PathBuf> {
+        std::fs::read_link(self.root.join(pid.to_string()).join("exe")).ok()
+    }
+}
+
+impl Listeners for ProcListeners {
+    fn on_port(&self, port: u16) -> io::Result<Vec<Listener>> {
+        let found = self.sockets(port)?;
+        Ok(found.into_iter().map(|(listener, _)| listener).collect())
     }
 
     fn process(&self, pid: u32) -> Option<Owner> {

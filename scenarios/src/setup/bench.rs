@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use gateway_client::WslGuest;
 use wsl_fixtures::backend::process::ProcessWsl;
 use wsl_fixtures::fault::named;
 use wsl_fixtures::setup::{Config, Context, FileJournal, Outcome, run, uninstall};
@@ -172,9 +173,11 @@ impl Bench {
         let mut wsl = ProcessWsl::stand_in(&self.program(), &self.folder.join("computer"))
             .with_pace(self.pace);
         let mut peer =
-            CompanionPeer::new(self.app(), cancelled).map_err(|source| BenchError::Io {
-                path: self.app(),
-                source,
+            CompanionPeer::new(self.app(), self.guest(), cancelled).map_err(|source| {
+                BenchError::Io {
+                    path: self.app(),
+                    source,
+                }
             })?;
         let mut context = Context::new(config.clone(), &mut wsl, &mut peer, self.app());
         Ok(if takes_away {
@@ -182,6 +185,11 @@ impl Bench {
         } else {
             run(&mut context, &mut journal)
         })
+    }
+
+    /// The distros, as the app asks them who listens.
+    fn guest(&self) -> WslGuest {
+        WslGuest::new(self.program()).env(wsl_fixtures::standin::HOME, self.folder.join("computer"))
     }
 
     /// What is left of a set-up: distros that are registered, and files that the app made.

@@ -10,7 +10,10 @@ use std::time::Duration;
 use client_core::{
     ClientOptions, Intent, NodeState, NodeSurface, OperatorState, Registry, Snapshot, StoreOp,
 };
-use gateway_client::{ClientHandle, Clock, FileStore, Setup, Store as _, TcpConnector};
+use gateway_client::tunnel::ProcListeners;
+use gateway_client::{
+    ClientHandle, Clock, FileStore, LocalOwners, Setup, Store as _, TcpConnector, WslGuest,
+};
 use gateway_protocol::limits;
 use tokio::runtime::Runtime;
 use wsl_fixtures::setup::{Connection, Credential, Owner, Peer, PeerError, Role};
@@ -22,6 +25,7 @@ use super::registry;
 pub struct CompanionPeer {
     runtime: Runtime,
     folder: PathBuf,
+    owners: LocalOwners,
     client: Option<ClientHandle>,
     cancelled: Arc<AtomicBool>,
 }
@@ -59,17 +63,19 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 impl CompanionPeer {
-    /// An app that keeps its files in this folder; `cancelled` is the user's wish to stop.
+    /// An app that keeps its files in this folder and asks its distros by this guest; `cancelled` is the user's wish to
+    /// stop.
     ///
     /// # Errors
     /// When there is no runtime.
-    pub fn new(folder: PathBuf, cancelled: Arc<AtomicBool>) -> io::Result<Self> {
+    pub fn new(folder: PathBuf, guest: WslGuest, cancelled: Arc<AtomicBool>) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         Ok(Self {
             runtime,
             folder,
+            owners: LocalOwners::new(ProcListeners::default()).guest(guest),
             client: None,
             cancelled,
         })
@@ -117,6 +123,7 @@ impl CompanionPeer {
         let _entered = self.runtime.enter();
         self.client = Some(
             Setup::new(options, store, TcpConnector, Clock::system())
+                .owner_probe(self.owners.clone())
                 .spawn()
                 .map_err(failed)?,
         );
@@ -212,7 +219,7 @@ impl Peer for CompanionPeer {
     }
 
     /// Here Windows and the distro share their network, so there is no relay whose owner could be asked: the proof in
-    /// the distro decides.
+    /// the distro decides. The client looks by itself as well, at each connect and at each challenge.
     fn owner(&mut self, port: u16) -> Owner {
         if is_free(port) {
             Owner::NoListener

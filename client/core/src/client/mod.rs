@@ -11,7 +11,7 @@
 //! | `setup` | setup codes, and shared tokens validated first |
 //! | `tokens` | stored tokens, dropping the bootstrap token, recovery |
 //! | `durable` | store operations in flight and what follows them |
-//! | `ownership`, `tunnel` | whether an endpoint may see a credential; the SSH tunnel to it |
+//! | `ownership`, `managed`, `tunnel` | whether an endpoint may see a credential; when its owner is looked up; the SSH tunnel to it |
 //! | `ensure` | waiting for the node |
 //! | `pairing`, `approvals`, `foreign_approval` | own pairing; approving others and oneself; being approved by others |
 //! | `requests`, `invoke` | plain requests with deadlines; node invokes |
@@ -27,6 +27,7 @@ mod handshaking;
 mod invoke;
 mod launch;
 mod lifecycle;
+mod managed;
 mod node;
 mod operator;
 mod ownership;
@@ -176,6 +177,10 @@ impl Client {
     /// longer in use, changes nothing.
     pub fn handle(&mut self, now: Now, input: Input) {
         self.now = now;
+        // A finding comes before the deadlines that have come with it: they ask the gate.
+        if let Input::EndpointOwner { gateway_id, owner } = &input {
+            self.owners.insert(gateway_id.clone(), *owner);
+        }
         while let Some(timer) = self.timers.pop_due(now.since_start) {
             self.on_timer(timer);
         }
@@ -194,13 +199,10 @@ impl Client {
                 gateway_id,
                 identity,
             } => self.on_identity_read(gateway_id, identity),
-            Input::EndpointOwner { gateway_id, owner } => {
-                self.owners.insert(gateway_id, owner);
-            }
             Input::TunnelUp { tunnel, local_port } => self.on_tunnel_up(tunnel, local_port),
             Input::TunnelDown { tunnel, error } => self.on_tunnel_down(tunnel, &error),
             Input::InvokeDone { key, outcome } => self.on_invoke_done(key, outcome),
-            Input::Woke => {}
+            Input::EndpointOwner { .. } | Input::Woke => {}
         }
         self.settle_node_waiters();
         self.drop_stale_timers();

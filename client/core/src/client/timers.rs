@@ -65,6 +65,12 @@ impl Timers {
         self.due.pop_first().map(|(_, timer)| timer)
     }
 
+    /// Whether such a deadline has come.
+    pub(crate) fn is_due(&self, now: Duration, is_meant: impl Fn(&Timer) -> bool) -> bool {
+        let come = self.due.iter().take_while(|((at, _), _)| *at <= now);
+        come.into_iter().any(|(_, timer)| is_meant(timer))
+    }
+
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&Timer) -> bool) {
         self.due.retain(|_, timer| keep(timer));
     }

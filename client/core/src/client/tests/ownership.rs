@@ -134,3 +134,70 @@ fn a_validation_is_gated_as_well() {
     assert_eq!(bench.outcome().0, IntentOutcome::ConnectionFailed);
     assert_eq!(bench.opened(Role::Operator), 1);
 }
+
+/// A finding and the deadline that asks for it come in one moment, and the finding counts.
+#[test]
+fn a_finding_comes_before_the_attempt_that_is_due_with_it() {
+    let mut bench = bench(Policy::Hardened, Some(EXPECTED), None);
+    bench.intent(Intent::Connect);
+    let socket = bench.socket(Role::Operator);
+    bench.input(Input::OpenFailed {
+        socket,
+        error: "refused".into(),
+    });
+    let at = bench.client.wake_at().unwrap();
+    let now = Now::at(at, EPOCH);
+    let due = bench.client.looks_before(at, &Input::Woke);
+    assert_eq!(due.len(), 1, "an attempt is due");
+    let owner = EndpointOwner::Foreign;
+    let gateway_id = "g".to_owned();
+    bench
+        .client
+        .handle(now, Input::EndpointOwner { gateway_id, owner });
+    bench.client.handle(now, Input::Woke);
+    let opens = std::iter::from_fn(|| bench.client.poll());
+    assert!(
+        !opens
+            .into_iter()
+            .any(|it| matches!(it, Output::Open { .. }))
+    );
+}
+
+#[test]
+fn it_is_looked_before_a_connect_an_attempt_and_a_challenge_and_not_else() {
+    let mut bench = bench(Policy::Hardened, Some(EXPECTED), None);
+    let looks = |bench: &Bench, input: Input| {
+        let now = bench.client.now.since_start;
+        let found = bench.client.looks_before(now, &input);
+        found.first().map(|it| (it.distro.clone(), it.port))
+    };
+    let wanted = Some(("OpenClaw".to_owned(), 18_789));
+    assert_eq!(looks(&bench, Input::User(Intent::Connect)), wanted);
+    assert_eq!(looks(&bench, Input::User(Intent::RefreshPending)), None);
+    bench.intent(Intent::Connect);
+    let socket = bench.socket(Role::Operator);
+    bench.input(Input::Opened { socket });
+    let message = || Inbound::Text("{}".into());
+    let said = |socket| Input::Message {
+        socket,
+        message: message(),
+    };
+    assert_eq!(looks(&bench, said(socket)), wanted);
+    assert_eq!(looks(&bench, Input::Woke), None);
+    bench.challenge(socket);
+    assert_eq!(looks(&bench, said(socket)), None, "the frame has left");
+}
+
+#[rstest]
+#[case::no_probe(false, Policy::Hardened)]
+#[case::older_client(true, Policy::Pr741)]
+fn nobody_looks_for_nothing(#[case] probes_owners: bool, #[case] policy: Policy) {
+    let options = ClientOptions {
+        policy,
+        probes_owners,
+        ..ClientOptions::default()
+    };
+    let bench = Bench::with(options, managed(None));
+    let connect = Input::User(Intent::Connect);
+    assert_eq!(bench.client.looks_before(Duration::ZERO, &connect), []);
+}
