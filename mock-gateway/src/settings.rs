@@ -12,10 +12,10 @@
 
 use std::path::{Path, PathBuf};
 
-use gateway_core::config::{ConfigError, ConfigProblem, Ignored, from_openclaw_json};
+use gateway_core::config::{ConfigError, ConfigProblem, Ignored, from_openclaw_json, json5};
 use gateway_core::{Config, Profile};
 use jsonc_parser::ast;
-use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast, parse_to_serde_value};
+use jsonc_parser::{CollectOptions, parse_to_ast};
 use serde_json::{Map, Value};
 
 /// A configuration, and what of it has no effect.
@@ -132,7 +132,7 @@ fn read(path: &Path) -> Result<String, SettingsError> {
 }
 
 fn parse(path: &Path, text: &str) -> Result<Value, SettingsError> {
-    parse_to_serde_value::<Option<Value>>(text, &ParseOptions::default())
+    json5::parse(text)
         .map(|value| value.unwrap_or_else(|| Value::Object(Map::new())))
         .map_err(|error| SettingsError::Syntax {
             path: path.to_owned(),
@@ -160,7 +160,7 @@ impl<'a> Pair<'a> {
             return Err(wrong("its key has an empty member"));
         }
         // Whatever is no JSON is a text, so that nobody has to quote twice for a shell.
-        let value = parse_to_serde_value::<Option<Value>>(value, &ParseOptions::default())
+        let value = json5::parse(value)
             .ok()
             .flatten()
             .unwrap_or_else(|| Value::String(value.to_owned()));
@@ -204,7 +204,7 @@ fn place(path: &str, file: Option<&(&Path, String)>, pairs: &[Pair<'_>]) -> Stri
 
 /// The line, from 1, on which a key stands; that of the innermost member of it that is there.
 fn line_of(text: &str, path: &str) -> usize {
-    let parsed = parse_to_ast(text, &CollectOptions::default(), &ParseOptions::default());
+    let parsed = parse_to_ast(text, &CollectOptions::default(), &json5::options());
     let Some(mut value) = parsed.ok().and_then(|parsed| parsed.value) else {
         return 1;
     };

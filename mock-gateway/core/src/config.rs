@@ -4,6 +4,7 @@
 //!
 //! - [`Config`]: what the gateway is told, in our types.
 //! - [`from_openclaw_json`]: the same, read from the real gateway's own keys. `keys.rs`: which keys there are.
+//! - [`json5`]: how its text is read.
 //! - `document.rs`: the file that it could have been read from; `reload.rs`: what a change of that file asks for.
 //!
 //! ```
@@ -15,6 +16,7 @@
 //! ```
 
 pub(crate) mod document;
+pub mod json5;
 mod keys;
 mod openclaw;
 pub(crate) mod reload;

@@ -64,11 +64,15 @@ pub enum Mutation {
     AnyNonce,
     /// An operator may approve what it may not do itself.
     ApproverNotChecked,
+    /// Connections with the old shared secret outlive its change.
+    ReloadKeepsConnections,
+    /// Whoever writes the configuration need not have read what is there.
+    ConfigBaseNotChecked,
 }
 
 impl Mutation {
     /// Every one.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 32] = [
         Self::WrongCloseCode,
         Self::CredentialsBeforeSignature,
         Self::TokenNotBound,
@@ -99,6 +103,8 @@ impl Mutation {
         Self::StaleSignatureAccepted,
         Self::AnyNonce,
         Self::ApproverNotChecked,
+        Self::ReloadKeepsConnections,
+        Self::ConfigBaseNotChecked,
     ];
 }
 
@@ -133,6 +139,8 @@ impl Mutation {
             Self::StaleSignatureAccepted => "device/signed-at",
             Self::AnyNonce => "device/nonce",
             Self::ApproverNotChecked => "pairing/approver-scopes",
+            Self::ReloadKeepsConnections => "lifecycle/reload",
+            Self::ConfigBaseNotChecked => "config/refused",
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::control::ControlError;
 use crate::gateway::{Gateway, Up};
 use crate::handshake;
 use crate::lifecycle::Down;
+use crate::mutation::Mutation;
 use crate::profile::Profile;
 
 /// Where the file would lie.
@@ -199,6 +200,9 @@ impl Gateway {
 
     /// Whoever came with the secret that all clients share.
     fn send_shared_away(&mut self, now: Now, caller: Option<u32>) {
+        if self.has(Mutation::ReloadKeepsConnections) {
+            return;
+        }
         let frame = CloseFrame::new(4001, "gateway auth changed");
         self.send_away(now, caller, &frame, |open| open.granted.is_shared());
     }

@@ -1,5 +1,5 @@
 //! `config.get`, `config.set`, `config.patch`, `config.apply`: the gateway's file over the wire. Recorded from both releases;
-//! flows config/*. Only JSON is read: the real gateway also takes JSON5.
+//! flows config/*.
 
 use std::time::Duration;
 
@@ -7,11 +7,13 @@ use gateway_protocol::{ErrorCode, ErrorShape, Now};
 use serde_json::{Value, json};
 
 use crate::config::document::{changed_paths, merge, printed, redacted, restored, shortened_lists};
+use crate::config::json5::parse_as_told;
 use crate::config::reload::Effect;
 use crate::config::{ConfigError, ConfigProblem, from_openclaw_json};
 use crate::gateway::Gateway;
 use crate::json::Object;
 use crate::method::{Call, invalid};
+use crate::mutation::Mutation;
 use crate::reload::PATH;
 use crate::timers::Timer;
 
@@ -189,7 +191,7 @@ impl Gateway {
         Ok(self
             .written(Object::new().with("ok", true))
             .when(
-                self.profile.rules.rich_hello,
+                self.profile.rules.rich_hello && call.method == "config.patch",
                 "changedPaths",
                 json!(changed),
             )
@@ -211,9 +213,11 @@ impl Gateway {
             None if required => Err(invalid(
                 "config base hash required; re-run config.get and retry",
             )),
-            Some(hash) if hash != self.file_hash() => Err(invalid(
-                "config changed since last load; re-run config.get and retry",
-            )),
+            Some(hash) if hash != self.file_hash() && !self.has(Mutation::ConfigBaseNotChecked) => {
+                Err(invalid(
+                    "config changed since last load; re-run config.get and retry",
+                ))
+            }
             None | Some(_) => Ok(()),
         }
     }
@@ -241,22 +245,7 @@ impl Gateway {
 }
 
 fn parsed(raw: &str) -> Result<Value, ErrorShape> {
-    serde_json::from_str(raw).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        invalid(&if error.is_eof() {
-            format!(
-                "SyntaxError: JSON5: invalid end of input at {line}:{}",
-                column + 1
-            )
-        } else {
-            let at = raw.lines().nth(line.saturating_sub(1));
-            let found = at.and_then(|text| text.chars().nth(column.saturating_sub(1)));
-            format!(
-                "SyntaxError: JSON5: invalid character '{}' at {line}:{column}",
-                found.unwrap_or_default()
-            )
-        })
-    })
+    parse_as_told(raw).map_err(|problem| invalid(&problem))
 }
 
 /// A wrong file in the words of the real gateway.
