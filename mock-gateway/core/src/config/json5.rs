@@ -37,19 +37,23 @@ pub(crate) fn parse_as_told(text: &str) -> Result<Value, String> {
 
 /// The byte at which the real gateway's reader gives up.
 fn place(text: &str, error: &ParseError) -> usize {
-    match error.kind() {
+    let breaks_off = matches!(
+        error.kind(),
         ParseErrorKind::UnterminatedArray
-        | ParseErrorKind::UnterminatedObject
-        | ParseErrorKind::UnterminatedCommentBlock
-        | ParseErrorKind::String(ParseStringErrorKind::UnterminatedStringLiteral) => text.len(),
-        // Ours says where the comma would stand, the real one what stands there instead.
-        ParseErrorKind::ExpectedComma => {
-            let end = error.range().start;
-            let rest = text.get(end..).unwrap_or_default();
-            text.len() - rest.trim_start().len()
-        }
-        _ => error.range().start,
+            | ParseErrorKind::UnterminatedObject
+            | ParseErrorKind::UnterminatedCommentBlock
+            | ParseErrorKind::String(ParseStringErrorKind::UnterminatedStringLiteral)
+    );
+    if breaks_off {
+        return text.len();
     }
+    let at = error.range().start;
+    if matches!(error.kind(), ParseErrorKind::ExpectedComma) {
+        // Ours says where the comma would stand, the real one what stands there instead.
+        let rest = text.get(at..).unwrap_or_default();
+        return text.len() - rest.trim_start().len();
+    }
+    at
 }
 
 fn told(text: &str, at: usize) -> String {
