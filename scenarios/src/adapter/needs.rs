@@ -117,6 +117,7 @@ fn of_step(scenario: &Scenario, step: &Step) -> Vec<String> {
         Step::Clock(clock) if is_client(scenario, &clock.of) => {
             Some("a clock of its own".to_owned())
         }
+        Step::Disk(disk) if is_client(scenario, &disk.of) => Some("a disk that refuses".to_owned()),
         Step::Stop(actor) if is_client(scenario, actor) => Some("process".to_owned()),
         Step::Start(_)
         | Step::Stop(_)
@@ -127,6 +128,7 @@ fn of_step(scenario: &Scenario, step: &Step) -> Vec<String> {
         | Step::Close(_)
         | Step::Control(_)
         | Step::Clock(_)
+        | Step::Disk(_)
         | Step::Note(_) => None,
     };
     need.into_iter().collect()
@@ -201,6 +203,7 @@ fn waits(scenario: &Scenario) -> Duration {
         | Step::Close(_)
         | Step::Control(_)
         | Step::Clock(_)
+        | Step::Disk(_)
         | Step::Note(_) => Duration::ZERO,
     });
     each.sum()

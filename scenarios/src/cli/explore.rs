@@ -1,6 +1,6 @@
 //! `clawproof explore`: drawn flows until one fails, and the find as a scenario file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -25,6 +25,7 @@ const PLANTED: &str = "store/found";
   clawproof explore                                  3000 flows in the core world
   clawproof explore --seeds 100000..200000           others
   clawproof explore --world memory --seeds 0..500    with the real shells
+  clawproof explore --keep-going                     every seed that fails, not only the first
   clawproof explore --mutant reconnect_storm         a bug that must be found
 
 A find ends the search. It is written to scenarios/suite/found as a file that fails by itself, and `clawproof run`
@@ -39,6 +40,9 @@ pub struct ExploreArgs {
     /// A deliberate bug of the built-in client, to see whether it is found
     #[arg(long, value_name = "NAME")]
     pub mutant: Option<String>,
+    /// Go on after a find, list every seed that fails, and shrink the first of each rule
+    #[arg(long)]
+    pub keep_going: bool,
     /// Folder for the find [default: found/ in the suite; store/found with --mutant]
     #[arg(long, value_name = "DIR")]
     pub save: Option<PathBuf>,
@@ -87,9 +91,16 @@ pub(super) fn explore(args: &ExploreArgs) -> Exit {
             Ground::Memory => WorldName::Memory,
         },
         mutation: args.mutant.clone(),
+        keeps_going: args.keep_going,
         stop,
         ..Hunt::default()
     };
+    let folder = match folder(args) {
+        Ok(folder) => folder,
+        Err(exit) => return exit,
+    };
+    // In a suite the folder is the beginning of the id.
+    plan.folder = String::from(suite_of(&folder).1);
     if let Some(jobs) = args.jobs {
         plan.threads = usize::from(jobs);
     }
@@ -98,14 +109,25 @@ pub(super) fn explore(args: &ExploreArgs) -> Exit {
     let hunted = hunt(&plan, |_runs| bar.done("flows"));
     bar.finish();
     say(speed(&hunted, plan.threads));
-    match &hunted.find {
-        Some(find) => tell(find, args),
-        None if interrupt.came() => Exit::Interrupted,
-        None => {
-            out(format_args!("{} flows, no find", hunted.runs));
-            Exit::Passed
+    if args.keep_going {
+        for (seed, failing) in &hunted.failing {
+            out(format_args!(
+                "{seed}  {}: {}",
+                failing.rule, failing.summary
+            ));
         }
     }
+    let mut exit = Exit::Passed;
+    for find in &hunted.finds {
+        exit = tell(find, &folder);
+    }
+    if exit == Exit::Passed && interrupt.came() {
+        return Exit::Interrupted;
+    }
+    if exit == Exit::Passed {
+        out(format_args!("{} flows, no find", hunted.runs));
+    }
+    exit
 }
 
 fn speed(hunted: &Hunted, threads: usize) -> String {
@@ -115,12 +137,17 @@ fn speed(hunted: &Hunted, threads: usize) -> String {
     format!("{runs} flows in {seconds:.2} s, {rate:.0} a second on {threads} threads")
 }
 
+/// The suite that a folder of finds belongs to, and how the ids of its files begin there.
+fn suite_of(folder: &Path) -> (&Path, &'static str) {
+    match folder.parent() {
+        Some(suite) if folder.ends_with("found") => (suite, "found/"),
+        _ => (folder, ""),
+    }
+}
+
 /// Prints the find and writes its file.
-fn tell(find: &Find, args: &ExploreArgs) -> Exit {
-    let mut scenario = find.scenario.clone();
-    let rule = find.finding.rule.trim_start_matches("invariant:");
-    let name = format!("{}-{}", rule.replace('_', "-"), find.seed);
-    scenario.id = format!("found/{name}");
+fn tell(find: &Find, folder: &Path) -> Exit {
+    let scenario = &find.scenario;
     say(format_args!(
         "found by seed {}: {}: {}",
         find.seed, find.finding.rule, find.finding.summary
@@ -130,29 +157,25 @@ fn tell(find: &Find, args: &ExploreArgs) -> Exit {
         find.drawn,
         scenario.steps.len()
     ));
-    let text = match print::to_toml(&scenario) {
+    let text = match print::to_toml(scenario) {
         Ok(text) => text,
         Err(error) => {
             fail(&error, None);
             return Exit::HarnessBroke;
         }
     };
-    let folder = match folder(args) {
-        Ok(folder) => folder,
-        Err(exit) => return exit,
-    };
-    let path = folder.join(format!("{name}.toml"));
+    let path = folder.join(format!("seed-{}.toml", find.seed));
     // A folder that can't be made shows in the write.
-    std::fs::create_dir_all(&folder).ok();
+    std::fs::create_dir_all(folder).ok();
     if let Err(error) = write_file(&path, &text) {
         fail(&error, Some("choose another folder with --save"));
         return Exit::ArtifactsNotWritten;
     }
     out(path.display());
     say(format_args!(
-        "hint: `clawproof run --suite {} {name} --seed {}` shows it again",
-        folder.display(),
-        find.seed
+        "hint: `clawproof run --suite {} {}` shows it again",
+        suite_of(folder).0.display(),
+        scenario.id
     ));
     Exit::Failed
 }

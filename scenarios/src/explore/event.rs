@@ -6,8 +6,8 @@ use link::FaultName;
 
 use super::model::COMPANION;
 use crate::scenario::{
-    Clock, Control, Do, Fault, IntentName, Lapse, MintSetupCode, Offset, Restart, RoleName, Step,
-    TokenOf, Way,
+    Clock, Control, Disk, Do, Fault, IntentName, Lapse, MintSetupCode, Offset, Restart, RoleName,
+    Step, TokenOf, Way,
 };
 
 /// One thing that happens.
@@ -47,6 +47,10 @@ pub enum Event {
     RotateShared,
     /// What is pending expires.
     Expire,
+    /// The next changes of the companion's disk are refused, this many.
+    DiskFails(u32),
+    /// A person at the gateway decides about what is pending, if anything is: yes or no.
+    Decide(bool),
     /// The wire is disturbed.
     Disturb(Disturbance),
     /// A wall clock jumps, in milliseconds.
@@ -140,6 +144,11 @@ impl Event {
                 expire_pending: true,
                 ..Control::default()
             }),
+            Self::DiskFails(fails) => Step::Disk(Disk {
+                of: COMPANION.to_owned(),
+                fails,
+            }),
+            Self::Decide(yes) => control(decide(yes)),
             Self::Disturb(disturbance) => Step::Fault(disturbance.fault()),
             Self::Jump { of_gateway, millis } => Step::Clock(Clock {
                 of: if of_gateway { "gateway" } else { COMPANION }.to_owned(),
@@ -148,6 +157,16 @@ impl Event {
             }),
         };
         vec![one]
+    }
+}
+
+/// What a person says to the latest request, if there is one.
+fn decide(yes: bool) -> Control {
+    let any = || Some("any".to_owned());
+    Control {
+        approve: any().filter(|_| yes),
+        reject: any().filter(|_| !yes),
+        ..Control::default()
     }
 }
 

@@ -18,6 +18,14 @@ const MOST_EVENTS: u32 = 14;
 /// Lengths of time that are drawn, in milliseconds: inside a handshake, between two attempts, a tick, a pending request.
 const LAPSES: [u64; 7] = [20, 200, 1_100, 5_000, 35_000, 100_000, 400_000];
 
+/// The companions that are drawn: the older one less often, since its weaknesses are known.
+const POLICIES: [Policy; 4] = [
+    Policy::Hardened,
+    Policy::Hardened,
+    Policy::Hardened,
+    Policy::Pr741,
+];
+
 /// What follows the events of a brief flow.
 const BRIEF: [Event; 1] = [Event::Elapse(20_000)];
 
@@ -67,11 +75,22 @@ impl Holding {
     }
 }
 
+/// Who decides about pairing requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// Somebody who approves everything at once.
+    ApprovesAll,
+    /// A person, who decides when a drawn event says so.
+    Person,
+}
+
 /// A drawn flow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flow {
     /// Which companion.
     pub policy: Policy,
+    /// Who decides about its requests.
+    pub owner: Owner,
     /// What it holds.
     pub holding: Holding,
     /// The safety phase.
@@ -85,10 +104,10 @@ impl Flow {
     /// The flow of a seed.
     pub fn drawn(seed: u64) -> Self {
         let mut chance = Chance::of(seed);
-        // The older companion has known weaknesses (clocks, silence) that would be found again and again.
-        let policy = Policy::Hardened;
+        let policy = chance.pick(&POLICIES);
+        let owner = chance.pick(&[Owner::ApprovesAll, Owner::ApprovesAll, Owner::Person]);
         let holding = chance.pick(&Holding::EVERY);
-        let mut model = Model::new(policy, holding);
+        let mut model = Model::new(policy, owner, holding);
         let mut events = Vec::new();
         let wanted = 2 + chance.below(MOST_EVENTS - 2);
         if let Some(next) = model.then(Event::Start) {
@@ -105,6 +124,7 @@ impl Flow {
         }
         Self {
             policy,
+            owner,
             holding,
             events,
             is_brief: false,
@@ -113,7 +133,7 @@ impl Flow {
 
     /// The state after the events; none when they make no sense in this order.
     pub(super) fn model(&self) -> Option<Model> {
-        Model::new(self.policy, self.holding).after(&self.events)
+        Model::new(self.policy, self.owner, self.holding).after(&self.events)
     }
 
     /// The flow as a scenario; none when its events make no sense in this order.
@@ -143,7 +163,7 @@ impl Flow {
             policy: Some(self.policy),
             worlds: vec![WorldName::Core, WorldName::Memory],
             gateway: GatewayPlan {
-                approves: true,
+                approves: self.owner == Owner::ApprovesAll,
                 ..GatewayPlan::default()
             },
             steps: steps.collect(),
@@ -185,7 +205,7 @@ impl Chance {
     }
 
     fn event(&mut self) -> Event {
-        match self.below(32) {
+        match self.below(36) {
             0..=7 => Event::Elapse(self.pick(&LAPSES)),
             8 => Event::Start,
             9 => Event::Stop,
@@ -203,7 +223,9 @@ impl Chance {
             22 => Event::Remove,
             23 => Event::RotateShared,
             24 => Event::Expire,
-            25 => Event::Jump {
+            25 => Event::DiskFails(1 + self.below(3)),
+            26 | 27 => Event::Decide(self.below(4) > 0),
+            28 => Event::Jump {
                 of_gateway: self.below(2) == 0,
                 millis: self.pick(&[-43_200_000, -130_000, 130_000, 43_200_000]),
             },

@@ -1,16 +1,20 @@
 //! Many seeds on many threads; the lowest one that fails is shrunk.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::flow::Flow;
 use super::shrink::shrink;
 use crate::judge::{Finding, Verdict};
-use crate::run::{Job, run_job};
+use crate::run::{Job, record_at_most, run_job};
 use crate::scenario::{Scenario, WorldName};
+
+/// What a flow records at the most: a good one stays far below it, and a storm is cut short.
+const MOST_ENTRIES: u64 = 3_000;
 
 /// What to look through.
 #[derive(Clone, Debug)]
@@ -21,6 +25,10 @@ pub struct Hunt {
     pub world: WorldName,
     /// A deliberate bug of the client that must be found.
     pub mutation: Option<String>,
+    /// Whether to go on after a find: the lowest seed of each rule is shrunk then.
+    pub keeps_going: bool,
+    /// The folder of finds inside a suite, as their ids begin: what is drawn depends on the id.
+    pub folder: String,
     /// Threads.
     pub threads: usize,
     /// Set to end early.
@@ -33,6 +41,8 @@ impl Default for Hunt {
             seeds: 0..1_000,
             world: WorldName::Core,
             mutation: None,
+            keeps_going: false,
+            folder: "found/".to_owned(),
             threads: thread::available_parallelism().map_or(1, std::num::NonZero::get),
             stop: Arc::default(),
         }
@@ -46,8 +56,19 @@ pub struct Hunted {
     pub runs: u64,
     /// Wall time of those runs.
     pub took: Duration,
-    /// The find of the lowest seed that failed.
-    pub find: Option<Find>,
+    /// What fails, by its seed.
+    pub failing: BTreeMap<u64, Failing>,
+    /// The find of the lowest seed that failed; of each rule when the hunt keeps going.
+    pub finds: Vec<Find>,
+}
+
+/// A flow that fails, as it was drawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failing {
+    /// The rule of its first finding.
+    pub rule: String,
+    /// What is wrong with it.
+    pub summary: String,
 }
 
 /// A flow that fails, as small as it gets.
@@ -63,23 +84,32 @@ pub struct Find {
     pub finding: Finding,
 }
 
-/// Runs every seed until one fails, calls `tick` with the number of runs so far, and shrinks the lowest find.
+/// Runs every seed until one fails or, when it keeps going, all of them; calls `tick` with the number of runs so far, and
+/// shrinks the lowest find.
 pub fn hunt(hunt: &Hunt, tick: impl Fn(u64) + Sync) -> Hunted {
     let began = Instant::now();
     let next = AtomicU64::new(hunt.seeds.start);
     let lowest = AtomicU64::new(u64::MAX);
+    let failing = Mutex::new(BTreeMap::new());
     let runs = AtomicU64::new(0);
     thread::scope(|scope| {
         for _ in 0..hunt.threads.max(1) {
             scope.spawn(|| {
+                record_at_most(Some(MOST_ENTRIES));
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     let done = seed >= hunt.seeds.end || seed > lowest.load(Ordering::Relaxed);
                     if done || hunt.stop.load(Ordering::Relaxed) {
                         return;
                     }
-                    if verdict(hunt, &Flow::drawn(seed), seed).is_some() {
-                        lowest.fetch_min(seed, Ordering::Relaxed);
+                    if let Some((_, Finding { rule, summary, .. })) =
+                        verdict(hunt, &Flow::drawn(seed), seed)
+                    {
+                        if !hunt.keeps_going {
+                            lowest.fetch_min(seed, Ordering::Relaxed);
+                        }
+                        let mut failing = failing.lock().unwrap_or_else(PoisonError::into_inner);
+                        failing.insert(seed, Failing { rule, summary });
                     }
                     tick(runs.fetch_add(1, Ordering::Relaxed) + 1);
                 }
@@ -87,11 +117,18 @@ pub fn hunt(hunt: &Hunt, tick: impl Fn(u64) + Sync) -> Hunted {
         }
     });
     let took = began.elapsed();
-    let seed = lowest.into_inner();
+    let failing = failing.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut rules = BTreeSet::new();
+    let first = failing
+        .iter()
+        .filter(|(_, it)| rules.insert(it.rule.clone()))
+        .take(if hunt.keeps_going { usize::MAX } else { 1 });
+    let finds = first.filter_map(|(seed, _)| find(hunt, *seed)).collect();
     Hunted {
         runs: runs.into_inner(),
         took,
-        find: (seed != u64::MAX).then(|| find(hunt, seed)).flatten(),
+        failing,
+        finds,
     }
 }
 
@@ -110,7 +147,9 @@ fn judged(
     seed: u64,
     mutation: Option<&str>,
 ) -> Option<(Scenario, Finding)> {
-    let scenario = flow.scenario(&format!("found/seed-{seed}"), mutation)?;
+    let id = format!("{}seed-{seed}", hunt.folder);
+    let mut scenario = flow.scenario(&id, mutation)?;
+    scenario.seed = Some(seed);
     let scenario = Arc::new(scenario);
     let job = Job {
         scenario: Arc::clone(&scenario),
@@ -122,7 +161,15 @@ fn judged(
     let finding = match run_job(&job, seed, None).verdict {
         Verdict::Passed | Verdict::Skipped { .. } => return None,
         // An act that could not be done says nothing about the client.
-        Verdict::Failed(findings) => findings.into_iter().find(|it| it.rule != "step")?,
+        // An invariant before the state at the end, which a run that was cut short never reached.
+        Verdict::Failed(findings) => {
+            let is_invariant = |it: &&Finding| it.rule.starts_with("invariant:");
+            let first = findings.iter().find(is_invariant);
+            let first = first.or_else(|| findings.iter().find(|it| it.rule != "step"));
+            first.cloned()?
+        }
+        // Cut short, and nothing wrong so far: that says nothing.
+        Verdict::Inconclusive { why } if why.starts_with("out of budget") => return None,
         Verdict::Inconclusive { why } => told("inconclusive", why),
         Verdict::Broken { what } => told("broken", what),
     };
@@ -138,6 +185,13 @@ fn told(rule: &str, summary: String) -> Finding {
 }
 
 fn find(hunt: &Hunt, seed: u64) -> Option<Find> {
+    record_at_most(Some(MOST_ENTRIES));
+    let find = shrunk(hunt, seed);
+    record_at_most(None);
+    find
+}
+
+fn shrunk(hunt: &Hunt, seed: u64) -> Option<Find> {
     let flow = Flow::drawn(seed);
     let (_, first) = verdict(hunt, &flow, seed)?;
     let same = |flow: &Flow| {

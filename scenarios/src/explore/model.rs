@@ -5,7 +5,7 @@
 //! the companion be ready, may it need its user for that, or can nothing be said?
 
 use super::event::Event;
-use super::flow::Holding;
+use super::flow::{Holding, Owner};
 use crate::scenario::Policy;
 
 /// The one client of a flow.
@@ -36,6 +36,7 @@ pub(super) enum Promise {
 )]
 pub(super) struct Model {
     policy: Policy,
+    owner: Owner,
     holding: Holding,
     runs: bool,
     is_up: bool,
@@ -50,12 +51,17 @@ pub(super) struct Model {
     credentials_moved: bool,
     /// A clock moved by more than the gateway allows a signature.
     clock_moved: bool,
+    /// The wire was disturbed.
+    wire_moved: bool,
+    /// Something that the companion wanted to store may be lost.
+    disk_failed: bool,
 }
 
 impl Model {
-    pub(super) const fn new(policy: Policy, holding: Holding) -> Self {
+    pub(super) const fn new(policy: Policy, owner: Owner, holding: Holding) -> Self {
         Self {
             policy,
+            owner,
             holding,
             runs: false,
             is_up: true,
@@ -65,6 +71,8 @@ impl Model {
             shared_is_good: holding.has_shared(),
             credentials_moved: false,
             clock_moved: false,
+            wire_moved: false,
+            disk_failed: false,
         }
     }
 
@@ -91,7 +99,8 @@ impl Model {
             Event::Restart(_) | Event::Down | Event::Expire | Event::RotateShared => answers,
             Event::Up => !self.is_up,
             Event::Revoke(_) | Event::Rotate(_) | Event::Remove => answers && self.has_device,
-            Event::Elapse(_) | Event::Disturb(_) | Event::Jump { .. } => true,
+            Event::Decide(_) => answers && self.owner == Owner::Person,
+            Event::Elapse(_) | Event::DiskFails(_) | Event::Disturb(_) | Event::Jump { .. } => true,
         };
         if !can {
             return None;
@@ -100,7 +109,8 @@ impl Model {
             Event::Start => (self.runs, self.is_wanted) = (true, true),
             Event::Stop => self.runs = false,
             Event::Connect | Event::Reconnect => self.is_wanted = true,
-            Event::Disconnect => self.is_wanted = false,
+            // Where no operator is live, the node is wanted and nothing else.
+            Event::Disconnect | Event::ReconnectNode => self.is_wanted = false,
             Event::SharedToken | Event::SetupCode => {
                 (self.is_wanted, self.credentials_moved) = (true, true);
             }
@@ -118,7 +128,9 @@ impl Model {
                 (self.shared_is_good, self.credentials_moved) = (false, true);
             }
             Event::Jump { .. } => self.clock_moved = true,
-            Event::ReconnectNode | Event::Expire | Event::Disturb(_) => {}
+            Event::DiskFails(_) => self.disk_failed = true,
+            Event::Disturb(_) => self.wire_moved = true,
+            Event::Expire | Event::Decide(_) => {}
         }
         Some(self)
     }
@@ -126,6 +138,9 @@ impl Model {
     /// What has to happen before the tail: the process and the service run again.
     pub(super) fn mend(self) -> Vec<Event> {
         let mut events = Vec::new();
+        if self.disk_failed {
+            events.push(Event::DiskFails(0));
+        }
         if !self.is_up {
             events.push(Event::Up);
         }
@@ -138,20 +153,24 @@ impl Model {
     /// What must hold at the end.
     pub(super) fn promise(self) -> Promise {
         let paired = self.holding.has_device();
-        let undisturbed = paired && !self.credentials_moved && !self.clock_moved;
+        let undisturbed =
+            paired && !self.credentials_moved && !self.clock_moved && !self.disk_failed;
         if undisturbed {
-            // A start wants a connection again.
-            let wanted = self.is_wanted || !self.runs;
+            // A start wants a connection again. The older client does not notice every silence by itself.
+            let notices = self.policy == Policy::Hardened || !self.wire_moved;
+            let wanted = notices && (self.is_wanted || !self.runs);
             return if wanted {
                 Promise::HealsItself
             } else {
                 Promise::HealsWhenAsked
             };
         }
-        let has_a_way = match self.policy {
-            Policy::Hardened => self.shared_is_good,
+        let has_a_way = match (self.policy, self.owner) {
+            (Policy::Hardened, Owner::ApprovesAll) => self.shared_is_good,
+            // What needs a person may wait for him.
+            (Policy::Hardened, Owner::Person) => false,
             // The older client falls back to no shared token, and signs with its own clock.
-            Policy::Pr741 => false,
+            (Policy::Pr741, _) => false,
         };
         if has_a_way {
             Promise::HealsWhenAsked
@@ -167,8 +186,11 @@ pub(super) fn tail(promise: Promise) -> &'static [Event] {
         Promise::HealsItself | Promise::Nothing => &[Event::Elapse(600_000)],
         Promise::HealsWhenAsked => &[
             Event::Elapse(360_000),
+            // Once for the faults that still wait for a connection, once for good.
             Event::Reconnect,
-            Event::Elapse(360_000),
+            Event::Elapse(60_000),
+            Event::Reconnect,
+            Event::Elapse(300_000),
         ],
     }
 }

@@ -83,6 +83,7 @@ fn shorten(best: &mut Flow, at: usize, fails: &mut impl FnMut(&Flow) -> bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::explore::flow::Owner;
     use crate::scenario::Policy;
 
     #[test]
@@ -93,6 +94,7 @@ mod tests {
             .collect();
         let flow = Flow {
             policy: Policy::Hardened,
+            owner: Owner::ApprovesAll,
             holding: Holding::All,
             events,
             is_brief: false,
@@ -109,6 +111,7 @@ mod tests {
     fn time_that_has_no_part_in_it_gets_shorter() {
         let flow = Flow {
             policy: Policy::Hardened,
+            owner: Owner::ApprovesAll,
             holding: Holding::All,
             events: vec![Event::Start, Event::Elapse(400_000), Event::Stop],
             is_brief: false,

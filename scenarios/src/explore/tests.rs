@@ -21,9 +21,12 @@ fn look(mutation: Option<&str>, seeds: std::ops::Range<u64>) -> Hunted {
 #[rstest]
 #[case::bootstrap_clearing("clear_bootstrap_early")]
 #[case::token_recovery("never_recover_token")]
+#[case::backoff("reconnect_storm")]
 fn a_planted_bug_becomes_a_short_file_that_fails_by_itself(#[case] mutation: &str) {
-    let find = look(Some(mutation), 0..3_000).find.unwrap();
+    let find = look(Some(mutation), 0..3_000).finds.remove(0);
     assert!(find.scenario.steps.len() <= 8, "{:#?}", find.scenario.steps);
+    // A slow machine draws ten flows a second: that is within ten seconds everywhere.
+    assert!(find.seed < 100, "seed {}", find.seed);
     let text = print::to_toml(&find.scenario).unwrap();
     let read = Arc::new(parse(&find.scenario.id, &text).unwrap());
     let job = |scenario| Job {
@@ -33,7 +36,8 @@ fn a_planted_bug_becomes_a_short_file_that_fails_by_itself(#[case] mutation: &st
         ground: None,
         client: None,
     };
-    let outcome = run_job(&job(Arc::clone(&read)), find.seed, None);
+    // The file names its seed: whatever seed the run has, it is the same conversation.
+    let outcome = run_job(&job(Arc::clone(&read)), find.seed + 1, None);
     assert_eq!(
         outcome.verdict.findings().first().map(|it| &it.rule),
         Some(&find.finding.rule)
@@ -48,7 +52,7 @@ fn a_planted_bug_becomes_a_short_file_that_fails_by_itself(#[case] mutation: &st
 
 #[test]
 fn equal_seeds_find_the_same() {
-    let find = || look(Some("never_recover_token"), 0..500).find.unwrap();
+    let find = || look(Some("never_recover_token"), 0..500).finds.remove(0);
     let (one, other) = (find(), find());
     assert_eq!((one.seed, one.scenario), (other.seed, other.scenario));
 }

@@ -532,6 +532,7 @@ pub fn filled(step: &Step, captured: &Captured) -> Result<Option<Expect>, String
         | Step::Close(_)
         | Step::Control(_)
         | Step::Clock(_)
+        | Step::Disk(_)
         | Step::Note(_) => Ok(None),
     }
 }

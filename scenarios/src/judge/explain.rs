@@ -82,6 +82,7 @@ impl<'a> Explainer<'a> {
             | Step::Close(_)
             | Step::Control(_)
             | Step::Clock(_)
+            | Step::Disk(_)
             | Step::Note(_) => format!("{} did not come within {waited}", missed.wanted),
         };
         finding.difference = missed

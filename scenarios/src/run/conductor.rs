@@ -7,7 +7,7 @@ mod actions;
 mod shared;
 mod waits;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,8 +46,15 @@ pub(super) struct Brief<'a> {
 pub(super) const INTERRUPTED: &str = "interrupted";
 
 thread_local! {
+    /// The most that a run on this thread records.
+    static MOST: Cell<u64> = const { Cell::new(MAX_ENTRIES) };
     /// Set to end the run of this thread at its next look around.
     static STOP: RefCell<Option<Arc<AtomicBool>>> = const { RefCell::new(None) };
+}
+
+/// Ends the runs of this thread that record more than this, or more than any run should.
+pub(crate) fn record_at_most(entries: Option<u64>) {
+    MOST.set(entries.unwrap_or(MAX_ENTRIES));
 }
 
 /// Lets `stop` end the runs of this thread.
@@ -231,7 +238,8 @@ impl<'a, W: World> Conductor<'a, W> {
             | Step::Heal(_)
             | Step::Close(_)
             | Step::Control(_)
-            | Step::Clock(_) => self.act(step).await,
+            | Step::Clock(_)
+            | Step::Disk(_) => self.act(step).await,
         }
     }
 
@@ -242,9 +250,10 @@ impl<'a, W: World> Conductor<'a, W> {
         if is_stopped() {
             return Err(Broken::Budget(INTERRUPTED.to_owned()));
         }
-        if self.watch.last() > MAX_ENTRIES {
+        let most = MOST.get();
+        if self.watch.last() > most {
             return Err(Broken::Budget(format!(
-                "more than {MAX_ENTRIES} transcript entries"
+                "more than {most} transcript entries"
             )));
         }
         let wall = MAX_WALL
@@ -408,6 +417,7 @@ fn headline(step: &Step) -> String {
         Step::Close(close) => format!("{verb} {}", close.actor),
         Step::Control(control) => format!("{verb} {}", control.verbs().join(" ")),
         Step::Clock(clock) => format!("{verb} {}", clock.of),
+        Step::Disk(disk) => format!("{verb} {} fails {}", disk.of, disk.fails),
         Step::Expect(_) => verb.to_owned(),
     }
 }

@@ -94,6 +94,7 @@ fn of_step(step: &Step) -> Option<String> {
         | Step::Heal(_)
         | Step::Close(_)
         | Step::Clock(_)
+        | Step::Disk(_)
         | Step::Expect(_)
         | Step::Note(_) => None,
     }

@@ -68,6 +68,7 @@ impl Outcome {
 /// Runs and judges one job.
 pub fn run_job(job: &Job, seed: u64, commit: Option<&str>) -> Outcome {
     let scenario = Arc::clone(&job.scenario);
+    let seed = scenario.seed.unwrap_or(seed);
     let (mut record, secrets) = match &job.missing {
         Some(missing) => (
             empty(

@@ -38,6 +38,10 @@ fn a_sound_scenario_has_no_problems() {
     "[[step]]\ndo = { actor = \"mallory\", intent = \"connect\" }",
     "scenario::wrong_kind_of_actor"
 )]
+#[case::disk_of_a_raw_actor(
+    "[[step]]\ndisk = { of = \"mallory\", fails = 1 }",
+    "scenario::wrong_kind_of_actor"
+)]
 #[case::unbound(
     "[[step]]\ncontrol = { approve = \"$id\" }",
     "scenario::unbound_capture"

@@ -18,10 +18,10 @@ use super::pattern::RoleName;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Control {
-    /// Approve a device request: its id, or `latest`.
+    /// Approve a device request: its id, `latest`, or `any`: the latest where there is one, and nothing where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approve: Option<String>,
-    /// Reject a device request: its id, or `latest`.
+    /// Reject a device request: its id, `latest`, or `any`: the latest where there is one, and nothing where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reject: Option<String>,
     /// Remove a device: its id (`"$companion.device"`).
@@ -33,10 +33,10 @@ pub struct Control {
     /// Replace a device's token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rotate_token: Option<TokenOf>,
-    /// Approve a node request: its id, or `latest`.
+    /// Approve a node request: its id, `latest`, or `any`: the latest where there is one, and nothing where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approve_node: Option<String>,
-    /// Reject a node request: its id, or `latest`.
+    /// Reject a node request: its id, `latest`, or `any`: the latest where there is one, and nothing where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reject_node: Option<String>,
     /// Remove a node: its id.
@@ -186,6 +186,17 @@ pub struct Broadcast {
 }
 
 impl Control {
+    /// Whether it is a decision about whatever is pending, if anything is.
+    pub fn takes_any(&self) -> bool {
+        let ids = [
+            &self.approve,
+            &self.reject,
+            &self.approve_node,
+            &self.reject_node,
+        ];
+        ids.into_iter().any(|id| id.as_deref() == Some("any"))
+    }
+
     /// The verbs that are given; a valid control has exactly one.
     pub fn verbs(&self) -> Vec<&'static str> {
         let all = [

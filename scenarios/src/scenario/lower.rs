@@ -118,10 +118,18 @@ fn turn(plan: &TurnPlan) -> Turn {
 /// `None` for the ones that the world carries out itself: `stop`, `start`, and `rotate_shared_token`
 /// (whose new value the world makes).
 pub fn control(control: &Control) -> Result<Option<gateway_core::Control>, LowerError> {
+    // Nothing pending is not refused to whoever takes any.
+    let latest = |request: &String| {
+        if request == "any" {
+            "latest".to_owned()
+        } else {
+            request.clone()
+        }
+    };
     let value = if let Some(request) = &control.approve {
-        json!({ "verb": "approve", "request_id": request })
+        json!({ "verb": "approve", "request_id": latest(request) })
     } else if let Some(request) = &control.reject {
-        json!({ "verb": "reject", "request_id": request })
+        json!({ "verb": "reject", "request_id": latest(request) })
     } else if let Some(device) = &control.remove_device {
         json!({ "verb": "remove_device", "device_id": device })
     } else if let Some(token) = &control.revoke_token {
@@ -129,9 +137,9 @@ pub fn control(control: &Control) -> Result<Option<gateway_core::Control>, Lower
     } else if let Some(token) = &control.rotate_token {
         json!({ "verb": "rotate_token", "device_id": token.device, "role": token.role.name() })
     } else if let Some(request) = &control.approve_node {
-        json!({ "verb": "approve_node", "request_id": request })
+        json!({ "verb": "approve_node", "request_id": latest(request) })
     } else if let Some(request) = &control.reject_node {
-        json!({ "verb": "reject_node", "request_id": request })
+        json!({ "verb": "reject_node", "request_id": latest(request) })
     } else if let Some(node) = &control.remove_node {
         json!({ "verb": "remove_node", "node_id": node })
     } else {

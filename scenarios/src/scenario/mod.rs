@@ -81,7 +81,7 @@ pub use pattern::{
 pub use schema::schema_json;
 pub use setup::SetupActor;
 pub use shard::Shard;
-pub use step::{Clock, Close, End, How, Send, Step, WhichClock};
+pub use step::{Clock, Close, Disk, End, How, Send, Step, WhichClock};
 
 /// A scenario.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -106,6 +106,9 @@ pub struct Scenario {
     /// The gateway version that the mock behaves like.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
+    /// The seed of every run of it, whatever seed the run has: for what depends on what was drawn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
     /// Where it runs; `memory` and `loopback` when absent.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub worlds: Vec<WorldName>,

@@ -39,6 +39,8 @@ pub enum Step {
     Control(Box<Control>),
     /// Sets a clock.
     Clock(Clock),
+    /// Lets the disk of a client refuse changes.
+    Disk(Disk),
     /// A label for `after` and `before`, and a line in the transcript.
     Note(String),
 }
@@ -59,6 +61,7 @@ impl Step {
             Self::Close(_) => "close",
             Self::Control(_) => "control",
             Self::Clock(_) => "clock",
+            Self::Disk(_) => "disk",
             Self::Note(_) => "note",
         }
     }
@@ -77,7 +80,8 @@ impl Step {
             | Self::Elapse(_)
             | Self::Close(_)
             | Self::Control(_)
-            | Self::Clock(_) => true,
+            | Self::Clock(_)
+            | Self::Disk(_) => true,
         }
     }
 }
@@ -192,6 +196,17 @@ impl WhichClock {
             Self::Monotonic => gateway_protocol::Hand::Monotonic,
         }
     }
+}
+
+/// Lets the disk of a client refuse changes (`disk = { of = "companion", fails = 2 }`): nothing is written, and what was
+/// there stays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Disk {
+    /// The client.
+    pub of: String,
+    /// How many of its next changes are refused; 0 lets it write again.
+    pub fails: u32,
 }
 
 /// Sets a clock (`clock = { ... }`): an offset to true time, a jump, or a stop.

@@ -495,6 +495,15 @@ impl<P: Peer> World for Foreign<P> {
         self.inner.set_clock(actor, hand, fault)
     }
 
+    fn fail_disk(&mut self, actor: &str, changes: u32) -> Result<(), Refusal> {
+        if actor == self.actor {
+            return Err(Refusal::new(format!(
+                "the disk of {actor} is the machine's"
+            )));
+        }
+        self.inner.fail_disk(actor, changes)
+    }
+
     async fn view(&mut self) -> Value {
         self.inner.view().await
     }

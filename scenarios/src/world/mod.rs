@@ -183,6 +183,13 @@ pub(crate) trait World {
     /// Sets a clock of a client.
     fn set_clock(&mut self, actor: &str, hand: Hand, fault: ClockFault) -> Result<(), Refusal>;
 
+    /// Lets the disk of a client refuse its next changes.
+    fn fail_disk(&mut self, actor: &str, _changes: u32) -> Result<(), Refusal> {
+        Err(Refusal::new(format!(
+            "the disk of {actor} is the machine's"
+        )))
+    }
+
     /// The gateway's view, as JSON.
     async fn view(&mut self) -> Value;
 

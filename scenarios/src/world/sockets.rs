@@ -32,7 +32,7 @@ use super::puppet::Puppet;
 use super::raw::{Phase, RawConnection, RawMessage};
 use super::set_up::{Ground, Wish};
 use super::tether::{Knife, Severing, Tether};
-use super::witness::{Ledger, Reports, Watchglass, Witness};
+use super::witness::{Disk, Ledger, Reports, Watchglass, Witness};
 use super::{Ending, RawBook, RawPhase, Refusal, World};
 use crate::judge::durable::StoreNotes;
 use crate::judge::record::{StoreNote, Withheld};
@@ -107,6 +107,7 @@ pub(crate) struct Sockets<C: Road, P> {
 struct ClientActor {
     plan: ClientPlan,
     state: MemoryState,
+    disk: Disk,
     notes: Arc<Mutex<StoreNotes>>,
     clock: Clock,
     knives: Knives,
@@ -256,6 +257,7 @@ impl<C: Road, P> Sockets<C, P> {
             ledger,
             time,
             bell.clone(),
+            actor.disk.clone(),
         );
         let connector = Dialer {
             road,
@@ -317,6 +319,7 @@ impl ClientActor {
             .ok();
         Self {
             state: MemoryState::new(plan.state.clone()),
+            disk: Disk::default(),
             notes: Arc::new(Mutex::new(StoreNotes::new(name, &plan.state))),
             clock,
             knives: Knives::default(),
@@ -497,6 +500,11 @@ impl<C: Road, P: Peer> World for Sockets<C, P> {
             .clock
             .fault(hand, fault)
             .map_err(|error| Refusal::new(error.to_string()))
+    }
+
+    fn fail_disk(&mut self, actor: &str, changes: u32) -> Result<(), Refusal> {
+        self.client(actor)?.disk.fail(changes);
+        Ok(())
     }
 
     async fn view(&mut self) -> Value {

@@ -1,5 +1,6 @@
 //! What clients report and store, seen from outside.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -64,6 +65,24 @@ impl Ledger {
     }
 }
 
+/// The disk under a client's store: it refuses as many changes as it was told to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Disk(Arc<AtomicU32>);
+
+impl Disk {
+    /// The next changes are refused.
+    pub(crate) fn fail(&self, changes: u32) {
+        self.0.store(changes, Ordering::Relaxed);
+    }
+
+    fn refuses(&self) -> bool {
+        let less = |left: u32| left.checked_sub(1);
+        self.0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
+            .is_ok()
+    }
+}
+
 /// A memory store that notes what comes and goes.
 pub(crate) struct Witness {
     store: MemoryStore,
@@ -71,6 +90,7 @@ pub(crate) struct Witness {
     ledger: Ledger,
     time: Watchglass,
     bell: Bell,
+    disk: Disk,
 }
 
 impl Witness {
@@ -81,6 +101,7 @@ impl Witness {
         ledger: Ledger,
         time: Watchglass,
         bell: Bell,
+        disk: Disk,
     ) -> Self {
         Self {
             store: MemoryStore::over(state),
@@ -88,12 +109,16 @@ impl Witness {
             ledger,
             time,
             bell,
+            disk,
         }
     }
 }
 
 impl Store for Witness {
     fn apply(&mut self, op: &StoreOp) -> Result<(), StoreError> {
+        if self.disk.refuses() {
+            return Err(StoreError::Write("the disk is full".to_owned()));
+        }
         let result = self.store.apply(op);
         if result.is_ok() {
             let t_us = u64::try_from((self.time)().as_micros()).unwrap_or(u64::MAX);

@@ -52,6 +52,7 @@ pub fn floor(scenario: &Scenario) -> Duration {
             | Step::Close(_)
             | Step::Control(_)
             | Step::Clock(_)
+            | Step::Disk(_)
             | Step::Note(_) => Duration::ZERO,
         })
         .sum()

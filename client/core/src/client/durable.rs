@@ -252,8 +252,12 @@ impl Client {
                     node_generation,
                     fallback,
                 },
-                StoreOp::ClearToken { role, .. },
+                StoreOp::ClearToken { role, gateway_id },
             ) => {
+                if result.is_err() {
+                    // Nothing was recovered: the next refusal may try again.
+                    self.recovered.remove(&(gateway_id.clone(), *role));
+                }
                 self.token_cleared(*role, (generation, node_generation), fallback, result);
             }
             (After::Transition, _) => self.transition_stored(result),

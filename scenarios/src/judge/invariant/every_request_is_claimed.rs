@@ -102,6 +102,7 @@ fn expected_methods<'a>(evidence: &Evidence<'a>) -> BTreeSet<&'a str> {
         | Step::Close(_)
         | Step::Control(_)
         | Step::Clock(_)
+        | Step::Disk(_)
         | Step::Note(_) => None,
     });
     mounted.chain(waited_for).collect()

@@ -271,6 +271,10 @@ fn ends_the_stream(entry: &Entry) -> bool {
         }
 }
 
+fn is_fin(entry: &Entry) -> bool {
+    entry.text.as_deref() == Some("fin_without_close")
+}
+
 /// The first sign that a connection is over, by its number: time, entry, and whether the client gave it.
 ///
 /// A client that just hangs up has left as well; a gateway that does is no different from a bad wire.
@@ -282,7 +286,8 @@ fn ends(evidence: &Evidence<'_>) -> BTreeMap<u32, End> {
         let over = match entry.kind {
             Kind::Close | Kind::Eof => Some(by_client),
             Kind::Reset => Some(false),
-            Kind::Fault if ends_the_stream(entry) => Some(false),
+            // The other way as well: a gateway whose stream ends hangs up.
+            Kind::Fault if ends_the_stream(entry) || is_fin(entry) => Some(false),
             Kind::Text
             | Kind::Binary
             | Kind::Ping

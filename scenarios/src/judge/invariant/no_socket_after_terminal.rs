@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::scenario::{Actor, Policy};
+
 use super::{Breach, Evidence, Row, Subject, breach, text};
 
 pub(super) const ROW: Row = Row {
@@ -77,6 +79,7 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
             && evidence.wire.answers(said.n()) == Some("connect")
             && let Some(code) = text(frame, "/error/details/code")
             && TERMINAL.contains(&code)
+            && !is_tried_otherwise(evidence, key.0, code)
             && !evidence.is_scripted(said.conn)
             && !evidence.was_lost(&said)
         {
@@ -91,6 +94,14 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
         }
     }
     breaches
+}
+
+/// The client of the pull request signs in the older way when its signature is said to have expired.
+fn is_tried_otherwise(evidence: &Evidence<'_>, actor: &str, code: &str) -> bool {
+    let client = evidence.scenario.actor.get(actor).and_then(Actor::client);
+    let own = client.and_then(|client| client.policy);
+    let policy = own.or(evidence.scenario.policy);
+    code == "DEVICE_AUTH_SIGNATURE_EXPIRED" && policy == Some(Policy::Pr741)
 }
 
 /// The credential as `key=pseudonym`, so that another token of the same kind counts as another credential.

@@ -124,11 +124,27 @@ fn turns(evidence: &Evidence<'_>) -> Turns {
 
 type Runs = Vec<Vec<(u64, u64)>>;
 
+/// When the operator of each actor was connected: that starts its node, whatever its backoff says.
+fn operators_welcomed(evidence: &Evidence<'_>) -> BTreeMap<String, Vec<u64>> {
+    let mut welcomed: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    for (conn, connection) in evidence.wire.connections() {
+        if connection.role.as_deref() == Some("operator") && connection.hello.is_some() {
+            let actor = evidence.actor(conn).to_owned();
+            welcomed
+                .entry(actor)
+                .or_default()
+                .push(connection.opened_us);
+        }
+    }
+    welcomed
+}
+
 /// Runs of attempts (entry, time) of an actor and role, each but the last without a hello-ok and without a prompt
 /// of the script in between.
 fn failed_in_a_row(evidence: &Evidence<'_>, prompts: &[u64]) -> BTreeMap<(String, String), Runs> {
     let mut by_client: BTreeMap<(String, String), Runs> = BTreeMap::new();
     let mut last: BTreeMap<(String, String), (u64, bool)> = BTreeMap::new();
+    let operators = operators_welcomed(evidence);
     for (conn, connection) in evidence.wire.connections() {
         if evidence.is_scripted(conn) {
             continue;
@@ -140,11 +156,14 @@ fn failed_in_a_row(evidence: &Evidence<'_>, prompts: &[u64]) -> BTreeMap<(String
             .unwrap_or_else(|| "no role yet".to_owned());
         let key = (actor, role);
         let runs = by_client.entry(key.clone()).or_default();
+        let welcomes = operators.get(&key.0).filter(|_| key.1 == "node");
         let continues = last.get(&key).is_some_and(|(before, succeeded)| {
+            let between = *before..=connection.opened_us;
             !succeeded
                 && !prompts
                     .iter()
-                    .any(|prompt| (*before..=connection.opened_us).contains(prompt))
+                    .chain(welcomes.into_iter().flatten())
+                    .any(|prompt| between.contains(prompt))
         });
         if !continues {
             runs.push(Vec::new());

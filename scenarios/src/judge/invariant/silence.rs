@@ -110,7 +110,13 @@ fn lives(evidence: &Evidence<'_>) -> BTreeMap<u32, Life> {
         }
     }
     for (conn, life) in lives.iter_mut().filter(|(_, life)| life.left_us.is_none()) {
-        let left_us = replaced(evidence, *conn, life.heard_us).unwrap_or(end_us);
+        let after_us = life.heard_us.max(life.opened_us);
+        let gone = gateway_left(evidence, after_us);
+        let left_us = replaced(evidence, *conn, life.heard_us)
+            .into_iter()
+            .chain(gone)
+            .min();
+        let left_us = left_us.unwrap_or(end_us);
         life.silence_until(left_us);
         life.left_us = Some(left_us);
     }
@@ -127,6 +133,16 @@ fn replaced(evidence: &Evidence<'_>, conn: u32, after_us: u64) -> Option<u64> {
             && (connection.role == known.role || known.role.is_none())
     });
     later.map(|(_, connection)| connection.opened_us).min()
+}
+
+/// When the gateway's service next ended: it writes nothing down of a connection that it has lost.
+fn gateway_left(evidence: &Evidence<'_>, after_us: u64) -> Option<u64> {
+    let ends = evidence.record.steps.iter().filter(|outcome| {
+        let step = evidence.scenario.steps.get(outcome.index);
+        step.is_some_and(|step| matches!(&step.value, Step::Control(control) if control.stop || control.restart.is_some()))
+    });
+    let times = ends.map(|outcome| outcome.began_us);
+    times.filter(|t_us| *t_us > after_us).min()
 }
 
 fn listen(life: &mut Life, frame: &Value, t_us: u64) {

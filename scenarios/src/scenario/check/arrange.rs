@@ -229,6 +229,7 @@ pub(super) fn faults(scenario: &Scenario) -> Vec<(&Fault, Option<Range<usize>>)>
         | Step::Close(_)
         | Step::Control(_)
         | Step::Clock(_)
+        | Step::Disk(_)
         | Step::Note(_) => None,
     });
     planned.chain(steps).collect()

@@ -160,6 +160,7 @@ pub(super) fn everything_bound(checker: &Checker<'_>) -> BTreeSet<String> {
             | Step::Elapse(_)
             | Step::Close(_)
             | Step::Clock(_)
+            | Step::Disk(_)
             | Step::Note(_) => {}
         }
     }

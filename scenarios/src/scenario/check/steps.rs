@@ -7,7 +7,7 @@ use crate::scenario::control::Control;
 use crate::scenario::diagnostic::Problem;
 use crate::scenario::intent::Do;
 use crate::scenario::pattern::{Expect, Pattern};
-use crate::scenario::step::{Clock, Send, Step, WhichClock};
+use crate::scenario::step::{Clock, Disk, Send, Step, WhichClock};
 
 use super::{Checker, arrange, names};
 
@@ -65,6 +65,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
                 checker.bound.extend(control.capture.keys().cloned());
             }
             Step::Clock(clock) => clock_step(checker, clock, &at),
+            Step::Disk(disk) => disk_step(checker, disk, &at),
         }
     }
 }
@@ -211,6 +212,21 @@ fn heal(checker: &mut Checker<'_>, name: &str, faults: &[String], at: At) {
         .at(at)
         .help(format!("installed so far: {}", faults.join(", "))),
     );
+}
+
+fn disk_step(checker: &mut Checker<'_>, disk: &Disk, at: &At) {
+    names::actor(checker, &disk.of, at.clone());
+    let actor = checker.scenario.actor.get(&disk.of);
+    if actor.is_some_and(|actor| actor.client().is_none()) {
+        checker.report(
+            Problem::error(
+                "scenario::wrong_kind_of_actor",
+                format!("{} is no client, and stores nothing", disk.of),
+            )
+            .at(at.clone())
+            .help("only a client has a disk"),
+        );
+    }
 }
 
 fn clock_step(checker: &mut Checker<'_>, clock: &Clock, at: &At) {

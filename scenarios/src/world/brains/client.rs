@@ -16,7 +16,7 @@ use super::super::Refusal;
 use super::super::arrange::{ClientPlan, finding};
 use super::super::bell::Bell;
 use super::super::puppet;
-use super::super::witness::{Ledger, Reports, Watchglass, Witness};
+use super::super::witness::{Disk, Ledger, Reports, Watchglass, Witness};
 use super::wire_message;
 use crate::judge::durable::StoreNotes;
 
@@ -49,6 +49,7 @@ pub(super) struct CoreClient {
     pub(super) headers: Vec<String>,
     pub(super) skew: SkewClock,
     pub(super) state: MemoryState,
+    pub(super) disk: Disk,
     notes: Arc<Mutex<StoreNotes>>,
     pub(super) reports: Reports,
     running: Option<Running>,
@@ -75,6 +76,7 @@ impl CoreClient {
             headers: plan.headers.clone(),
             skew: SkewClock::ahead_by(plan.offset_ms),
             state: MemoryState::new(plan.state.clone()),
+            disk: Disk::default(),
             notes: Arc::new(Mutex::new(notes)),
             reports: Reports::default(),
             running: None,
@@ -100,6 +102,7 @@ impl CoreClient {
             ledger.clone(),
             read,
             Bell::default(),
+            self.disk.clone(),
         );
         let core = Client::new(self.plan.start(), self.state.read(), self.clock(now));
         self.running = Some(Running {

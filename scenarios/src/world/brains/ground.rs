@@ -215,6 +215,14 @@ impl World for Brains {
             .map_err(|error| Refusal::new(error.to_string()))
     }
 
+    fn fail_disk(&mut self, actor: &str, changes: u32) -> Result<(), Refusal> {
+        let client = self.clients.get(actor);
+        let client =
+            client.ok_or_else(|| Refusal::new(format!("there is no client called {actor}")))?;
+        client.disk.fail(changes);
+        Ok(())
+    }
+
     async fn view(&mut self) -> Value {
         serde_json::to_value(self.gateway.view_at(self.clock().wall)).unwrap_or_default()
     }

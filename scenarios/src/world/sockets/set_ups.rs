@@ -141,7 +141,15 @@ impl<C: Road, P: Peer> Sockets<C, P> {
                 let (time, bell, ledger) = (self.watchglass(), self.bell(), self.ledger.clone());
                 let stored = self.client(companion).map(|client| {
                     let notes = Arc::clone(&client.notes);
-                    Witness::new(client.state.clone(), notes, ledger, time, bell).apply(&op)
+                    Witness::new(
+                        client.state.clone(),
+                        notes,
+                        ledger,
+                        time,
+                        bell,
+                        client.disk.clone(),
+                    )
+                    .apply(&op)
                 });
                 Told::Answer(match stored {
                     Ok(Ok(())) => Ok(Value::Null),
