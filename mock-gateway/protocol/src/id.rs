@@ -95,6 +95,45 @@ pub fn uuid_v4(mut bytes: [u8; 16]) -> String {
     text
 }
 
+/// Whether `text` is a UUID, in the form that every gateway id has; in either case.
+pub fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(index, byte)| match index {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
+/// What stands before the first UUID of a text, the UUID, and what comes after it.
+pub fn first_uuid(text: &str) -> Option<(&str, &str, &str)> {
+    (0..text.len().saturating_sub(35)).find_map(|start| {
+        let uuid = text.get(start..start + 36).filter(|part| is_uuid(part))?;
+        Some((text.get(..start)?, uuid, text.get(start + 36..)?))
+    })
+}
+
+/// The UUIDs of two texts side by side, when the texts differ in nothing else; `None` when there is none in them.
+///
+/// ```
+/// let (one, other) = (gateway_protocol::id::uuid_v4([1; 16]), gateway_protocol::id::uuid_v4([2; 16]));
+/// let (a, b) = (format!("request {one} is gone"), format!("request {other} is gone"));
+/// assert_eq!(gateway_protocol::id::uuids_side_by_side(&a, &b), Some(vec![(&*one, &*other)]));
+/// assert_eq!(gateway_protocol::id::uuids_side_by_side(&a, "request is gone"), None);
+/// ```
+pub fn uuids_side_by_side<'a>(one: &'a str, other: &'a str) -> Option<Vec<(&'a str, &'a str)>> {
+    let (mut one, mut other, mut pairs) = (one, other, Vec::new());
+    loop {
+        match (first_uuid(one), first_uuid(other)) {
+            (Some((before, uuid, after)), Some((same, twin, rest))) if before == same => {
+                pairs.push((uuid, twin));
+                (one, other) = (after, rest);
+            }
+            (None, None) if one == other && !pairs.is_empty() => return Some(pairs),
+            _ => return None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
+use gateway_protocol::id::is_uuid;
 use serde_json::{Map, Value};
 
 use crate::entry::Entry;
@@ -220,12 +221,4 @@ fn kind_of_word(word: &str) -> Option<&'static str> {
     }
     let is_hex = word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_hex.then_some("device")
-}
-
-fn is_uuid(word: &str) -> bool {
-    word.len() == 36
-        && word.bytes().enumerate().all(|(at, byte)| match at {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        })
 }

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 
+use gateway_protocol::id::first_uuid;
 use serde_json::{Map, Value, json};
 
 use super::flow::Flow;
@@ -337,20 +338,6 @@ fn is_token(text: &str) -> bool {
         && text
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-}
-
-/// What is before, the first UUID, and what is behind it.
-fn first_uuid(text: &str) -> Option<(&str, &str, &str)> {
-    let is_uuid = |part: &str| {
-        part.bytes().enumerate().all(|(index, byte)| match index {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        })
-    };
-    (0..text.len().saturating_sub(35)).find_map(|start| {
-        let uuid = text.get(start..start + 36).filter(|part| is_uuid(part))?;
-        Some((text.get(..start)?, uuid, text.get(start + 36..)?))
-    })
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! A leaf is bound when its name or its form says that each run has its own; then it stands for the recorded value
 //! everywhere. Everything else must be equal.
 
+use gateway_protocol::id::{is_uuid, uuids_side_by_side};
 use indexmap::IndexMap;
 use serde_json::Value;
 
@@ -173,9 +174,8 @@ impl Bindings {
             return None;
         }
         // A text with ids in it: the ids are bound, the rest must be equal.
-        let (a, b) = (uuids(recorded), uuids(live));
-        if !a.is_empty() && a.len() == b.len() && blank(recorded, &a) == blank(live, &b) {
-            let mut pairs = a.iter().zip(&b);
+        if let Some(pairs) = uuids_side_by_side(recorded, live) {
+            let mut pairs = pairs.into_iter();
             return pairs.find_map(|(a, b)| self.bind(a, b, Class::Id));
         }
         Some(different(recorded, live))
@@ -278,27 +278,6 @@ fn looks_minted(text: &str) -> bool {
         .all(|byte| byte.is_ascii_alphanumeric() || b"-_:.".contains(&byte));
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     is_uuid(text) || plain && text.len() >= 16 && digits >= 3
-}
-
-fn is_uuid(text: &str) -> bool {
-    text.len() == 36
-        && text.bytes().enumerate().all(|(index, byte)| match index {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        })
-}
-
-fn uuids(text: &str) -> Vec<String> {
-    (0..text.len().saturating_sub(35))
-        .filter_map(|start| text.get(start..start + 36))
-        .filter(|part| is_uuid(part))
-        .map(str::to_owned)
-        .collect()
-}
-
-fn blank(text: &str, ids: &[String]) -> String {
-    ids.iter()
-        .fold(text.to_owned(), |text, id| text.replace(id, "<id>"))
 }
 
 #[cfg(test)]

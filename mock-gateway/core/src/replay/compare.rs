@@ -1,6 +1,7 @@
 //! What our gateway said against what the real one said: ids and tokens are learned where both name the same thing.
 
 use gateway_protocol::DeviceToken;
+use gateway_protocol::id::uuids_side_by_side;
 use serde_json::Value;
 
 use super::Replay;
@@ -87,12 +88,11 @@ impl Replay {
         if recorded == ours || self.translate(recorded) == ours {
             return;
         }
-        let (a, b) = (uuids(recorded), uuids(ours));
-        if !a.is_empty() && a.len() == b.len() && blank(recorded, &a) == blank(ours, &b) {
-            for (recorded, ours) in a.into_iter().zip(b) {
+        if let Some(pairs) = uuids_side_by_side(recorded, ours) {
+            for (recorded, ours) in pairs {
                 if let Some(known) = self
                     .ids
-                    .insert(recorded.clone(), ours.clone())
+                    .insert(recorded.to_owned(), ours.to_owned())
                     .filter(|known| *known != ours)
                 {
                     self.problems
@@ -145,25 +145,4 @@ fn is_time(member: &str) -> bool {
 
 fn is_list(at: &str) -> bool {
     ["/payload/pending", "/payload/paired", "/payload/nodes"].contains(&at)
-}
-
-/// Every UUID in a text.
-fn uuids(text: &str) -> Vec<String> {
-    let is_uuid = |part: &str| {
-        part.len() == 36
-            && part.bytes().enumerate().all(|(index, byte)| match index {
-                8 | 13 | 18 | 23 => byte == b'-',
-                _ => byte.is_ascii_hexdigit(),
-            })
-    };
-    (0..text.len().saturating_sub(35))
-        .filter_map(|start| text.get(start..start + 36))
-        .filter(|part| is_uuid(part))
-        .map(str::to_owned)
-        .collect()
-}
-
-fn blank(text: &str, ids: &[String]) -> String {
-    ids.iter()
-        .fold(text.to_owned(), |text, id| text.replace(id, "<uuid>"))
 }
