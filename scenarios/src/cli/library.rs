@@ -38,7 +38,8 @@ pub(super) fn scenarios(asked: Option<&Path>) -> Result<Vec<Arc<Scenario>>, Exit
 /// The scenarios that lie beside an adapter, about what only this client can do. Their ids begin with its name.
 pub(super) fn scenarios_of(client: &Client) -> Result<Vec<Arc<Scenario>>, Exit> {
     let folder = client.adapter.folder.join("scenarios");
-    if !folder.is_dir() {
+    // A client that somebody else has started has no folder; this one's would be whatever lies here.
+    if client.adapter.folder.as_os_str().is_empty() || !folder.is_dir() {
         return Ok(Vec::new());
     }
     let scenarios = scenarios(Some(&folder))?;
