@@ -13,6 +13,7 @@ mod file;
 mod identity_file;
 mod legacy;
 mod memory;
+mod text;
 
 use client_core::{DurableState, Identity, StoreError, StoreOp};
 use gateway_protocol::{DeviceToken, Role};

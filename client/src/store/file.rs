@@ -17,7 +17,8 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::disk::{Disk, Overwrite, RealDisk, is_leftover, replace};
-use super::identity_file::{self, pretty, strip_bom};
+use super::identity_file::{self, strip_bom};
+use super::text::pretty;
 use super::{LoadError, Store, TokenChange, identity_is_gone};
 
 const REGISTRY: &str = "gateways.json";

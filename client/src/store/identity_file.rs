@@ -7,6 +7,7 @@ use gateway_protocol::Role;
 use serde_json::{Map, Value, json};
 
 use super::TokenChange;
+use super::text::pretty;
 
 /// A file that was read, as it stands and as it is understood.
 pub(super) struct IdentityFile {
@@ -84,13 +85,6 @@ impl IdentityFile {
         self.members.insert(token_name.to_owned(), token);
         self.members.insert(scopes_name.to_owned(), scopes);
     }
-}
-
-/// Indented, as people who look into these files expect.
-pub(super) fn pretty(value: &Value) -> Vec<u8> {
-    let mut text = format!("{value:#}").into_bytes();
-    text.push(b'\n');
-    text
 }
 
 #[cfg(test)]
