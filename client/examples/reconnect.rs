@@ -10,14 +10,17 @@
 )]
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::Ipv4Addr;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use client_core::backoff::DELAYS_MS;
+use client_core::url::GatewayUrl;
 use client_core::{ClientOptions, DurableState, GatewayRecord, Intent, OperatorState, Snapshot};
-use gateway_client::{ClientHandle, Clock, MemoryState, MemoryStore, Setup, TcpConnector};
+use gateway_client::{ClientHandle, Clock, Connector, MemoryState, MemoryStore, Setup};
 use gateway_protocol::SharedToken;
 use mock_gateway::{Config, Control, MockGateway};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::Builder;
 
 /// Clients connected before the first measurement, so that what is made once is not counted.
@@ -181,14 +184,44 @@ async fn connect(state: &DurableState, first: usize, count: usize) -> Vec<Client
     clients
 }
 
+/// Dials from an address of its own, as a companion on its own computer does: a gateway lets only so many sockets of one
+/// address wait for their handshake.
+struct From(Ipv4Addr);
+
+impl From {
+    fn of(number: usize) -> Self {
+        let number = u32::try_from(number).unwrap();
+        Self(Ipv4Addr::from_bits(
+            Ipv4Addr::new(127, 1, 0, 1).to_bits() + number,
+        ))
+    }
+}
+
+impl Connector for From {
+    type Stream = TcpStream;
+
+    async fn connect(&self, url: &str) -> std::io::Result<TcpStream> {
+        let url = GatewayUrl::parse(url).unwrap();
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((self.0, 0).into())?;
+        let gateway = (Ipv4Addr::LOCALHOST, url.port).into();
+        let stream = socket.connect(gateway).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+}
+
 fn spawn(store: MemoryStore, number: usize) -> ClientHandle {
     let options = ClientOptions {
         seed: u64::try_from(number).unwrap(),
         node_enabled: false,
         ..ClientOptions::default()
     };
-    let setup = Setup::new(options, store, TcpConnector, Clock::system());
-    setup.spawn().unwrap()
+    let setup = Setup::new(options, store, From::of(number), Clock::system());
+    let mut client = setup.spawn().unwrap();
+    // Nobody watches: what a gateway broadcasts would stay in the queue of events, 4,096 of them.
+    drop(client.events());
+    client
 }
 
 async fn until(client: &ClientHandle, is_so: impl Fn(&Snapshot) -> bool) {
