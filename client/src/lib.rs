@@ -49,7 +49,9 @@ pub use invoke::{
     BrowserBlock, BrowserProxy, Builtins, DeviceFacts, Invocation, InvokeError, InvokeFuture,
     InvokeHandler, NoCommands, RunPolicy, SearchPath,
 };
-pub use owner::{GuestFuture, GuestProbe, LocalOwners, OwnerFuture, OwnerProbe, WslGuest};
+pub use owner::{
+    GuestFuture, GuestProbe, LocalOwners, OwnerFuture, OwnerProbe, WslGuest, is_one_process,
+};
 pub use socket::SocketOptions;
 pub use store::{FailurePlan, FileStore, LoadError, MemoryState, MemoryStore, Store};
 pub use timeline::{Timeline, TimelineEntry};

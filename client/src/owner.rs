@@ -4,11 +4,13 @@
 //! | file | what it does |
 //! |---|---|
 //! | `local` | this computer's side from `/proc`, the distribution's side from a guest, both judged together |
+//! | `neighbour` | whether two ports belong to one process |
 //! | `wsl` | asks a distribution by a program called like `wsl.exe` |
 //!
 //! A client without a probe sends no strong credential to a managed gateway: see [`crate::Setup::owner_probe`].
 
 mod local;
+mod neighbour;
 mod wsl;
 
 use std::future::Future;
@@ -18,6 +20,7 @@ use client_core::guest::GuestPort;
 use client_core::{EndpointOwner, ManagedEndpoint};
 
 pub use local::LocalOwners;
+pub use neighbour::is_one_process;
 pub use wsl::WslGuest;
 
 /// What a probe found.

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+#[cfg(target_os = "linux")]
+use client_core::url::GatewayUrl;
 use client_core::{ClientOptions, GatewayRecord, Intent, NodeSurface, Registry};
 use gateway_client::invoke::browser_proxy;
 use gateway_client::mcp::{McpContext, McpError, McpServer, McpToken};
@@ -14,7 +16,7 @@ use gateway_client::{
     RunPolicy, SearchPath, Setup, Store as _, Timeline, TlsError, TlsTrust,
 };
 #[cfg(target_os = "linux")]
-use gateway_client::{LocalOwners, WslGuest};
+use gateway_client::{LocalOwners, WslGuest, is_one_process};
 use gateway_protocol::SharedToken;
 use serde_json::{Value, json};
 
@@ -194,10 +196,26 @@ fn browser(arguments: &Arguments, registry: &Registry) -> Option<BrowserProxy> {
         (None, _, _) => registry.active().cloned().unwrap_or_default(),
     };
     match browser_proxy(&record, arguments.browser, arguments.node) {
-        Ok(browser) => Some(browser),
+        Ok(browser) => Some(with_owner_check(browser, &record)),
         Err(block) => {
             tracing::info!(%block, "browser.proxy is not offered");
             None
         }
     }
+}
+
+/// The token goes to the control host only while the gateway's own process, or its tunnel's, has the port. A control host
+/// beside no local gateway has nobody to be compared with, nor has one where the system does not tell who listens.
+#[cfg(target_os = "linux")]
+fn with_owner_check(browser: BrowserProxy, record: &GatewayRecord) -> BrowserProxy {
+    let target = record.socket_target().filter(GatewayUrl::is_loopback);
+    let gateway = target.map(|url| url.port);
+    browser.owner_check(move |port| {
+        gateway.is_some_and(|gateway| is_one_process(&ProcListeners::default(), gateway, port))
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn with_owner_check(browser: BrowserProxy, _record: &GatewayRecord) -> BrowserProxy {
+    browser.owner_check(|_port| false)
 }
