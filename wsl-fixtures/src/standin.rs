@@ -62,6 +62,10 @@ pub fn main(mut words: impl Iterator<Item = OsString>) -> ExitCode {
         return exit;
     }
     let exit = windows::run(&name, &words);
+    // Windows keeps all of an exit code, and wsl.exe ends with -1; elsewhere one byte of it is left.
+    #[cfg(windows)]
+    std::process::exit(exit);
+    #[cfg(not(windows))]
     ExitCode::from(exit.to_le_bytes().first().copied().unwrap_or(u8::MAX))
 }
 

@@ -15,6 +15,7 @@ mod relay;
 mod supervise;
 mod systemctl;
 mod unit;
+mod units;
 
 use std::io::{self, Write as _};
 use std::os::unix::process::CommandExt as _;

@@ -26,7 +26,7 @@ impl Control {
     pub(super) fn find() -> Result<Self, Failed> {
         let place = Place::of("openclaw-gateway")?;
         let outside = || {
-            let pid = place.change(|state| state.service.main_pid()).ok()?;
+            let pid = super::units::main_pid(&place).ok()?;
             let text = std::fs::read_to_string(OUTSIDE).ok()?;
             (pid != 0).then(|| serde_json::from_str::<Value>(&text).ok())?
         };

@@ -7,9 +7,8 @@ use serde_json::{Value, json};
 
 use super::super::control::Control;
 use super::super::unit::Place;
-use super::super::{Failed, Said, systemctl};
+use super::super::{Failed, Said, units};
 use super::config;
-use crate::service::Activity;
 
 /// What starts the gateway: a JSON array of words, `{port}` and `{token}` standing for the configured ones.
 const COMMAND: &str = "/etc/clawproof/gateway.json";
@@ -21,7 +20,7 @@ pub(super) fn service(verb: &str) -> Said {
     match verb {
         "install" => install(&place),
         "uninstall" => {
-            systemctl::run(&words(&["--user", "disable", "--now", UNIT]))?;
+            units::systemctl(&words(&["--user", "disable", "--now", UNIT]))?;
             if place.file().exists() {
                 std::fs::remove_file(place.file())?;
             }
@@ -34,7 +33,7 @@ pub(super) fn service(verb: &str) -> Said {
                     "Gateway service not installed.\nhint: openclaw gateway install".to_owned(),
                 ));
             }
-            systemctl::run(&words(&["--user", verb, UNIT]))
+            units::systemctl(&words(&["--user", verb, UNIT]))
         }
     }
 }
@@ -76,14 +75,15 @@ fn install(place: &Place) -> Said {
     let mut draft = tempfile::NamedTempFile::new_in(folder)?;
     write!(
         draft,
-        "[Unit]\nDescription=OpenClaw Gateway\n\n[Service]\nExecStart={}\nRestart=always\n\n[Install]\nWantedBy=default.target\n",
-        exec.join(" ")
+        "[Unit]\nDescription=OpenClaw Gateway\n\n[Service]\nExecStart={}\nRestart=always\n{}\n[Install]\nWantedBy=default.target\n",
+        exec.join(" "),
+        units::output(place)?
     )?;
     draft
         .persist(file)
         .map_err(|error| Failed(1, error.to_string()))?;
-    systemctl::run(&words(&["--user", "daemon-reload"]))?;
-    systemctl::run(&words(&["--user", "enable", UNIT]))?;
+    units::systemctl(&words(&["--user", "daemon-reload"]))?;
+    units::systemctl(&words(&["--user", "enable", UNIT]))?;
     Ok("Installed systemd service.\n".to_owned())
 }
 
@@ -109,12 +109,8 @@ fn port() -> Result<String, Failed> {
 /// `gateway status --json`.
 pub(super) fn status() -> Said {
     let place = Place::of(UNIT)?;
-    let (activity, pid) =
-        place.change(|state| (state.service.activity(), state.service.main_pid()))?;
-    let word = match activity {
-        Activity::Active => "running",
-        Activity::Inactive | Activity::Failed => "stopped",
-    };
+    let pid = units::main_pid(&place)?;
+    let word = if pid == 0 { "stopped" } else { "running" };
     let status = json!({"service": {"loaded": place.file().exists(), "runtime": {"status": word, "pid": pid}}});
     Ok(format!("{status}\n"))
 }
