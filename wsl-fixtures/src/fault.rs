@@ -219,6 +219,8 @@ faults! {
         Fault::always(&["devices approve"], Effect::says("{\"requestId\":\"again\"}\n"));
     "start-limit-once", "systemd refuses the first start because there were too many" =>
         Fault::first(1, &["openclaw gateway start"], Effect::fail(1, "Job failed: start-limit-hit\n"));
+    "list-full-of-nul", "the list of distros has letters that are none between its lines, once" =>
+        Fault::first(1, &["wsl --list --quiet"], Effect::says("\0Debian\0\r\n\0\0\r\n"));
     "migrations-lease", "the start-up migrations still hold the state directory when reload is restored" =>
         Fault::first(3, &["config set gateway.reload.mode 'hybrid'"], Effect::fail(1, "OpenClaw startup migrations are already running for this state directory;\n")).after(1);
     "company-tls", "the distro does not trust the company's certificate" =>

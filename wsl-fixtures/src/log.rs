@@ -20,6 +20,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::argv::Verb;
 use crate::expand::WindowsEnv;
 
 /// One call, as it happened.
@@ -63,6 +64,9 @@ pub struct Entry {
     pub env: Vec<String>,
     /// Exit code; `None` when its time was up.
     pub exit: Option<i32>,
+    /// Why the words are no command line of wsl.exe, when they are none; redacted too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
     /// Milliseconds it took.
     pub took_ms: u64,
 }
@@ -107,8 +111,13 @@ impl CommandLog {
 
     /// Keeps a call.
     pub fn record(&mut self, draft: Draft) {
+        let argv = self.clean_words(&draft.argv);
         let entry = Entry {
-            argv: self.clean_words(&draft.argv),
+            // Read from the words as they are kept: what is redacted in them stays so in the reason.
+            refused: Verb::parse(argv.iter().cloned())
+                .err()
+                .map(|error| error.to_string()),
+            argv,
             received: draft
                 .received
                 .as_deref()
@@ -273,6 +282,25 @@ mod tests {
                 "<redacted>"
             ]
         );
+    }
+
+    /// A command line that wsl.exe does not know is marked as such, whatever was answered.
+    #[test]
+    fn what_is_no_command_line_is_said_to_be_none() {
+        let mut log = CommandLog::default();
+        for words in [vec!["--frobnicate"], vec!["--status"]] {
+            logged(&mut log, &words);
+        }
+        let refused: Vec<_> = log
+            .entries()
+            .iter()
+            .map(|entry| entry.refused.as_deref())
+            .collect();
+        assert!(
+            refused[0].is_some_and(|why| why.contains("--frobnicate")),
+            "{refused:?}"
+        );
+        assert_eq!(refused[1], None);
     }
 
     #[test]

@@ -218,6 +218,59 @@ mod needs_namespaces {
         });
     }
 
+    /// An archive holds the files of a distro, and another distro made of it has them.
+    #[test]
+    fn a_distro_is_exported_and_imported() {
+        on_a_distro(Machine::default(), |wsl| {
+            let archive = wsl.folder.path().join("d.tar");
+            let (archive, place) = (archive.to_str().unwrap(), wsl.folder.path().join("place"));
+            wsl.says(&["-d", "D", "--", "bash", "-s"], b"echo kept > ~/file\n");
+            let exported = wsl.wsl(&["--export", "D", archive], b"");
+            assert!(exported.status.success());
+            assert!(std::fs::metadata(archive).unwrap().len() > 0);
+            wsl.says(&["--unregister", "D"], b"");
+            let imported = wsl.wsl(&["--import", "E", place.to_str().unwrap(), archive], b"");
+            assert!(imported.status.success());
+            let read = wsl.says(&["-d", "E", "--", "bash", "-c", "cat ~/file"], b"");
+            assert_eq!(read, "kept\n");
+        });
+    }
+
+    /// A command without a distro goes to the default one; a distro that is not there can't be it.
+    #[test]
+    fn the_default_distro_gets_what_names_none() {
+        on_a_distro(Machine::default(), |wsl| {
+            let install = "--install --distribution Ubuntu-24.04 --name E --no-launch";
+            let install: Vec<&str> = install.split(' ').collect();
+            assert!(wsl.wsl(&install, b"").status.success());
+            let whose = ["--", "cat", "/proc/sys/kernel/hostname"];
+            assert_eq!(wsl.says(&whose, b""), "D\n");
+            assert!(wsl.wsl(&["--set-default", "E"], b"").status.success());
+            assert_eq!(wsl.says(&whose, b""), "E\n");
+            let refused = wsl.wsl(&["--set-default", "Gone"], b"");
+            assert_eq!(refused.status.code(), Some(255));
+            assert_eq!(wsl.says(&whose, b""), "E\n");
+        });
+    }
+
+    /// Stopping every distro of the machine is refused and recorded, and stops none.
+    #[test]
+    fn a_shutdown_is_refused_and_recorded() {
+        on_a_distro(Machine::default(), |wsl| {
+            let refused = wsl.wsl(&["--shutdown"], b"");
+            assert_eq!(refused.status.code(), Some(255));
+            let list = wsl.wsl(&["--list", "--verbose"], b"");
+            let rows = parse_list(&decode(&list.stdout)).unwrap();
+            assert_eq!(rows[0].state, "Running");
+            let log = home(wsl.folder.path()).log().unwrap();
+            let recorded = log.iter().filter(|entry| entry.argv == ["--shutdown"]);
+            assert_eq!(
+                recorded.map(|entry| entry.exit).collect::<Vec<_>>(),
+                [Some(-1)]
+            );
+        });
+    }
+
     /// With a network of its own the distro's port is reached through the relay, and only through it.
     #[test]
     fn the_relay_carries_a_port() {

@@ -214,7 +214,8 @@ fn a_killed_set_up_is_run_again_from_every_point() {
 /// The same when the second run fails: it is undone to the last file.
 #[test]
 fn a_killed_set_up_that_then_fails_is_undone() {
-    for room in (0..36).step_by(5) {
+    // The lines up to the step that fails.
+    for room in 0..26 {
         let mut bench = Bench::new(World::default());
         let mut journal = MemoryJournal::with_room(room);
         assert_eq!(run(&mut bench.context(), &mut journal), Outcome::Killed);

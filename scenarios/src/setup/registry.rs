@@ -52,3 +52,43 @@ pub(crate) fn clear_bootstrap(registry: &mut Registry) {
         record.bootstrap_token = None;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use client_core::SshTunnel;
+
+    use super::*;
+
+    /// Of all records only the one that a set-up made for this distro goes: not another distro's, not one behind a tunnel,
+    /// not one that nobody marked.
+    #[test]
+    fn only_the_managed_record_is_forgotten() {
+        let record = |id: &str, distro: Option<&str>| {
+            let mut record = GatewayRecord::new(id.to_owned(), format!("ws://localhost/{id}"));
+            record.is_local = true;
+            record.setup_managed_distro_name = distro.map(ToOwned::to_owned);
+            record
+        };
+        let mut known = Registry::default();
+        known.upsert(record("ours", Some("OpenClawGateway")));
+        known.upsert(record("another", Some("Debian")));
+        known.upsert(record("unmarked", None));
+        let mut tunnel = record("tunnel", Some("OpenClawGateway"));
+        tunnel.ssh_tunnel = Some(SshTunnel {
+            user: "me".to_owned(),
+            host: "far".to_owned(),
+            remote_port: 18789,
+            local_port: 28789,
+            include_browser_proxy_forward: false,
+            ssh_port: 22,
+        });
+        known.upsert(tunnel);
+        assert_eq!(forget(&mut known, "OpenClawGateway"), ["ours"]);
+        let left: Vec<&str> = known
+            .gateways
+            .iter()
+            .map(|record| record.id.as_str())
+            .collect();
+        assert_eq!(left, ["another", "unmarked", "tunnel"]);
+    }
+}
