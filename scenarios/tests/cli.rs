@@ -467,3 +467,39 @@ fn a_time_limit_ends_the_run_and_reports_the_rest() {
         (&true.into(), &2.into())
     );
 }
+
+/// A scenario that does not say which companion it is about is run with each of them, and a known difference is named.
+#[test]
+fn a_run_can_have_both_companions() {
+    let home = home();
+    let client = "title = \"ticks stop\"\nabout = \"tests/cli.rs\"\nworlds = [\"core\"]\n\
+         [actor.companion]\nkind = \"client\"\nholds = { operator_token = \"valid\" }\n[[step]]\nstart = \"companion\"\n";
+    write(
+        &home
+            .path()
+            .join("suite/network-recovery/client/ticks-stop.toml"),
+        client,
+    );
+    write(&home.path().join("suite/setup-connect/starts.toml"), client);
+    let output = clawproof(
+        home.path(),
+        &[
+            "run",
+            "**/starts",
+            "**/ticks-stop",
+            "--suite",
+            "suite",
+            "--policy",
+            "both",
+            "--no-save",
+        ],
+    );
+    let shown = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{shown}");
+    assert!(shown.contains("setup-connect/starts@pr741"), "{shown}");
+    assert!(shown.contains("watchdog"), "{shown}");
+    assert!(
+        shown.ends_with("3 passed, 0 failed, 1 skipped\n"),
+        "{shown}"
+    );
+}

@@ -3,7 +3,9 @@
 use std::fmt;
 
 use super::citation::numbers;
-use super::rows::{Catalogue, Row};
+use super::rows::{Catalogue, Row, RowPolicy};
+use crate::run::policy_difference;
+use crate::scenario::Policy;
 
 /// The word before the numbers of rows in an `about`.
 const WORD: &str = "scenario-catalogue";
@@ -17,15 +19,29 @@ pub struct Mention {
     pub about: String,
     /// The worlds that it runs in, by name.
     pub worlds: Vec<String>,
+    /// Whether it is run with the companion of pull request 741, and passes.
+    pub pr741: bool,
+    /// Whether it is run with the companion of today.
+    pub hardened: bool,
 }
 
 impl From<&crate::scenario::Scenario> for Mention {
     fn from(scenario: &crate::scenario::Scenario) -> Self {
         let worlds = scenario.worlds().into_iter();
+        // Without a client there is nothing that could do otherwise.
+        let has_client = scenario
+            .actor
+            .values()
+            .any(|actor| actor.client().is_some());
+        let says = scenario.policy;
+        let again = scenario.under(Policy::Pr741).is_some();
+        let passes = again && policy_difference(&scenario.id).is_none();
         Self {
             id: scenario.id.clone(),
             about: scenario.about.clone(),
             worlds: worlds.map(|world| world.name().to_owned()).collect(),
+            pr741: !has_client || passes || says == Some(Policy::Pr741),
+            hardened: !has_client || says != Some(Policy::Pr741),
         }
     }
 }
@@ -96,6 +112,18 @@ pub enum Mistake {
         /// The scenario that shows it.
         scenario: String,
     },
+    /// A row speaks of both companions, and is shown with one of them.
+    OneCompanion {
+        /// The row.
+        row: u16,
+        /// The one that no scenario shows it with.
+        without: &'static str,
+    },
+    /// A row says why it is shown with one companion, and is shown with both.
+    StaleOne {
+        /// The row.
+        row: u16,
+    },
 }
 
 impl fmt::Display for Mistake {
@@ -112,6 +140,14 @@ impl fmt::Display for Mistake {
             Self::Stale { row, key, scenario } => write!(
                 out,
                 "row {row:03} says `{key}`, but {scenario} shows it; take `{key}` away"
+            ),
+            Self::OneCompanion { row, without } => write!(
+                out,
+                "row {row:03} is about both companions, and no scenario shows it with {without}; show it, or say why in [one_companion]"
+            ),
+            Self::StaleOne { row } => write!(
+                out,
+                "row {row:03} is in [one_companion], but is shown with both or not about both; take it out"
             ),
         }
     }
@@ -215,6 +251,34 @@ impl Catalogue {
                 }
             }
         }
+        mistakes.extend(self.companions(mentions));
         mistakes
+    }
+
+    /// Rows about both companions that are shown with one of them.
+    fn companions(&self, mentions: &[Mention]) -> Vec<Mistake> {
+        let one = |line: &Line<'_>| {
+            let row = line.row.number;
+            let shown = match &line.state {
+                State::Covered(mentions) => mentions,
+                State::Tested(_) | State::Out(_) | State::Open => return self.not_one(row),
+            };
+            let without = if !shown.iter().any(|it| it.pr741) {
+                "pr741"
+            } else if !shown.iter().any(|it| it.hardened) {
+                "hardened"
+            } else {
+                return self.not_one(row);
+            };
+            if line.row.policy != RowPolicy::Both {
+                return self.not_one(row);
+            }
+            (self.one_companion(row).is_none()).then_some(Mistake::OneCompanion { row, without })
+        };
+        self.lines(mentions).iter().filter_map(one).collect()
+    }
+
+    fn not_one(&self, row: u16) -> Option<Mistake> {
+        self.one_companion(row).map(|_| Mistake::StaleOne { row })
     }
 }

@@ -13,7 +13,7 @@
 //! ```
 //! use scenarios::catalogue::{Catalogue, Mention, State};
 //! let catalogue = Catalogue::embedded().unwrap();
-//! let mention = Mention { id: "setup-connect/x".into(), about: "scenario-catalogue 032".into(), worlds: Vec::new() };
+//! let mention = Mention { id: "setup-connect/x".into(), about: "scenario-catalogue 032".into(), ..Mention::default() };
 //! let mentions = [mention];
 //! let lines = catalogue.lines(&mentions);
 //! assert!(matches!(lines[31].state, State::Covered(_)));

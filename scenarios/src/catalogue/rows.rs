@@ -49,6 +49,7 @@ pub enum CatalogueError {
 pub struct Catalogue {
     rows: Vec<Row>,
     reasons: BTreeMap<String, String>,
+    one_companion: BTreeMap<String, String>,
 }
 
 /// One row.
@@ -121,6 +122,9 @@ impl RowPolicy {
 #[serde(deny_unknown_fields)]
 struct File {
     reasons: BTreeMap<String, String>,
+    /// Why a row about both companions is shown with one of them, by its number.
+    #[serde(default)]
+    one_companion: BTreeMap<String, String>,
     row: BTreeMap<String, Written>,
 }
 
@@ -160,6 +164,7 @@ impl Catalogue {
             None => Ok(Self {
                 rows,
                 reasons: file.reasons,
+                one_companion: file.one_companion,
             }),
         }
     }
@@ -172,6 +177,12 @@ impl Catalogue {
     /// The row with this number.
     pub fn row(&self, number: u16) -> Option<&Row> {
         self.rows.get(usize::from(number).checked_sub(1)?)
+    }
+
+    /// Why a row about both companions is shown with one of them.
+    pub fn one_companion(&self, number: u16) -> Option<&str> {
+        let name = format!("{number:03}");
+        self.one_companion.get(&name).map(String::as_str)
     }
 
     /// The sentence behind a key of the reasons.

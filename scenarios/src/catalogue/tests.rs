@@ -22,6 +22,8 @@ fn mention(id: &str, about: &str) -> Mention {
         id: id.to_owned(),
         about: about.to_owned(),
         worlds: Vec::new(),
+        pr741: true,
+        hardened: true,
     }
 }
 
@@ -53,6 +55,34 @@ fn unknown_rows_and_stale_reasons_are_named(#[case] about: &str, #[case] expecte
     let mistakes = catalogue.mistakes(&[mention("a", about)]);
     let told: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
     assert_eq!(told, [expected]);
+}
+
+#[test]
+fn a_row_about_both_companions_is_shown_with_both_or_says_why() {
+    let told = |text: &str, one: &Mention| -> Vec<String> {
+        let catalogue = Catalogue::parse(text).unwrap();
+        let mistakes = catalogue.mistakes(std::slice::from_ref(one));
+        mistakes.iter().map(ToString::to_string).collect()
+    };
+    let both = mention("a", "scenario-catalogue 001");
+    let today = Mention {
+        pr741: false,
+        ..both.clone()
+    };
+    let why = TWO.replace("[row]", "[one_companion]\n001 = \"because\"\n[row]");
+    assert_eq!(told(TWO, &both), [] as [&str; 0]);
+    assert_eq!(told(&why, &today), [] as [&str; 0]);
+    let [missing] = &told(TWO, &today)[..] else {
+        panic!("one mistake")
+    };
+    assert!(
+        missing.contains("row 001") && missing.contains("pr741"),
+        "{missing}"
+    );
+    let [stale] = &told(&why, &both)[..] else {
+        panic!("one mistake")
+    };
+    assert!(stale.contains("take it out"), "{stale}");
 }
 
 #[rstest]

@@ -187,6 +187,10 @@ pub struct RunArgs {
     /// File with the bearer token of the tools that --client names by their address
     #[arg(long, value_name = "FILE", requires = "client")]
     pub client_token_file: Option<PathBuf>,
+    /// Which companion our client behaves like where a scenario does not say it: `both` runs such a scenario twice, the
+    /// second time as ID@pr741
+    #[arg(long, value_enum, value_name = "POLICY", conflicts_with = "client")]
+    pub policy: Option<PolicyArg>,
     /// Give our client a deliberate bug, to see what a scenario catches (`reuse_nonce`, `pairing_storm`, ...)
     #[arg(long, value_name = "NAME", conflicts_with = "client")]
     pub mutant: Option<String>,
@@ -199,6 +203,28 @@ pub struct RunArgs {
     /// End after this many seconds: what runs is ended, nothing else begins, what was finished is reported
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub time_limit: Option<u64>,
+}
+
+/// The companions of a run.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PolicyArg {
+    /// As of pull request 741
+    Pr741,
+    /// As of today
+    Hardened,
+    /// One after the other
+    Both,
+}
+
+impl PolicyArg {
+    /// The word of the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pr741 => "pr741",
+            Self::Hardened => "hardened",
+            Self::Both => "both",
+        }
+    }
 }
 
 /// Options of `clients`.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use super::args::{MessageFormat, RefereeArg, RunArgs, WorldArg};
+use super::args::{MessageFormat, PolicyArg, RefereeArg, RunArgs, WorldArg};
 use super::client;
 use super::exit::Exit;
 use super::library;
@@ -23,7 +23,8 @@ use crate::report::terminal::{self, Style};
 use crate::report::{Counts, ScenarioResult, junit, lines};
 use crate::run::{
     FolderError, Job, Outcome, RunOptions, RunSummary, client_jobs, git_commit, jobs,
-    point_latest_at, real_jobs, result, results, run_all, write_run,
+    point_latest_at, real_jobs, result, results, run_all, under_pr741, without_differences,
+    write_run,
 };
 use crate::scenario::{Scenario, WorldName};
 
@@ -194,10 +195,11 @@ fn plan(
     }
     let ground = ground.map(Arc::new);
     let in_worlds = |chosen: &[Arc<Scenario>]| {
+        let chosen: &[Arc<Scenario>] = &under(args.policy, chosen);
         let mut all = match client {
             Some(client) => return client_jobs(chosen, client, ground.as_ref()),
             None if foreign && ours.is_empty() => Vec::new(),
-            None => jobs(chosen, &ours),
+            None => without_differences(jobs(chosen, &ours)),
         };
         if let Some(ground) = &ground {
             all.extend(real_jobs(chosen, ground));
@@ -221,6 +223,19 @@ fn plan(
     }
     let whole = in_worlds(&selection.whole(&scenarios));
     Ok((jobs, whole.iter().map(Job::name).collect()))
+}
+
+/// The scenarios as the companions of this run.
+fn under(policy: Option<PolicyArg>, chosen: &[Arc<Scenario>]) -> Vec<Arc<Scenario>> {
+    let mut all = match policy {
+        None | Some(PolicyArg::Hardened | PolicyArg::Both) => chosen.to_vec(),
+        Some(PolicyArg::Pr741) => Vec::new(),
+    };
+    if matches!(policy, Some(PolicyArg::Pr741 | PolicyArg::Both)) {
+        all.extend(under_pr741(chosen));
+    }
+    all.sort_by(|one, other| one.id.cmp(&other.id));
+    all
 }
 
 /// The scenarios with a deliberate bug in every client.
@@ -481,6 +496,11 @@ fn command(args: &RunArgs, seed: u64) -> String {
             quoted(&path.display().to_string())
         )
     }));
+    words.extend(
+        args.policy
+            .iter()
+            .map(|policy| format!("--policy {}", policy.name())),
+    );
     words.extend(
         args.mutant
             .iter()

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `source` | where scenario files come from |
 //! | `select` `plan` | which scenarios, in which worlds, which slice of them |
-//! | `foreign` | what only the mock can do |
+//! | `foreign` `policy` | what only the mock can do; what the older companion does otherwise |
 //! | `conductor` | one script in one world |
 //! | `durations` `merge` | parts of a plan that take equally long, and whether parts are the plan |
 //! | `one` `all` | one judged run; a plan on all cores |
@@ -21,6 +21,7 @@ mod handshakes;
 mod merge;
 mod one;
 mod plan;
+mod policy;
 mod select;
 mod source;
 
@@ -35,6 +36,9 @@ pub use merge::{Merged, Part, PartError, merge};
 pub use one::{Outcome, run_job};
 pub use plan::{
     CAPABILITIES, Job, Selection, WORLDS_HERE, client_jobs, default_worlds, jobs, real_jobs,
+};
+pub use policy::{
+    PolicyDifference, policy_difference, policy_differences, under_pr741, without_differences,
 };
 pub use select::{Slice, SliceError, glob_matches};
 pub use source::{Source, SourceError, SuiteFile, read_one};

@@ -208,6 +208,14 @@ impl Scenario {
 
     /// How the command line selects it: by its id, after `--suite` where it lies in a suite of somebody's own.
     pub fn selected(&self) -> String {
+        if let Some((id, policy)) = self.id.rsplit_once('@') {
+            let plain = Self {
+                id: id.to_owned(),
+                source: self.source.clone(),
+                ..Self::default()
+            };
+            return format!("{} --policy {policy}", plain.selected());
+        }
         let file = self.source.file.strip_suffix(".toml");
         let suite = file.and_then(|file| file.strip_suffix(self.id.as_str()));
         let suite = suite.unwrap_or_default().trim_end_matches('/');
@@ -253,6 +261,23 @@ impl Scenario {
             }
         }
         self
+    }
+
+    /// The same with clients that behave like another companion, under an id of its own; none when the file says itself
+    /// which companion it is about, or has no client.
+    pub fn under(&self, policy: Policy) -> Option<Self> {
+        let mut clients = self.actor.values().filter_map(Actor::client).peekable();
+        clients.peek()?;
+        let says = |client: &ClientActor| client.policy.is_some() || client.upgrade.is_some();
+        if self.policy.is_some() || clients.any(says) {
+            return None;
+        }
+        Some(Self {
+            id: format!("{}@{}", self.id, policy.name()),
+            shard: self.shard(),
+            policy: Some(policy),
+            ..self.clone()
+        })
     }
 
     /// Line and column (from 1) of a place in the file.

@@ -76,7 +76,7 @@ fn mentions(tree: &Tree) -> Vec<Mention> {
         Some(Mention {
             id: id.to_owned(),
             about: about.unwrap_or_default().to_owned(),
-            worlds: Vec::new(),
+            ..Mention::default()
         })
     };
     tree.files.iter().filter_map(read).collect()
