@@ -7,16 +7,36 @@ use std::io;
 /// # Errors
 /// When the system can't tell.
 pub(crate) async fn interrupted() -> io::Result<()> {
+    listen()?.await;
+    Ok(())
+}
+
+/// From here on the wish is heard, and no longer ends the program by itself; what is given back waits for it.
+///
+/// # Errors
+/// When the system can't tell.
+///
+/// # Panics
+/// Outside of a tokio runtime.
+pub(crate) fn listen() -> io::Result<impl Future<Output = ()>> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            biased;
-            pressed = tokio::signal::ctrl_c() => pressed,
-            _terminated = terminate.recv() => Ok(()),
-        }
+        let mut pressed = signal(SignalKind::interrupt())?;
+        let mut terminated = signal(SignalKind::terminate())?;
+        Ok(async move {
+            tokio::select! {
+                biased;
+                _pressed = pressed.recv() => (),
+                _terminated = terminated.recv() => (),
+            }
+        })
     }
     #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
+    {
+        let mut pressed = tokio::signal::windows::ctrl_c()?;
+        Ok(async move {
+            let _pressed = pressed.recv().await;
+        })
+    }
 }

@@ -419,7 +419,7 @@ fn ctrl_c_reports_what_is_finished() {
     // The run tells of each result as it comes: the interrupt follows the two quick ones.
     let output = in_a_shell(
         home.path(),
-        "\"$CLAWPROOF\" run --suite suite setup-connect/good setup-connect/slow --message-format json --save out > lines &\n\
+        ": > lines; \"$CLAWPROOF\" run --suite suite setup-connect/good setup-connect/slow --message-format json --save out > lines &\n\
          while [ \"$(grep -c passed lines)\" -lt 2 ]; do :; done; kill -INT $!; wait $!",
     );
     let shown = text(&output.stderr);

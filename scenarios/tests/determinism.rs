@@ -52,8 +52,10 @@ fn every_scenario_runs_the_same_twice() {
 fn another_seed_gives_other_bytes() {
     let suite = common::suite();
     let jobs = scenarios::run::jobs(&suite, &[WorldName::Memory]);
+    // A find of the explorer brings its own seed.
     let speaking = jobs
         .iter()
+        .filter(|job| job.scenario.seed.is_none())
         .map(|job| (run_job(job, 7, None), run_job(job, 8, None)));
     let (one, other) = speaking
         .into_iter()

@@ -11,7 +11,7 @@ use super::exit::Exit;
 use super::list::{nothing_selected, selection};
 use super::print::{out, say};
 use super::progress::Progress;
-use super::run::Interrupt;
+use super::stop::Interrupt;
 use super::{library, run::exit_of};
 use crate::coverage::Coverage;
 use crate::run::{RunOptions, jobs, run_all};

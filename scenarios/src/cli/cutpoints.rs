@@ -13,7 +13,7 @@ use super::exit::Exit;
 use super::library;
 use super::print::{fail, out, say};
 use super::progress::Progress;
-use super::run::Interrupt;
+use super::stop::Interrupt;
 use crate::cutpoints::{CutPlan, CutVerdict};
 use crate::referee;
 

@@ -13,7 +13,7 @@ use super::args::MessageFormat;
 use super::exit::Exit;
 use super::print::{out, say};
 use super::progress::Progress;
-use super::run::Interrupt;
+use super::stop::Interrupt;
 use crate::matrix::{Cell, CellVerdict, cells, judge_cell};
 use crate::referee;
 

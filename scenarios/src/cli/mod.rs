@@ -44,6 +44,7 @@ mod report;
 mod run;
 mod serve;
 mod setup;
+mod stop;
 mod verify;
 
 use std::ffi::OsString;

@@ -1,8 +1,7 @@
 //! `clawproof run`: select, run, judge, report, write the run folder.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::args::{MessageFormat, PolicyArg, RefereeArg, RunArgs, WorldArg};
@@ -12,9 +11,9 @@ use super::library;
 use super::list::{nothing_selected, selection};
 use super::print::{colour, fail, out, say};
 use super::progress::Progress;
+use super::stop::{Interrupt, end_after};
 use crate::adapter::Client;
 use crate::guarded::{Existing, whole};
-use crate::interrupt::interrupted;
 use crate::judge::Verdict;
 use crate::prove::subject::is_dirty;
 use crate::real::{Ground, RELEASES, RealError};
@@ -516,61 +515,6 @@ fn quoted(word: &str) -> String {
         word.to_owned()
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
-/// Ends the run like Ctrl-C when it takes longer than it may. What is given back is dropped when the run is over.
-fn end_after(limit: Duration, stop: &Arc<AtomicBool>) -> mpsc::Sender<()> {
-    let (over, waits) = mpsc::channel();
-    let stop = Arc::clone(stop);
-    let watch = std::thread::Builder::new().name("time limit".to_owned());
-    let spawned = watch.spawn(move || {
-        let is_late = waits.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout);
-        if is_late && !stop.swap(true, Ordering::Relaxed) {
-            say(format_args!(
-                "the time limit of {} is over",
-                terminal::short(limit)
-            ));
-        }
-    });
-    if let Err(error) = spawned {
-        tracing::debug!(%error, "the run has no time limit");
-    }
-    over
-}
-
-/// Ctrl-C: what runs is ended, nothing else begins, what was finished is reported.
-pub(super) struct Interrupt {
-    came: Arc<AtomicBool>,
-}
-
-impl Interrupt {
-    pub(super) fn listen(stop: &Arc<AtomicBool>) -> Self {
-        let (came, stop) = (Arc::clone(stop), Arc::clone(stop));
-        let waiting = std::thread::Builder::new()
-            .name("interrupt".to_owned())
-            .spawn(move || wait_for_interrupt(&stop));
-        if let Err(error) = waiting {
-            tracing::debug!(%error, "Ctrl-C ends the program at once");
-        }
-        Self { came }
-    }
-
-    pub(super) fn came(&self) -> bool {
-        self.came.load(Ordering::Relaxed)
-    }
-}
-
-fn wait_for_interrupt(stop: &AtomicBool) {
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()
-    else {
-        return;
-    };
-    if runtime.block_on(interrupted()).is_ok() {
-        stop.store(true, Ordering::Relaxed);
-        say("interrupted: reporting what is finished");
     }
 }
 
