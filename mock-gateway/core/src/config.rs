@@ -27,6 +27,7 @@ use gateway_protocol::{Password, SharedToken};
 use serde::{Deserialize, Serialize};
 
 use crate::agent::AgentScript;
+use crate::wizard::WizardScript;
 
 pub use openclaw::{ConfigError, ConfigProblem, Ignored, from_openclaw_json};
 
@@ -65,6 +66,8 @@ pub struct Config {
     pub setup_code_ttl_ms: u64,
     /// What the scripted agent says; it echoes by default.
     pub agent: AgentScript,
+    /// What the wizard asks; what the real one asks by default.
+    pub wizard: WizardScript,
 }
 
 impl Default for Config {
@@ -84,6 +87,7 @@ impl Default for Config {
             pairing_ttl_ms: 300_000,
             setup_code_ttl_ms: 600_000,
             agent: AgentScript::default(),
+            wizard: WizardScript::default(),
         }
     }
 }

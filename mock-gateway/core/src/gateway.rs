@@ -36,6 +36,7 @@ use crate::rate_limit::RateLimiter;
 use crate::reload::ConfigFile;
 use crate::timers::{Timer, Timers};
 use crate::view::BehaviorView;
+use crate::wizard::Wizards;
 
 /// A whole gateway: devices, nodes, pending requests and every connection.
 ///
@@ -67,6 +68,7 @@ pub struct Gateway {
     pub(crate) limiter: RateLimiter,
     pub(crate) behaviors: MountedBehaviors,
     pub(crate) agent: Agent,
+    pub(crate) wizards: Wizards,
     /// The published schema, where somebody has fetched it.
     pub(crate) catalog: Option<Arc<Catalog>>,
     /// The configuration as a file, which may say something else than what is in force.
@@ -159,6 +161,7 @@ impl Gateway {
             limiter: RateLimiter::default(),
             behaviors: MountedBehaviors::default(),
             agent: Agent::default(),
+            wizards: Wizards::default(),
             catalog: None,
             scope_waits: Vec::new(),
             closing: Vec::new(),
@@ -166,12 +169,6 @@ impl Gateway {
             #[cfg(feature = "mutants")]
             mutation: None,
         }
-    }
-
-    /// Gives the gateway the published schema: methods that it does not imitate check their parameters against it and
-    /// answer the smallest result that it allows. Without it they take anything and answer `{}`.
-    pub fn use_catalog(&mut self, catalog: Arc<Catalog>) {
-        self.catalog = Some(catalog);
     }
 
     /// Takes one input. Drain [`poll`](Self::poll) before the next. Inputs for connections that the gateway has

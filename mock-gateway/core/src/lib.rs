@@ -11,6 +11,7 @@
 //! - `nodes.rs`, `platform.rs`, `invoke.rs`: surfaces, what a platform may do, commands on their way.
 //! - `method/`: what each method answers; `presence.rs`, `hello.rs`, `lifecycle.rs`: the rest of the protocol.
 //! - [`AgentScript`] (`agent/`): who answers chat and agent turns, and with what.
+//! - [`WizardScript`] (`wizard.rs`): what the gateway's wizard asks, and its sessions.
 //! - [`Behavior`] (`behavior.rs`, `mounted.rs`): scripted answers; [`Control`] (`control.rs`): orders from outside.
 //! - `reload.rs`: a configuration that changes while the gateway runs.
 //! - [`profile()`] (`profile.rs`): what differs between gateway versions.
@@ -77,6 +78,7 @@ mod scripted;
 mod timers;
 mod view;
 mod welcome;
+mod wizard;
 
 pub use agent::{AgentScript, Ending, Turn};
 pub use behavior::{
@@ -96,3 +98,4 @@ pub use view::{
     BehaviorView, ConnectionView, DeviceView, InvokeView, NodeView, PendingDeviceView,
     PendingNodeView, PhaseView, RateLimitView, StateView, TokenView,
 };
+pub use wizard::WizardScript;

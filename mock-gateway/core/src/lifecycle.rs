@@ -170,6 +170,7 @@ impl Gateway {
             self.presence.clear();
         }
         self.agent.restart();
+        self.wizards.restart();
         self.limiter.clear();
     }
 

@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use gateway_protocol::shape::{self, Shape};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::json::Object;
 
@@ -112,6 +112,7 @@ struct Data {
     health: Value,
     health_text: HealthText,
     status: Value,
+    wizard: Vec<Map<String, Value>>,
     control_ui: Value,
     /// Method and member, see [`Profile::is_later`].
     later: BTreeSet<(&'static str, &'static str)>,
@@ -283,6 +284,11 @@ impl Profile {
         &self.data.status
     }
 
+    /// What its wizard asks.
+    pub(crate) fn wizard(&self) -> &[Map<String, Value>] {
+        &self.data.wizard
+    }
+
     /// Whether the release takes a member of a method's params that the published schema does not have yet, as its own
     /// Control UI sends it. Scenario wire-members-later-than-the-schema, which also runs in the world `real`.
     pub(crate) fn is_later(&self, method: &str, member: &str) -> bool {
@@ -301,6 +307,7 @@ struct Files {
     capabilities: Option<&'static str>,
     health: &'static str,
     status: &'static str,
+    wizard: &'static str,
     control_ui: &'static str,
     later: &'static str,
 }
@@ -311,6 +318,7 @@ static FILES_6: Files = Files {
     capabilities: None,
     health: include_str!("../data/2026.6.34/health.json"),
     status: include_str!("../data/2026.6.34/status.json"),
+    wizard: include_str!("../data/2026.6.34/wizard.json"),
     control_ui: "null",
     later: "",
 };
@@ -321,6 +329,7 @@ static FILES_9: Files = Files {
     capabilities: Some(include_str!("../data/2026.9.6/capabilities.txt")),
     health: include_str!("../data/2026.9.6/health.json"),
     status: include_str!("../data/2026.9.6/status.json"),
+    wizard: include_str!("../data/2026.9.6/wizard.json"),
     control_ui: include_str!("../data/2026.9.6/control-ui.json"),
     later: include_str!("../data/2026.9.6/later-params.txt"),
 };
@@ -347,6 +356,7 @@ impl Data {
             health_text: HealthText::of(&health),
             health,
             status: read(files.status),
+            wizard: serde_json::from_str(files.wizard).unwrap_or_default(),
             control_ui: read(files.control_ui),
             later: files
                 .later
@@ -384,5 +394,7 @@ mod tests {
         assert_eq!(text, profile.health().to_string());
         assert_eq!(profile.health()["ok"], true);
         assert_eq!(profile.status()["runtimeVersion"], version);
+        let last = profile.wizard().last().unwrap();
+        assert_eq!(last["type"], "note", "the wizard ends with a note");
     }
 }

@@ -5,6 +5,7 @@
 //! - `node_reports.rs`: what node hosts report of their machine and runners
 //! - `system.rs`: health, status, identity, restart; `config.rs`: the gateway's file
 //! - `chat.rs`, `sessions.rs`: conversations with the scripted agent
+//! - `wizard.rs`: the wizard and its sessions
 //! - `synthetic.rs`: everything else, plausible and marked as made up
 
 mod chat;
@@ -18,6 +19,7 @@ mod params;
 mod sessions;
 mod synthetic;
 mod system;
+mod wizard;
 
 use gateway_protocol::{DeviceId, ErrorCode, ErrorShape, Now, Request, RequestId, Role};
 use serde_json::{Map, Value};
@@ -129,6 +131,7 @@ impl Gateway {
             _ => self
                 .call_system(now, call)
                 .or_else(|| self.call_config(now, call).map(Answer::Now))
+                .or_else(|| self.call_wizard(now, call))
                 .or_else(|| self.call_chat(now, call))
                 .or_else(|| self.call_sessions(now, call))
                 .unwrap_or_else(|| self.made_up(call)),

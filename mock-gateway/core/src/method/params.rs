@@ -176,6 +176,8 @@ pub(crate) fn params_shape(method: &str) -> Option<Shape> {
         | "sessions.messages.subscribe"
         | "sessions.messages.unsubscribe" => KEY,
         "sessions.preview" => KEYS,
+        "wizard.next" => super::wizard::NEXT,
+        "wizard.cancel" | "wizard.status" => super::wizard::SESSION,
         "sessions.send" | "sessions.steer" => SESSION_SEND,
         _ => return None,
     })

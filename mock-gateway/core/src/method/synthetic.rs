@@ -3,6 +3,9 @@
 //! A few payloads are just rich enough for the real command line, the node host and the Windows companion to go on;
 //! all others are the smallest that the published schema allows. ref: real-clients.md §1, §2; client-behaviour.md §32
 
+use std::sync::Arc;
+
+use gateway_protocol::schema::Catalog;
 use serde_json::{Value, json};
 
 use crate::gateway::Gateway;
@@ -10,6 +13,12 @@ use crate::io::Output;
 use crate::method::{Answer, Call};
 
 impl Gateway {
+    /// Gives the gateway the published schema: methods that it does not imitate check their parameters against it and
+    /// answer the smallest result that it allows. Without it they take anything and answer `{}`.
+    pub fn use_catalog(&mut self, catalog: Arc<Catalog>) {
+        self.catalog = Some(catalog);
+    }
+
     /// Answers a method that this mock does not imitate.
     pub(crate) fn made_up(&mut self, call: &Call) -> Answer {
         self.outputs.push_back(Output::Synthetic {

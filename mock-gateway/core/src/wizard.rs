@@ -1,0 +1,125 @@
+//! The gateway's wizard: its questions, and sessions that are at one of them.
+//!
+//! The questions are those that a real gateway asks whoever leaves everything as it is, recorded in `data/`; the texts of
+//! notes are cut to their first line. A [`WizardScript`] puts others in their place. Answers are taken and change nothing.
+//!
+//! ```
+//! use gateway_core::WizardScript;
+//!
+//! let script: WizardScript = serde_json::from_str(r#"{
+//!     "steps": [{ "type": "note", "title": "Done" }],
+//!     "error": "Error: TUI exited from signal SIGTERM"
+//! }"#)?;
+//! assert_eq!(script.steps.map(|steps| steps.len()), Some(1));
+//! # Ok::<(), serde_json::Error>(())
+//! ```
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+/// What the wizard asks, and how it ends.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WizardScript {
+    /// The steps in order, as the protocol has them but for their ids; those of the release when absent.
+    pub steps: Option<Vec<Map<String, Value>>>,
+    /// What it ends with instead of success.
+    pub error: Option<String>,
+    /// The gateway restarts instead of answering this step (counted from 1) ...
+    pub restarts_at: Option<usize>,
+    /// ... so many times; always when absent.
+    pub restarts: Option<u32>,
+}
+
+/// Sessions of this run of the gateway.
+#[derive(Debug, Default)]
+pub(crate) struct Wizards {
+    sessions: BTreeMap<String, Session>,
+    /// How often a step has restarted the gateway; outlives a restart.
+    restarted: u32,
+}
+
+/// One session: the step it is at, under the id that it was shown with.
+#[derive(Debug)]
+struct Session {
+    at: usize,
+    step_id: String,
+}
+
+/// What becomes of an answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// The next step is there, or the end.
+    Next,
+    /// The gateway restarts.
+    Restart,
+}
+
+impl Wizards {
+    /// What lives in memory only is gone.
+    pub(crate) fn restart(&mut self) {
+        self.sessions.clear();
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        !self.sessions.is_empty()
+    }
+
+    pub(crate) fn has(&self, session: &str) -> bool {
+        self.sessions.contains_key(session)
+    }
+
+    pub(crate) fn begin(&mut self, session: String, step_id: String) {
+        self.sessions.insert(session, Session { at: 0, step_id });
+    }
+
+    pub(crate) fn end(&mut self, session: &str) {
+        self.sessions.remove(session);
+    }
+
+    /// Takes an answer; `fresh` is the id of the step after it. `None` when it answers no step that waits.
+    pub(crate) fn answer(
+        &mut self,
+        session: &str,
+        step_id: &str,
+        fresh: String,
+        script: &WizardScript,
+    ) -> Option<Taken> {
+        let known = self.sessions.get_mut(session)?;
+        if known.step_id != step_id {
+            return None;
+        }
+        let is_due = script.restarts.is_none_or(|times| self.restarted < times);
+        if script.restarts_at == Some(known.at + 1) && is_due {
+            self.restarted += 1;
+            return Some(Taken::Restart);
+        }
+        known.at += 1;
+        known.step_id = fresh;
+        Some(Taken::Next)
+    }
+
+    /// The step that a session is at, or its end, and whether it is the end.
+    pub(crate) fn shown(
+        &self,
+        session: &str,
+        steps: &[Map<String, Value>],
+        error: Option<&str>,
+    ) -> (Value, bool) {
+        let known = self.sessions.get(session);
+        let step = known.and_then(|known| Some((steps.get(known.at)?, &known.step_id)));
+        if let Some((step, id)) = step {
+            let mut step = step.clone();
+            step.insert("id".to_owned(), json!(id));
+            let shown = json!({ "done": false, "step": step, "status": "running" });
+            return (shown, false);
+        }
+        let end = match error {
+            None => json!({ "done": true, "status": "done" }),
+            Some(error) => json!({ "done": true, "status": "error", "error": error }),
+        };
+        (end, true)
+    }
+}
