@@ -170,6 +170,7 @@ mod tests {
             method: "node.list".into(),
             params: None,
             tag: Some("7".into()),
+            limit_ms: None,
         };
         answers.expect(&ask, Some(caller));
         let response = |tag: &str| ClientEvent::Response {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use client_core::{Client, ClientEvent, Intent, Role, Snapshot};
 use serde_json::Value;
@@ -53,12 +54,27 @@ impl Control {
         method: &str,
         params: Value,
     ) -> Result<Result<Value, Value>, ClientStopped> {
+        self.request_within(role, method, params, None).await
+    }
+
+    /// The same with another time for the answer.
+    ///
+    /// # Errors
+    /// [`ClientStopped`].
+    pub async fn request_within(
+        &self,
+        role: Role,
+        method: &str,
+        params: Value,
+        limit: Option<Duration>,
+    ) -> Result<Result<Value, Value>, ClientStopped> {
         let number = self.last_tag.fetch_add(1, Ordering::Relaxed);
         let ask = Intent::Request {
             role,
             method: method.to_owned(),
             params: Some(params),
             tag: Some(format!("control-{number}")),
+            limit_ms: limit.and_then(|limit| u64::try_from(limit.as_millis()).ok()),
         };
         let ClientEvent::Response { ok, payload, .. } = self.fulfil(ask).await? else {
             return Err(ClientStopped);

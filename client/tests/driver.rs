@@ -250,6 +250,7 @@ async fn a_stuck_socket_is_dropped() {
             method: "health".to_owned(),
             params,
             tag: None,
+            limit_ms: None,
         };
         client.intent(request).await.unwrap();
     }

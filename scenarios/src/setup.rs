@@ -2,13 +2,18 @@
 //! Windows side and the mock gateway as the service in the distro.
 //!
 //! - [`Bench`]: the folder of one app with its stand-in computer
+//! - [`RealOpenClaw`]: the real OpenClaw in a distro
 //! - [`CompanionPeer`]: the Windows side
 
 mod bench;
+mod openclaw;
 mod peer;
+mod port;
 pub(crate) mod registry;
 
-pub use bench::{Bench, BenchError};
-pub(crate) use bench::{free_port, is_free, link_program};
+pub(crate) use bench::link_programs;
+pub use bench::{Bench, BenchError, GatewayProgram, Task};
+pub use openclaw::RealOpenClaw;
 pub use peer::CompanionPeer;
-pub(crate) use peer::{decided, reaches};
+pub(crate) use peer::{ask, decided, reaches};
+pub(crate) use port::{Lease, is_free, lease};

@@ -22,11 +22,12 @@ mod mutation;
 mod peer;
 mod scripts;
 mod steps;
+mod wizard;
 
 pub use config::{BadConfig, Config};
 pub use context::{Context, Credential, Pairing};
 pub use engine::{Outcome, Retry, Step, StepError, Undo, repeat, run, uninstall};
 pub use journal::{FileJournal, Journal, Line, MemoryJournal};
 pub use mutation::Mutation;
-pub use peer::{Connection, Owner, Peer, PeerError, Role};
+pub use peer::{Asked, Connection, Owner, Peer, PeerError, Role};
 pub use steps::STEPS;

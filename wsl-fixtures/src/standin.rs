@@ -3,6 +3,7 @@
 //! One program, known by the name it was started under:
 //!
 //! - `wsl`, `wsl.exe`: [`windows`], over the computer in the folder that `CLAWPROOF_WSL` names
+//! - `powershell.exe`, `schtasks.exe` and so on: [`decoy`], which runs nothing
 //! - `openclaw`, `systemctl`, `journalctl`, `loginctl`, `curl`, `init`: `inside`, on Linux only
 //!
 //! ```sh
@@ -11,6 +12,7 @@
 //! wsl.exe -d D -u root -- bash -c 'id -u; hostname'
 //! ```
 
+pub mod decoy;
 pub mod home;
 #[cfg(target_os = "linux")]
 mod inside;
@@ -43,7 +45,8 @@ const PLAYED: &[&str] = &[
 /// Whether a program that was started under this name is one of those played here.
 pub fn plays(program: &std::ffi::OsStr) -> bool {
     let stem = Path::new(program).file_stem().unwrap_or_default();
-    PLAYED.iter().any(|name| stem == *name)
+    let mut names = PLAYED.iter().chain(decoy::DECOYS);
+    names.any(|name| stem == *name)
 }
 
 /// Runs the program whose name this is. A name that no distro program has is `wsl.exe`.
@@ -61,7 +64,11 @@ pub fn main(mut words: impl Iterator<Item = OsString>) -> ExitCode {
     if let Some(exit) = inside::run(&name, &words) {
         return exit;
     }
-    let exit = windows::run(&name, &words);
+    let exit = if decoy::DECOYS.contains(&name.as_str()) {
+        decoy::run(&name, &words)
+    } else {
+        windows::run(&name, &words)
+    };
     // Windows keeps all of an exit code, and wsl.exe ends with -1; elsewhere one byte of it is left.
     #[cfg(windows)]
     std::process::exit(exit);

@@ -12,6 +12,7 @@ use std::process::{Command, Output, Stdio};
 
 use wsl_fixtures::machine::{Machine, Network};
 use wsl_fixtures::output::{decode, parse_list};
+use wsl_fixtures::standin::decoy::is_decoy;
 use wsl_fixtures::standin::home::Home;
 
 /// A computer in a folder of its own. Its distros end with it.
@@ -322,4 +323,31 @@ mod needs_namespaces {
             assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err());
         });
     }
+}
+
+/// What Windows has besides is never run: its decoy says so, and the call stands in the log.
+#[test]
+fn a_decoy_runs_nothing_and_tells() {
+    let computer = Computer::new(Machine::default());
+    let decoy = computer.folder.path().join("schtasks.exe");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_wsl"), &decoy).unwrap();
+    let refused = Command::new(decoy)
+        .args(["/Run", "/TN", "x"])
+        .env("CLAWPROOF_WSL", computer.folder.path().join("computer"))
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("nothing was run"));
+    computer.wsl(&["--list", "--quiet"], b"");
+    let log = home(computer.folder.path()).log().unwrap();
+    let told: Vec<(String, bool)> = (log.iter())
+        .map(|call| (call.argv.join(" "), is_decoy(&call.argv)))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("schtasks.exe /Run /TN x".to_owned(), true),
+            ("--list --quiet".to_owned(), false)
+        ]
+    );
 }

@@ -144,7 +144,11 @@ fn a_set_up_comes_to_its_end() {
             "connect node shared",
             "approve device node-1",
             "connect node shared",
-            "connect operator device"
+            "connect operator device",
+            // The wizard: once before the gateway stops to follow its file, once for the session.
+            "connect operator device",
+            "connect operator device",
+            r#"ask wizard.start {"installDaemon":false}"#,
         ]
     );
     assert_eq!(bench.wsl.detached(), ["sleep infinity"]);

@@ -115,6 +115,9 @@ pub enum Intent {
         /// Comes back with the answer, so that a caller finds its own.
         #[serde(default)]
         tag: Option<String>,
+        /// How long the answer may take, in milliseconds; 30 s when absent.
+        #[serde(default)]
+        limit_ms: Option<u64>,
     },
     /// `node.event` with a JSON payload. ref: §21
     NodeEvent {

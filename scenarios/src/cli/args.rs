@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::exit::Exit;
+use crate::scenario::{BackEnd, OpenClaw};
 
 /// Examples under a help text, one per line.
 macro_rules! concat_examples {
@@ -131,6 +132,42 @@ pub struct Selection {
     pub suite: Option<PathBuf>,
 }
 
+/// Whose OpenClaw a set-up installs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OpenClawArg {
+    /// Ours, over the mock gateway
+    Mock,
+    /// The real one from npm
+    Real,
+}
+
+impl From<OpenClawArg> for OpenClaw {
+    fn from(arg: OpenClawArg) -> Self {
+        match arg {
+            OpenClawArg::Mock => Self::Mock,
+            OpenClawArg::Real => Self::Real,
+        }
+    }
+}
+
+/// What distros are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DistrosArg {
+    /// Namespaces of this machine
+    Namespaces,
+    /// Containers with a systemd of their own
+    Containers,
+}
+
+impl From<DistrosArg> for BackEnd {
+    fn from(arg: DistrosArg) -> Self {
+        match arg {
+            DistrosArg::Namespaces => Self::Namespaces,
+            DistrosArg::Containers => Self::Containers,
+        }
+    }
+}
+
 /// Options of `run`.
 #[derive(Args, Debug, Clone, Default)]
 #[command(after_help = examples_and_exits(concat_examples!(
@@ -141,6 +178,7 @@ pub struct Selection {
     "clawproof run --shard 2/4 --durations store/latest  parts that took equally long in the last run",
     "clawproof run --world loopback --save proof        over TCP, run folder in ./proof",
     "clawproof run --world real --gateway-version 2026.9.6   against OpenClaw's own gateway",
+    "clawproof run --world wsl --openclaw real setup-connect/set-up/is-the-same-whoever-made-openclaw   the real one in the distro",
     "clawproof run --client openclaw-node-host          somebody else's client, see `clawproof clients`",
 )))]
 pub struct RunArgs {
@@ -153,6 +191,12 @@ pub struct RunArgs {
     /// Release of the real gateway, for --world real
     #[arg(long, value_name = "RELEASE", default_value = crate::real::RELEASES[0])]
     pub gateway_version: String,
+    /// Whose OpenClaw every set-up of the world wsl installs, instead of the scenario's own word
+    #[arg(long, value_name = "WHOSE", value_enum)]
+    pub openclaw: Option<OpenClawArg>,
+    /// What the distros of the world wsl are, instead of the scenario's own word
+    #[arg(long, value_name = "KIND", value_enum)]
+    pub distros: Option<DistrosArg>,
     /// Seed for every id, nonce and key; printed with every run
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
@@ -266,6 +310,15 @@ pub struct SetupArgs {
     /// Port of the gateway; a free one of 20000 to 39999 when neither this nor the file names one
     #[arg(long, value_name = "N")]
     pub gateway_port: Option<u16>,
+    /// Whose OpenClaw is installed
+    #[arg(long, value_name = "WHOSE", value_enum, default_value = "mock")]
+    pub openclaw: OpenClawArg,
+    /// Leave the gateway's wizard out
+    #[arg(long)]
+    pub skip_wizard: bool,
+    /// Run the wizard and the node context again on a set-up that stands
+    #[arg(long, requires = "data_dir", conflicts_with = "uninstall")]
+    pub wizard_only: bool,
     /// Something that goes wrong, by name (may be repeated)
     #[arg(long, value_name = "NAME")]
     pub fault: Vec<String>,

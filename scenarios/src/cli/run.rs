@@ -174,6 +174,12 @@ fn plan(
     if let Some(mutant) = &args.mutant {
         scenarios = with_bug(&scenarios, mutant)?;
     }
+    if args.openclaw.is_some() || args.distros.is_some() {
+        let (openclaw, distros) = (args.openclaw.map(Into::into), args.distros.map(Into::into));
+        let with =
+            |scenario: &Arc<Scenario>| Scenario::clone(scenario).set_up_with(openclaw, distros);
+        scenarios = scenarios.iter().map(with).map(Arc::new).collect();
+    }
     let selection = selection(&args.selection, shard, durations)?;
     let chosen = selection.choose(&scenarios);
     let worlds: Vec<WorldName> = args.world.iter().copied().map(WorldName::from).collect();

@@ -1,6 +1,6 @@
 //! `clawproof setup`: the whole set-up on a stand-in for WSL, and back.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,15 +8,21 @@ use serde_json::json;
 use wsl_fixtures::fault::NAMED;
 use wsl_fixtures::setup::{Config, FileJournal, Journal as _, Line, Outcome};
 
-use super::args::SetupArgs;
+use super::args::{OpenClawArg, SetupArgs};
 use super::exit::Exit;
 use super::print::{fail, out, say};
 use crate::guarded::{Existing, whole};
 use crate::interrupt::interrupted;
-use crate::setup::{Bench, BenchError};
+use crate::setup::{Bench, BenchError, GatewayProgram, Lease, RealOpenClaw, Task, lease};
 
 /// What the set-up's pauses are divided by, unless they are asked for.
 const PACE: u32 = 20;
+
+/// What limits are multiplied by for the real OpenClaw.
+const PATIENCE: u32 = 4;
+
+/// How the gateway's port was found.
+const ALLOCATION: &str = "gateway-port-allocation.json";
 
 pub(super) fn setup(args: &SetupArgs) -> Exit {
     if args.list_faults {
@@ -25,7 +31,7 @@ pub(super) fn setup(args: &SetupArgs) -> Exit {
         }
         return Exit::Passed;
     }
-    let config = match config(args) {
+    let (config, lease) = match config(args) {
         Ok(config) => config,
         Err(exit) => return exit,
     };
@@ -41,22 +47,26 @@ pub(super) fn setup(args: &SetupArgs) -> Exit {
         say("hint: add --confirm-destructive");
         return Exit::Usage;
     }
-    match run(args, &config) {
+    match run(args, &config, lease.as_ref()) {
         Ok(exit) => exit,
         Err(error) => {
             let hint = match &error {
                 BenchError::Foreign(_) => Some("give --data-dir a folder of its own"),
                 BenchError::UnknownFault(_) => Some("clawproof setup --list-faults"),
-                BenchError::NoPort | BenchError::Io { .. } => None,
+                BenchError::Io { .. } | BenchError::Real(_) => None,
             };
+            if let BenchError::Real(real) = &error {
+                fail(real, Some(&real.hint()));
+                return Exit::WorldUnavailable;
+            }
             fail(&error, hint);
             Exit::Usage
         }
     }
 }
 
-/// The file, and what the command line lays over it.
-fn config(args: &SetupArgs) -> Result<Config, Exit> {
+/// The file, what the command line lays over it, and a port when neither names one.
+fn config(args: &SetupArgs) -> Result<(Config, Option<Lease>), Exit> {
     let mut names_port = args.gateway_port.is_some();
     let mut config = Config::default();
     if let Some(path) = &args.config {
@@ -74,23 +84,27 @@ fn config(args: &SetupArgs) -> Result<Config, Exit> {
     if let Some(name) = &args.distro_name {
         config.distro_name.clone_from(name);
     }
+    let mut leased = None;
     if let Some(port) = args.gateway_port {
         config.gateway_port = port;
     } else if !names_port && !args.uninstall {
-        config.gateway_port = crate::setup::free_port().map_err(|error| {
+        let lease = lease().map_err(|error| {
             fail(&error, None);
             Exit::WorldUnavailable
         })?;
+        config.gateway_port = lease.port;
+        leased = Some(lease);
     }
     config.rollback_on_failure &= !args.no_rollback_on_failure;
+    config.skip_wizard |= args.skip_wizard;
     config.check().map_err(|error| {
         fail(&error, None);
         Exit::Usage
     })?;
-    Ok(config)
+    Ok((config, leased))
 }
 
-fn run(args: &SetupArgs, config: &Config) -> Result<Exit, BenchError> {
+fn run(args: &SetupArgs, config: &Config, lease: Option<&Lease>) -> Result<Exit, BenchError> {
     let here = |source| BenchError::Io {
         path: "the folder for temporary files".into(),
         source,
@@ -107,17 +121,31 @@ fn run(args: &SetupArgs, config: &Config) -> Result<Exit, BenchError> {
         (None, None) => Path::new("."),
     };
     let pace = if args.real_pauses { 1 } else { PACE };
-    let bench = Bench::open(folder, &program)?.with_pace(pace);
-    bench.prepare(config, &program, &args.fault)?;
+    let patience = match args.openclaw {
+        OpenClawArg::Mock => 1,
+        OpenClawArg::Real => PATIENCE,
+    };
+    let bench = Bench::open(folder, &program)?
+        .with_pace(pace)
+        .with_patience(patience);
+    bench.prepare(config, &gateway(args, config, program)?, &args.fault)?;
+    if let Some(lease) = lease {
+        bench.keep(ALLOCATION, &json!(lease.allocation))?;
+    }
     let cancelled = Arc::new(AtomicBool::new(false));
     watch(&cancelled);
     let journal = bench.journal();
     let known = lines(&journal).len();
-    let outcome = bench.run(config, args.uninstall, Arc::clone(&cancelled))?;
+    let task = match (args.uninstall, args.wizard_only) {
+        (true, _) => Task::TakeAway,
+        (false, true) => Task::Wizard,
+        (false, false) => Task::SetUp,
+    };
+    let outcome = bench.run(config, task, Arc::clone(&cancelled))?;
     tell(&lines(&journal), known);
     report(args, config, &outcome, &journal);
     if temporary.is_some() {
-        let gone = bench.run(config, true, Arc::new(AtomicBool::new(false)))?;
+        let gone = bench.run(config, Task::TakeAway, Arc::new(AtomicBool::new(false)))?;
         if gone != Outcome::Done {
             say(format_args!(
                 "error: the set-up could not be taken away: {gone:?}"
@@ -138,6 +166,18 @@ fn run(args: &SetupArgs, config: &Config) -> Result<Exit, BenchError> {
         Outcome::Done => Exit::Passed,
         Outcome::Failed { .. } | Outcome::Killed => Exit::Failed,
         Outcome::Cancelled => Exit::Interrupted,
+    })
+}
+
+/// What runs as the service of the distro.
+fn gateway(
+    args: &SetupArgs,
+    config: &Config,
+    program: PathBuf,
+) -> Result<GatewayProgram, BenchError> {
+    Ok(match args.openclaw {
+        OpenClawArg::Mock => GatewayProgram::Mock(program),
+        OpenClawArg::Real => GatewayProgram::Real(RealOpenClaw::locate(&config.version)?),
     })
 }
 

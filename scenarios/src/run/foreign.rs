@@ -12,6 +12,13 @@ const INNER_STATE: &str = "a look at the gateway's inner state";
 
 /// The power of the mock that a scenario needs, if it needs one.
 pub(super) fn mock_power(scenario: &Scenario, release: &str) -> Option<String> {
+    let has_set_up = scenario.set_up().is_some();
+    let of_set_up = has_set_up.then(|| "a set-up of a distro".to_owned());
+    of_set_up.or_else(|| mock_power_beside_set_ups(scenario, release))
+}
+
+/// The same where set-ups can be run.
+pub(super) fn mock_power_beside_set_ups(scenario: &Scenario, release: &str) -> Option<String> {
     if let Some(profile) = &scenario.profile
         && profile != release
     {
@@ -48,8 +55,7 @@ fn gateway_plan(scenario: &Scenario) -> Option<String> {
 fn of_actor(name: &str, actor: &Actor) -> Option<String> {
     match actor {
         Actor::Client(client) => of_client(name, client),
-        Actor::Raw(_) => None,
-        Actor::Setup(_) => Some("a set-up of a distro".to_owned()),
+        Actor::Raw(_) | Actor::Setup(_) => None,
     }
 }
 

@@ -20,7 +20,7 @@ use super::plan::Job;
 use crate::judge::record::{FinalViews, RunEnd, RunRecord};
 use crate::judge::{Verdict, judge};
 use crate::scenario::captures::Captured;
-use crate::scenario::{Scenario, WorldName};
+use crate::scenario::{Scenario, SetupActor, WorldName};
 use crate::world::{
     Arrangement, Brains, Stage, arrange_with_token, foreign, foreign_at_real, loopback, memory,
     real, wsl,
@@ -176,7 +176,10 @@ fn conduct(job: &Job, seed: u64, commit: Option<&str>) -> Conducted {
     };
     let gateway = match &job.ground {
         Some(ground) => format!("real version {}", ground.release()),
-        None => format!("mock profile {}", arrangement.profile.version),
+        None => match scenario.set_up().and_then(SetupActor::real_release) {
+            Some(release) => format!("real version {release}"),
+            None => format!("mock profile {}", arrangement.profile.version),
+        },
     };
     let recorder = Recorder::in_memory(header(job, seed, commit, gateway));
     for (kind, value) in &arrangement.secrets {

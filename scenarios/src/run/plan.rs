@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::adapter::{BLACK_BOX, Client};
 use crate::real::Ground;
 use crate::scenario::{Scenario, WorldName};
-use crate::world::missing_for_wsl;
+use crate::world::{missing_for_set_up, missing_for_wsl};
 
 use super::durations::Durations;
 use super::foreign;
@@ -244,11 +244,21 @@ fn missing(scenario: &Scenario, world: WorldName) -> Option<String> {
         return Some(format!("the world {}", world.name()));
     }
     if world == WorldName::Wsl
-        && let Some(missing) = missing_for_wsl()
+        && let Some(missing) = missing_for_wsl().or_else(|| missing_for_set_up(scenario))
     {
         return Some(missing);
     }
-    need(scenario)
+    need(scenario).or_else(|| beyond_openclaw(scenario, world))
+}
+
+/// What only the mock can do, in a scenario whose distro has the real OpenClaw.
+fn beyond_openclaw(scenario: &Scenario, world: WorldName) -> Option<String> {
+    let release = scenario.set_up()?.real_release()?;
+    if world == WorldName::Wsl {
+        foreign::mock_power_beside_set_ups(scenario, &release)
+    } else {
+        Some("a distro of this machine: the real OpenClaw runs in none other".to_owned())
+    }
 }
 
 /// What the scenario needs of its client that the built-in one does not have.

@@ -50,12 +50,33 @@ pub struct GatewayPlan {
     /// What the scripted agent says to chat messages; it echoes when absent.
     #[serde(skip_serializing_if = "super::actor::is_default")]
     pub agent: AgentPlan,
+    /// What the gateway's wizard asks, and how it goes wrong; what the real one asks when absent.
+    #[serde(skip_serializing_if = "super::actor::is_default")]
+    pub wizard: WizardPlan,
     /// Behaviours that answer before the built-in methods do.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub on: Vec<Located<On>>,
     /// What single connections meet instead of the gateway.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub connection: Vec<Located<ConnectionPlan>>,
+}
+
+/// The gateway's wizard (`[gateway.wizard]`).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WizardPlan {
+    /// The steps in order, as the protocol has them but for their ids; those of the real one when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<Vec<Map<String, Value>>>,
+    /// What it ends with instead of success.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The gateway restarts instead of answering this step, counted from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restarts_at: Option<usize>,
+    /// How often it does; always when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restarts: Option<u32>,
 }
 
 /// How clients prove themselves to the gateway.

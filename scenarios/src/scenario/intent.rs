@@ -40,7 +40,7 @@ pub struct Do {
     /// `request`: the params. `node_event`: the payload.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub params: Option<Value>,
-    /// `run`: the words of the command, as a shell would read them. `repeat`: the step.
+    /// `run`: the words of the command, as a shell would read them. `repeat`: the step. `script`: the script.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub words: Option<String>,
     /// `switch_gateway`: the record.
@@ -85,6 +85,9 @@ pub enum IntentName {
     Repeat,
     /// Of a set-up: take away what it made.
     Uninstall,
+    /// Of a set-up on this machine: run a script in the distro, as the gateway's user and with the shared token. What it
+    /// said is in the snapshot, under `said`.
+    Script,
 }
 
 impl IntentName {
@@ -105,12 +108,13 @@ impl IntentName {
             Self::Run => "run",
             Self::Repeat => "repeat",
             Self::Uninstall => "uninstall",
+            Self::Script => "script",
         }
     }
 
     /// Whether it is one of a set-up, not of a client.
     pub const fn is_of_set_up(self) -> bool {
-        matches!(self, Self::Repeat | Self::Uninstall)
+        matches!(self, Self::Repeat | Self::Uninstall | Self::Script)
     }
 
     /// The arguments it takes, required ones marked with `true`.
@@ -123,7 +127,7 @@ impl IntentName {
             Self::Approve | Self::Reject => &[("kind", false), ("request_id", true)],
             Self::Request => &[("role", false), ("method", true), ("params", false)],
             Self::NodeEvent => &[("method", true), ("params", false)],
-            Self::Run | Self::Repeat => &[("words", true)],
+            Self::Run | Self::Repeat | Self::Script => &[("words", true)],
             Self::Uninstall => &[],
         }
     }
@@ -213,7 +217,8 @@ impl Do {
             | IntentName::ReconnectNode
             | IntentName::SwitchGateway
             | IntentName::Repeat
-            | IntentName::Uninstall => (self.intent.name(), Vec::new()),
+            | IntentName::Uninstall
+            | IntentName::Script => (self.intent.name(), Vec::new()),
         };
         (name, arguments.into_iter().collect())
     }

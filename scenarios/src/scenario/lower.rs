@@ -1,13 +1,13 @@
 //! From the scenario's words to the gateway's: configuration, control; behaviours are in `behavior.rs`.
 
 use gateway_core::config::{ConfigError, Ignored, from_openclaw_json};
-use gateway_core::{AgentScript, Config, Ending, Profile, RateLimitConfig, Turn};
+use gateway_core::{AgentScript, Config, Ending, Profile, RateLimitConfig, Turn, WizardScript};
 use gateway_protocol::Role;
 use serde_json::{Value, json};
 
 use super::agent::{AgentPlan, TurnEnd, TurnPlan};
 use super::control::Control;
-use super::gateway::{AuthMode, GatewayPlan};
+use super::gateway::{AuthMode, GatewayPlan, WizardPlan};
 
 pub use super::behavior::{behavior, on_name, plan_name, planned};
 use super::pattern::RoleName;
@@ -65,6 +65,7 @@ pub fn config(plan: &GatewayPlan, profile: &Profile) -> Result<Lowered, ConfigEr
         };
     }
     config.agent = agent(&plan.agent);
+    config.wizard = wizard(&plan.wizard);
     if let Some(limit) = plan.rate_limit {
         config.auth.rate_limit = RateLimitConfig {
             max_attempts: limit.max_attempts,
@@ -83,6 +84,15 @@ pub struct Lowered {
     pub config: Config,
     /// Keys that the real gateway knows and the mock has no use for.
     pub ignored: Vec<Ignored>,
+}
+
+fn wizard(plan: &WizardPlan) -> WizardScript {
+    WizardScript {
+        steps: plan.steps.clone(),
+        error: plan.error.clone(),
+        restarts_at: plan.restarts_at,
+        restarts: plan.restarts,
+    }
 }
 
 /// The scripted agent in the gateway's words; its sessions are chat sessions.

@@ -68,7 +68,7 @@ pub use fault::{Fault, FaultName, Way};
 pub use finally::Finally;
 pub use gateway::{
     AuthMode, ChallengePlan, ClosePlan, ConnectionPlan, GatewayPlan, HttpPlan, On, RateLimit,
-    ScriptLine,
+    ScriptLine, WizardPlan,
 };
 pub use intent::{Do, IntentName, PairingKind};
 pub use lapse::{Lapse, LapseError, Offset};
@@ -79,7 +79,7 @@ pub use pattern::{
     At, ClosePattern, Count, DEFAULT_WITHIN, Ended, Expect, Never, Pattern, Quiet, RoleName, Which,
 };
 pub use schema::schema_json;
-pub use setup::SetupActor;
+pub use setup::{BackEnd, OpenClaw, SetupActor};
 pub use shard::Shard;
 pub use step::{Clock, Close, Disk, End, How, Send, Step, WhichClock};
 
@@ -246,6 +246,27 @@ impl Scenario {
             Actor::Client(client) => client.mutation.as_deref(),
             Actor::Setup(setup) => setup.mutation.as_deref(),
             Actor::Raw(_) => None,
+        })
+    }
+
+    /// The same with another OpenClaw and other distros in every set-up; what is `None` stays.
+    #[must_use]
+    pub fn set_up_with(mut self, openclaw: Option<OpenClaw>, back_end: Option<BackEnd>) -> Self {
+        for actor in self.actor.values_mut() {
+            if let Actor::Setup(setup) = actor {
+                setup.openclaw = openclaw.unwrap_or(setup.openclaw);
+                setup.back_end = back_end.unwrap_or(setup.back_end);
+            }
+        }
+        self
+    }
+
+    /// The set-up that wants this machine in one of its unusual ways, if there is one.
+    pub(crate) fn set_up(&self) -> Option<&SetupActor> {
+        let mut actors = self.actor.values();
+        actors.find_map(|actor| match actor {
+            Actor::Setup(setup) => Some(setup.as_ref()),
+            Actor::Client(_) | Actor::Raw(_) => None,
         })
     }
 

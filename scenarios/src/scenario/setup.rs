@@ -22,6 +22,12 @@ pub struct SetupActor {
     /// The computer: members of the stand-in's `machine.json` (`version`, `locale`, `cold_start` ...).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub machine: Option<Value>,
+    /// Whose OpenClaw is installed, where the computer is this machine.
+    #[serde(skip_serializing_if = "is_default")]
+    pub openclaw: OpenClaw,
+    /// What distros are, where the computer is this machine.
+    #[serde(skip_serializing_if = "is_default")]
+    pub back_end: BackEnd,
     /// What goes wrong with calls of wsl.exe, by name (`clawproof setup --list-faults`).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<String>,
@@ -58,6 +64,28 @@ pub struct SetupActor {
     pub mutation: Option<String>,
 }
 
+/// Whose OpenClaw a distro gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OpenClaw {
+    /// Ours: the mock gateway, and a command line for it.
+    #[default]
+    Mock,
+    /// The real one from npm, of the release that `Version` names.
+    Real,
+}
+
+/// What a distro is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BackEnd {
+    /// Namespaces of this machine.
+    #[default]
+    Namespaces,
+    /// A container with a systemd of its own.
+    Containers,
+}
+
 /// Parts of a set-up that make no sense, each with what to do.
 impl SetupActor {
     /// What is set up.
@@ -90,6 +118,12 @@ impl SetupActor {
             machine.faults.add(read::<Fault>("rules", Some(rule))?);
         }
         Ok(machine)
+    }
+
+    /// The release of the real OpenClaw that it installs, if it does.
+    pub(crate) fn real_release(&self) -> Option<String> {
+        let version = self.config().ok()?.version;
+        (self.openclaw == OpenClaw::Real).then_some(version)
     }
 
     /// A field that only a computer in memory heeds.

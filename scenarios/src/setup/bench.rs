@@ -8,21 +8,23 @@
 //! ```
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use gateway_client::WslGuest;
+use wsl_fixtures::Machine;
 use wsl_fixtures::backend::process::ProcessWsl;
 use wsl_fixtures::fault::named;
-use wsl_fixtures::setup::{Config, Context, FileJournal, Outcome, run, uninstall};
+use wsl_fixtures::setup::{Config, Context, FileJournal, Outcome, repeat, run, uninstall};
+use wsl_fixtures::standin::decoy::{DECOYS, is_decoy};
 use wsl_fixtures::standin::home::Home;
 
+use super::openclaw::RealOpenClaw;
 use super::peer::CompanionPeer;
+use crate::guarded::{Existing, whole};
+use crate::real::RealError;
 
-/// Ports that no system hands out by itself. ref: setup-and-wsl.md §5
-const PORTS: std::ops::RangeInclusive<u16> = 20_000..=39_999;
 /// Where a distro finds the mock gateway.
 const GATEWAY: &str = "/opt/clawproof/clawproof";
 /// What an app of a user keeps: a folder with it and without a computer is not ours.
@@ -37,9 +39,9 @@ pub enum BenchError {
     /// A fault has no such name.
     #[error("nothing that goes wrong is called {0}")]
     UnknownFault(String),
-    /// Every port is taken.
-    #[error("no port of 20000 to 39999 is free on both loopback addresses")]
-    NoPort,
+    /// The real OpenClaw can't be had.
+    #[error(transparent)]
+    Real(#[from] RealError),
     /// A file can't be read or written.
     #[error("{}: {source}", .path.display())]
     Io {
@@ -55,6 +57,59 @@ pub enum BenchError {
 pub struct Bench {
     folder: PathBuf,
     pace: u32,
+    patience: u32,
+}
+
+/// What is asked of a set-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Everything from the beginning.
+    SetUp,
+    /// Take away what it made.
+    TakeAway,
+    /// The gateway's wizard and the node context, on a set-up that stands.
+    Wizard,
+}
+
+/// What runs as the service of a distro.
+#[derive(Clone, Debug)]
+pub enum GatewayProgram {
+    /// The mock of this program.
+    Mock(PathBuf),
+    /// The real OpenClaw.
+    Real(RealOpenClaw),
+}
+
+impl GatewayProgram {
+    /// Lets every distro of a computer have it. `folder` may keep files for that.
+    ///
+    /// # Errors
+    /// When a file can't be written.
+    pub fn put_into(
+        &self,
+        machine: &mut Machine,
+        config: &Config,
+        folder: &Path,
+    ) -> io::Result<()> {
+        let program = match self {
+            Self::Real(openclaw) => return openclaw.put_into(machine, folder),
+            Self::Mock(program) => program.display().to_string(),
+        };
+        let file = format!("/home/{}/.openclaw/openclaw.json", config.user);
+        let command = [
+            GATEWAY,
+            "serve",
+            "--port",
+            "{port}",
+            "--profile",
+            &config.version,
+            "--config",
+            &file,
+        ];
+        machine.binds.insert(GATEWAY.to_owned(), program);
+        machine.gateway = command.map(ToOwned::to_owned).to_vec();
+        Ok(())
+    }
 }
 
 impl Bench {
@@ -72,13 +127,13 @@ impl Bench {
             source,
         };
         let folder = std::path::absolute(folder).map_err(io)?;
-        let bench = Self { folder, pace: 1 };
-        std::fs::create_dir_all(bench.folder.join("bin")).map_err(io)?;
+        let bench = Self {
+            folder,
+            pace: 1,
+            patience: 1,
+        };
         std::fs::create_dir_all(bench.app()).map_err(io)?;
-        let link = bench.program();
-        if !link.exists() {
-            link_program(program, &link).map_err(io)?;
-        }
+        link_programs(program, &bench.folder.join("bin")).map_err(io)?;
         bench.home()?;
         Ok(bench)
     }
@@ -90,6 +145,13 @@ impl Bench {
         self
     }
 
+    /// Multiplies the limits of the set-up, for a gateway that takes its time.
+    #[must_use]
+    pub fn with_patience(mut self, patience: u32) -> Self {
+        self.patience = patience;
+        self
+    }
+
     /// What the app keeps.
     pub fn app(&self) -> PathBuf {
         self.folder.join("app")
@@ -98,6 +160,17 @@ impl Bench {
     /// The stand-in for wsl.exe.
     pub fn program(&self) -> PathBuf {
         self.folder.join("bin/wsl.exe")
+    }
+
+    /// Writes an artifact beside the journal.
+    ///
+    /// # Errors
+    /// [`BenchError::Io`].
+    pub fn keep(&self, name: &str, artifact: &serde_json::Value) -> Result<(), BenchError> {
+        let path = self.folder.join(name);
+        let text = format!("{artifact:#}\n");
+        let written = whole(&path, text.as_bytes(), Existing::Replaced);
+        written.map_err(|source| BenchError::Io { path, source })
     }
 
     /// The journal of all set-ups here.
@@ -121,7 +194,7 @@ impl Bench {
     pub fn prepare(
         &self,
         config: &Config,
-        gateway: &Path,
+        gateway: &GatewayProgram,
         faults: &[String],
     ) -> Result<(), BenchError> {
         let mut rules = Vec::new();
@@ -129,49 +202,39 @@ impl Bench {
             let fault = named(name).ok_or_else(|| BenchError::UnknownFault(name.clone()))?;
             rules.extend((fault.rules)());
         }
-        let file = format!("/home/{}/.openclaw/openclaw.json", config.user);
-        let command = [
-            GATEWAY,
-            "serve",
-            "--port",
-            "{port}",
-            "--profile",
-            &config.version,
-            "--config",
-            &file,
-        ];
         let home = self.home()?;
         let changed = home.change(|machine| {
-            machine
-                .binds
-                .insert(GATEWAY.to_owned(), gateway.display().to_string());
-            machine.gateway = command.map(ToOwned::to_owned).to_vec();
+            gateway.put_into(machine, config, &self.folder)?;
             machine.faults = wsl_fixtures::fault::Faults::default();
             for rule in rules {
                 machine.faults.add(rule);
             }
+            Ok(())
         });
-        changed.map_err(|source| BenchError::Io {
-            path: home.path().to_owned(),
-            source,
-        })
+        changed
+            .and_then(|changed| changed)
+            .map_err(|source| BenchError::Io {
+                path: home.path().to_owned(),
+                source,
+            })
     }
 
-    /// Runs the set-up, or takes away what it made.
+    /// Does what is asked of the set-up.
     ///
     /// # Errors
     /// [`BenchError::Io`] when there is no journal.
     pub fn run(
         &self,
         config: &Config,
-        takes_away: bool,
+        task: Task,
         cancelled: Arc<AtomicBool>,
     ) -> Result<Outcome, BenchError> {
         let path = self.journal();
         let mut journal =
             FileJournal::open(&path).map_err(|source| BenchError::Io { path, source })?;
         let mut wsl = ProcessWsl::stand_in(&self.program(), &self.folder.join("computer"))
-            .with_pace(self.pace);
+            .with_pace(self.pace)
+            .with_patience(self.patience);
         let mut peer =
             CompanionPeer::new(self.app(), self.guest(), cancelled).map_err(|source| {
                 BenchError::Io {
@@ -180,10 +243,17 @@ impl Bench {
                 }
             })?;
         let mut context = Context::new(config.clone(), &mut wsl, &mut peer, self.app());
-        Ok(if takes_away {
-            uninstall(&mut context, &mut journal)
-        } else {
-            run(&mut context, &mut journal)
+        Ok(match task {
+            Task::SetUp => run(&mut context, &mut journal),
+            Task::TakeAway => uninstall(&mut context, &mut journal),
+            Task::Wizard => {
+                let steps = ["run-wizard", "windows-node-context"];
+                let mut outcomes = steps
+                    .iter()
+                    .filter_map(|step| repeat(&mut context, &mut journal, step));
+                let failed = outcomes.find(|outcome| *outcome != Outcome::Done);
+                failed.unwrap_or(Outcome::Done)
+            }
         })
     }
 
@@ -206,6 +276,9 @@ impl Bench {
             .names()
             .map(|name| format!("distro {name}"))
             .collect();
+        let calls = self.home()?.log().map_err(io)?;
+        let decoys = calls.iter().filter(|call| is_decoy(&call.argv));
+        left.extend(decoys.map(|call| format!("a call of {}", call.argv.join(" "))));
         for name in [
             "setup-state.json",
             "windows-node-context.json",
@@ -228,40 +301,26 @@ impl Bench {
     }
 }
 
-/// A port that is free on both loopback addresses.
-///
-/// # Errors
-/// [`BenchError::NoPort`].
-pub(crate) fn free_port() -> Result<u16, BenchError> {
-    // Where to begin differs from process to process and from one to the next, so that set-ups at the same time seldom
-    // meet.
-    static ASKED: AtomicU32 = AtomicU32::new(0);
-    let span = PORTS.end() - PORTS.start();
-    let begun = std::process::id().wrapping_mul(31) + ASKED.fetch_add(1, Ordering::Relaxed) * 7;
-    let offset = u16::try_from(begun % u32::from(span)).unwrap_or_default();
-    let candidates = (0..span).map(|n| PORTS.start() + (offset + n) % span);
-    candidates
-        .into_iter()
-        .find(|port| is_free(*port))
-        .ok_or(BenchError::NoPort)
-}
-
-/// Whether nobody listens on a port of this machine's loopback addresses.
-pub(crate) fn is_free(port: u16) -> bool {
-    let four = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
-    let six = TcpListener::bind((Ipv6Addr::LOCALHOST, port));
-    let has_no_six = matches!(&six, Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable);
-    four.is_ok() && (six.is_ok() || has_no_six)
+/// Puts wsl.exe into a folder that stands alone on PATH, and decoys for all else that Windows has.
+pub(crate) fn link_programs(program: &Path, folder: &Path) -> io::Result<PathBuf> {
+    std::fs::create_dir_all(folder)?;
+    for name in std::iter::once(&"wsl").chain(DECOYS) {
+        let link = folder.join(format!("{name}.exe"));
+        if !link.exists() {
+            link_program(program, &link)?;
+        }
+    }
+    Ok(folder.join("wsl.exe"))
 }
 
 /// Puts a program under another name.
 #[cfg(unix)]
-pub(crate) fn link_program(program: &Path, link: &Path) -> io::Result<()> {
+fn link_program(program: &Path, link: &Path) -> io::Result<()> {
     std::os::unix::fs::symlink(program, link)
 }
 
 /// Puts a program under another name.
 #[cfg(not(unix))]
-pub(crate) fn link_program(program: &Path, link: &Path) -> io::Result<()> {
+fn link_program(program: &Path, link: &Path) -> io::Result<()> {
     std::fs::copy(program, link).map(drop)
 }

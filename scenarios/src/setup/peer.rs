@@ -15,10 +15,11 @@ use gateway_client::{
     ClientHandle, Clock, FileStore, LocalOwners, Setup, Store as _, TcpConnector, WslGuest,
 };
 use gateway_protocol::limits;
+use serde_json::Value;
 use tokio::runtime::Runtime;
-use wsl_fixtures::setup::{Connection, Credential, Owner, Peer, PeerError, Role};
+use wsl_fixtures::setup::{Asked, Connection, Credential, Owner, Peer, PeerError, Role};
 
-use super::bench::is_free;
+use super::port::is_free;
 use super::registry;
 
 /// The app: one client at a time over its data folder.
@@ -188,6 +189,22 @@ async fn wait(client: &ClientHandle, role: Role, limit: Duration) -> Connection 
     }
 }
 
+/// Asks the gateway on the operator's connection.
+pub(crate) async fn ask(
+    client: &ClientHandle,
+    method: &str,
+    params: Value,
+    limit: Duration,
+) -> Asked {
+    let role = gateway_protocol::Role::Operator;
+    let control = client.control();
+    let asked = control.request_within(role, method, params, Some(limit));
+    match asked.await {
+        Ok(answer) => Asked::of(answer),
+        Err(stopped) => Asked::Refused(stopped.to_string()),
+    }
+}
+
 /// Whether somebody answers HTTP at an address, with any status.
 pub(crate) fn reaches(url: &str) -> bool {
     let authority = url.trim_start_matches("http://").trim_end_matches('/');
@@ -261,6 +278,13 @@ impl Peer for CompanionPeer {
         match &self.client {
             Some(client) => self.runtime.block_on(wait(client, role, limit)),
             None => Connection::TimedOut,
+        }
+    }
+
+    fn ask(&mut self, method: &str, params: Value, limit: Duration) -> Asked {
+        match &self.client {
+            Some(client) => self.runtime.block_on(ask(client, method, params, limit)),
+            None => Asked::Refused("nothing is connected".to_owned()),
         }
     }
 

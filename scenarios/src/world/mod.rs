@@ -58,7 +58,7 @@ pub(crate) use raw::RawMessage;
 pub(crate) use real::real;
 pub(crate) use set_up::Wish;
 pub(crate) use tether::Severing;
-pub(crate) use wsl::{missing as missing_for_wsl, wsl};
+pub(crate) use wsl::{missing as missing_for_wsl, missing_for as missing_for_set_up, wsl};
 
 /// Something a script asked for that could not be done; the words go into the report.
 #[derive(Debug, Error)]

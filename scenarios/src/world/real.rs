@@ -81,17 +81,21 @@ impl Peer for RealPeer {
     }
 
     async fn view(&mut self) -> Value {
-        let open = self.proxy.open();
-        let connections: Vec<Value> = open
-            .into_iter()
-            .map(|conn| json!({ "conn": conn, "phase": "open" }))
-            .collect();
-        json!({ "connections": connections })
+        open_connections(&self.proxy)
     }
 
     async fn stop(self) {
         self.proxy.stop().await;
     }
+}
+
+/// All that a proxy knows of the gateway behind it.
+pub(super) fn open_connections(proxy: &Proxy) -> Value {
+    let open = proxy.open().into_iter();
+    let connections: Vec<Value> = open
+        .map(|conn| json!({ "conn": conn, "phase": "open" }))
+        .collect();
+    json!({ "connections": connections })
 }
 
 impl RealPeer {

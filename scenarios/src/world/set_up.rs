@@ -9,10 +9,12 @@
 //! |---|---|
 //! | `line` | what is asked and told |
 //! | `computer` | WSL, its gateway and the journal, in the time of the world |
-//! | `namespace` | the same as real processes |
+//! | `namespace` | the same as real processes, and whose gateway runs there |
+//! | `back_end` | what its distros are made of |
 //! | `peer` | the Windows side: the world's client, its registry and identity |
 //! | `bench` | the thread: wishes in, reports and a snapshot out |
 
+mod back_end;
 mod bench;
 mod computer;
 mod line;
@@ -21,4 +23,4 @@ mod peer;
 
 pub(crate) use bench::{Bench, Tools};
 pub(crate) use line::{Ask, Told, Wish};
-pub(crate) use namespace::Ground;
+pub(crate) use namespace::{Gateway, Ground};

@@ -1,23 +1,30 @@
-//! The world `wsl`: set-ups over the namespace back-end of `wsl-fixtures`, with real processes in real time.
+//! The world `wsl`: set-ups in distros of this machine, namespaces or containers, with real processes in real time.
 //!
 //! The mock gateway runs in this process, so that its wire is recorded as in every world. The service in the distro is a
-//! relay to it: it has the gateway's port and its life, and `openclaw` in the distro gives the mock orders.
+//! relay to it: it has the gateway's port and its life, and `openclaw` in the distro gives the mock orders. The real
+//! OpenClaw runs in the distro itself, and a proxy records what our client says to it.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 
-use gateway_protocol::SharedToken;
+use gateway_core::Control;
 use gateway_protocol::time::VIRTUAL_EPOCH;
-use link::FaultTable;
+use gateway_protocol::{SharedToken, UnixMillis};
+use link::{FaultTable, Proxy, ProxyOptions};
 use mock_gateway::{MockGateway, Running};
+use serde_json::Value;
 use transcript::Recorder;
 
+use super::Refusal;
 use super::arrange::Arrangement;
 use super::loopback::TcpRoad;
-use super::set_up::Ground;
-use super::sockets::{Pace, Parts, Sockets};
-use crate::setup::free_port;
+use super::set_up::{Gateway, Ground};
+use super::sockets::{Pace, Parts, Peer, Sockets};
+use crate::real::RealError;
+use crate::scenario::{BackEnd, Scenario, SetupActor};
+use crate::setup::{RealOpenClaw, lease};
 
 /// What is missing on this machine for a distro, with the remedy.
 pub(crate) fn missing() -> Option<String> {
@@ -51,13 +58,110 @@ fn rights() -> bool {
     false
 }
 
+/// What a scenario needs besides, with the remedy.
+pub(crate) fn missing_for(scenario: &Scenario) -> Option<String> {
+    let set_up = scenario.set_up()?;
+    if set_up.back_end == BackEnd::Containers && !cfg!(feature = "container") {
+        return Some("containers (cargo build --features container; ci/run containers)".to_owned());
+    }
+    real_openclaw(set_up).and_then(|found| {
+        let error = found.err()?;
+        Some(format!("{error}; {}", error.hint()))
+    })
+}
+
+/// The real OpenClaw of a set-up that wants it.
+fn real_openclaw(set_up: &SetupActor) -> Option<Result<RealOpenClaw, RealError>> {
+    let release = set_up.real_release()?;
+    Some(RealOpenClaw::locate(&release))
+}
+
+/// The gateway's side of the world.
+pub(crate) enum WslPeer {
+    /// The mock, in this process.
+    Mock(Box<Running>),
+    /// A gateway in the distro, behind a proxy that records.
+    Real(Proxy),
+}
+
+impl Peer for WslPeer {
+    async fn control(&mut self, control: Control) -> Result<Value, Refusal> {
+        match self {
+            Self::Mock(running) => Peer::control(running.as_mut(), control).await,
+            Self::Real(_) => Err(Refusal::new(
+                "the gateway runs in the distro: only openclaw in it can give it orders",
+            )),
+        }
+    }
+
+    async fn view(&mut self) -> Value {
+        match self {
+            Self::Mock(running) => Peer::view(running.as_mut()).await,
+            Self::Real(proxy) => super::real::open_connections(proxy),
+        }
+    }
+
+    async fn stop(self) {
+        match self {
+            Self::Mock(running) => Peer::stop(*running).await,
+            Self::Real(proxy) => proxy.stop().await,
+        }
+    }
+}
+
 /// The world at its beginning; must be called inside a runtime.
 pub(crate) async fn wsl(
     mut arrangement: Arrangement,
     recorder: Recorder,
     faults: FaultTable,
-) -> Result<Sockets<TcpRoad, Running>, String> {
-    let port = free_port().map_err(|error| error.to_string())?;
+) -> Result<Sockets<TcpRoad, WslPeer>, String> {
+    let lease = lease().map_err(|error| error.to_string())?;
+    let port = lease.port;
+    let set_up = arrangement.setups.values().next().map(|plan| &plan.actor);
+    let back_end = set_up.map(|actor| actor.back_end).unwrap_or_default();
+    let real = set_up
+        .and_then(real_openclaw)
+        .transpose()
+        .map_err(|error| format!("{error}; {}", error.hint()))?;
+    let since_epoch = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    let (pace, epoch) = match &real {
+        None => (Pace::Real, VIRTUAL_EPOCH),
+        Some(_) => (Pace::Foreign, UnixMillis(0).plus(since_epoch)),
+    };
+    let parts = match real {
+        None => beside(&mut arrangement, &recorder, &faults, port).await?,
+        Some(openclaw) => inside(&recorder, &faults, port, (epoch, openclaw))?,
+    };
+    let (peer, road, gateway) = parts;
+    let ground = Ground {
+        program: std::env::current_exe().map_err(|error| format!("this program: {error}"))?,
+        port,
+        _lease: Arc::new(lease),
+        back_end,
+        gateway,
+    };
+    let world = Sockets::new(Parts {
+        road: TcpRoad { addr: road },
+        pace,
+        port,
+        epoch,
+        peer,
+        recorder,
+        faults,
+        arrangement,
+    });
+    Ok(world.with_ground(ground))
+}
+
+type Sides = (WslPeer, SocketAddr, Gateway);
+
+/// The mock in this process, which has the distro's port through a relay.
+async fn beside(
+    arrangement: &mut Arrangement,
+    recorder: &Recorder,
+    faults: &FaultTable,
+    port: u16,
+) -> Result<Sides, String> {
     let gateway = match arrangement.gateway.take() {
         Some(gateway) => MockGateway::new().core(gateway),
         None => MockGateway::new(),
@@ -73,25 +177,26 @@ pub(crate) async fn wsl(
         .open_control_port(SharedToken::new(control_token.clone()))
         .await
         .map_err(|error| format!("a control port on 127.0.0.1: {error}"))?;
-    let ground = Ground {
-        program: std::env::current_exe().map_err(|error| format!("this program: {error}"))?,
-        port,
-        gateway: running.addr().port(),
+    let gateway = Gateway::Mock {
+        port: running.addr().port(),
         control_url: format!("http://{control}"),
         control_token,
     };
-    let road = TcpRoad {
-        addr: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-    };
-    let world = Sockets::new(Parts {
-        road,
-        pace: Pace::Real,
-        port,
-        epoch: VIRTUAL_EPOCH,
-        peer: running,
-        recorder,
-        faults,
-        arrangement,
-    });
-    Ok(world.with_ground(ground))
+    let road = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    Ok((WslPeer::Mock(Box::new(running)), road, gateway))
+}
+
+/// A gateway in the distro: what our client says to it goes through a proxy, for the record.
+fn inside(
+    recorder: &Recorder,
+    faults: &FaultTable,
+    port: u16,
+    (epoch, openclaw): (UnixMillis, RealOpenClaw),
+) -> Result<Sides, String> {
+    let upstream = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let mut options = ProxyOptions::new(upstream, recorder.clone(), faults.clone());
+    options.epoch = epoch;
+    let proxy = Proxy::start(options).map_err(|error| format!("a proxy on 127.0.0.1: {error}"))?;
+    let road = proxy.addr();
+    Ok((WslPeer::Real(proxy), road, Gateway::Real(openclaw)))
 }

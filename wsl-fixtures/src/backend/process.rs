@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant, SystemTime};
 
+use super::Pace;
 use crate::argv::Verb;
 use crate::log::{CommandLog, Draft};
 use crate::wsl::{Call, Finished, Wsl, WslError};
@@ -25,8 +26,9 @@ const DRAIN: Duration = Duration::from_secs(2);
 pub struct ProcessWsl {
     program: PathBuf,
     env: Vec<(String, String)>,
-    /// What pauses are divided by.
-    pace: u32,
+    pace: Pace,
+    /// What limits are multiplied by.
+    patience: u32,
     log: CommandLog,
 }
 
@@ -39,25 +41,36 @@ impl ProcessWsl {
         Self {
             program: program.into(),
             env: env.into_iter().collect(),
-            pace: 1,
+            pace: Pace::REAL,
+            patience: 1,
             log: CommandLog::default(),
         }
     }
 
-    /// The stand-in at this place, over the computer in this folder.
+    /// The stand-in at this place, over the computer in this folder. Beside it lie decoys, and nothing else is on PATH.
     pub fn stand_in(program: &Path, computer: &Path) -> Self {
-        let home = (
-            crate::standin::HOME.to_owned(),
-            computer.display().to_string(),
-        );
-        Self::new(program, [home])
+        let home = computer.display().to_string();
+        let beside = program.parent().unwrap_or(program).display().to_string();
+        Self::new(
+            program,
+            [
+                (crate::standin::HOME.to_owned(), home),
+                ("PATH".to_owned(), beside),
+            ],
+        )
     }
 
-    /// The same with pauses this many times shorter. A stand-in has nothing to wait for that takes seconds on Windows;
-    /// limits stay as they are.
+    /// The same with pauses this many times shorter.
     #[must_use]
     pub fn with_pace(mut self, pace: u32) -> Self {
-        self.pace = pace.max(1);
+        self.pace = Pace::shorter(pace);
+        self
+    }
+
+    /// The same with limits this many times longer, for a machine that has much else to do.
+    #[must_use]
+    pub fn with_patience(mut self, patience: u32) -> Self {
+        self.patience = patience.max(1);
         self
     }
 
@@ -103,7 +116,8 @@ impl Wsl for ProcessWsl {
     fn call(&mut self, call: &Call) -> Finished {
         let (at, begun) = (self.now(), Instant::now());
         let mut command = self.command(call);
-        let finished = match run(&mut command, call) {
+        let patient = call.clone().limit(call.limit * self.patience);
+        let finished = match run(&mut command, &patient) {
             Ok(finished) => finished,
             Err(error) => Finished {
                 exit: Some(-1),
@@ -141,12 +155,8 @@ impl Wsl for ProcessWsl {
             })
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the set-up waits here for a machine that tells nobody when it is ready"
-    )]
     fn pause(&mut self, time: Duration) {
-        std::thread::sleep(time / self.pace);
+        self.pace.pause(time);
     }
 
     fn now(&self) -> Duration {

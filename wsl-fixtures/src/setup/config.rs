@@ -1,14 +1,16 @@
 //! What is set up, and which names are allowed.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Words that Windows takes for devices.
 const DEVICES: &[&str] = &["con", "prn", "aux", "nul", "conin$", "conout$"];
 
 /// What is set up. Every member has a default.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "PascalCase")]
 #[expect(
     clippy::struct_excessive_bools,
@@ -37,6 +39,10 @@ pub struct Config {
     pub clean_before_run: bool,
     /// Commands that the node allows.
     pub allow_commands: Vec<String>,
+    /// Whether the gateway's wizard is left out.
+    pub skip_wizard: bool,
+    /// Answers to the gateway's wizard, by a step's id, title or question; what it is asked besides gets the usual ones.
+    pub wizard_answers: BTreeMap<String, Value>,
     /// Where distros are stored; `None` is `<data dir>/wsl`.
     pub local_data_dir: Option<PathBuf>,
 }
@@ -57,6 +63,8 @@ impl Default for Config {
             allow_commands: ["screen.snapshot", "system.notify", "system.which"]
                 .map(ToOwned::to_owned)
                 .to_vec(),
+            skip_wizard: false,
+            wizard_answers: BTreeMap::new(),
             local_data_dir: None,
         }
     }

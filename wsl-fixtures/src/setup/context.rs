@@ -49,6 +49,8 @@ pub struct Context<'a> {
     pub is_healthy: bool,
     /// Whether somebody else's distro has the name.
     pub is_foreign: bool,
+    /// What the step that runs wants to have written down although it did not fail.
+    pub remarks: Vec<String>,
     /// A deliberate mistake.
     pub mutation: Option<Mutation>,
 }
@@ -85,6 +87,7 @@ impl<'a> Context<'a> {
             pairing: Pairing::default(),
             is_healthy: false,
             is_foreign: false,
+            remarks: Vec::new(),
             mutation: None,
         }
     }

@@ -273,7 +273,7 @@ fn one(
         }
     };
     let (outcome, detail) = match &result {
-        None => ("success", None),
+        None => ("success", remarks(context)),
         Some(StepError::Cancelled) => ("cancelled", None),
         Some(StepError::Again(said) | StepError::Terminal(said)) => {
             ("failed", Some(context.clean(said)))
@@ -287,6 +287,12 @@ fn one(
         ..Line::new(context.now(), "step_completed", Some(step.id))
     })?;
     Ok(result)
+}
+
+/// What a step has to say although it did not fail.
+fn remarks(context: &mut Context<'_>) -> Option<String> {
+    let said = std::mem::take(&mut context.remarks).join("; ");
+    (!said.is_empty()).then(|| context.clean(&said))
 }
 
 /// Undoes steps in the order given, past failures; gives the first failure.

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::rc::Rc;
 
-use super::peer::Owner;
+use super::peer::{Asked, Owner};
 
 mod distro;
 mod peer;
@@ -101,6 +101,8 @@ pub struct World {
     pub nodes: Vec<String>,
     /// What happened, in order: approvals and connections.
     pub events: Vec<String>,
+    /// What requests are answered, in order; then every wizard is done at once.
+    pub answers: VecDeque<Asked>,
     /// The registry: distro to URL.
     pub records: BTreeMap<String, String>,
     /// Whether an operator token is stored.
@@ -127,6 +129,7 @@ impl Default for World {
             devices: Vec::new(),
             nodes: Vec::new(),
             events: Vec::new(),
+            answers: VecDeque::new(),
             records: BTreeMap::new(),
             operator_token: false,
             bootstrap: false,

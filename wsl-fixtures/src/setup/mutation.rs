@@ -58,6 +58,12 @@ pub enum Mutation {
     AnyContentWillDo,
     /// The bootstrap token stays when everything is done. setup-and-wsl.md §4.21
     KeepsTheBootstrapToken,
+    /// A wizard whose gateway restarted is given up. scenario-catalogue 238
+    NeverReplays,
+    /// A state directory that is in use for a moment is given up. scenario-catalogue 239
+    RestoresOnce,
+    /// After the wizard the gateway does not follow its file any more. setup-and-wsl.md §7
+    LeavesReloadOff,
     /// Every distro of the computer is stopped before the own one is removed. setup-and-wsl.md §4.5
     ShutsDown,
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::context::Credential;
 
 /// As what a client connects.
@@ -57,6 +59,39 @@ impl Connection {
     }
 }
 
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Asked {
+    /// `ok`, with the payload.
+    Answered(Value),
+    /// The gateway's error, in its words.
+    Refused(String),
+    /// The connection ended before there was an answer, with the close code if there was one.
+    Lost(Option<u16>),
+    /// No answer in time.
+    TimedOut,
+}
+
+impl Asked {
+    /// The answer of a client: its payload, or its error object.
+    pub fn of(answer: Result<Value, Value>) -> Self {
+        let error = match answer {
+            Ok(payload) => return Self::Answered(payload),
+            Err(error) => error,
+        };
+        let message = error.get("message").and_then(Value::as_str);
+        let message = message.unwrap_or_default();
+        if message == "connection lost" {
+            let code = error.get("closeCode").and_then(Value::as_u64);
+            return Self::Lost(code.and_then(|code| u16::try_from(code).ok()));
+        }
+        if message.starts_with("timed out after") {
+            return Self::TimedOut;
+        }
+        Self::Refused(message.to_owned())
+    }
+}
+
 /// What went wrong on the Windows side.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PeerError {
@@ -94,6 +129,8 @@ pub trait Peer {
     fn forget(&mut self, distro: &str) -> Result<(), PeerError>;
     /// Connects, and leaves the connection open when it stands.
     fn connect(&mut self, role: Role, credential: &Credential, limit: Duration) -> Connection;
+    /// Asks the gateway over the operator's connection.
+    fn ask(&mut self, method: &str, params: Value, limit: Duration) -> Asked;
     /// Closes a connection.
     fn disconnect(&mut self, role: Role);
     /// Whether an operator token is stored.

@@ -71,6 +71,14 @@ pub(super) fn with_path(user: &str, command: &str) -> String {
     )
 }
 
+/// How the gateway follows its file when nothing else is done.
+pub(super) const RELOAD: &str = "hybrid";
+
+/// Sets how the gateway follows its file.
+pub(super) fn reload(mode: &str) -> String {
+    format!("openclaw config set gateway.reload.mode '{mode}'")
+}
+
 /// One line for every value of the gateway's configuration.
 pub(super) fn config_lines(config: &Config) -> Vec<String> {
     let mut commands = config.allow_commands.clone();
@@ -89,7 +97,7 @@ pub(super) fn config_lines(config: &Config) -> Vec<String> {
         format!("gateway.bind '{}'", config.bind),
         "gateway.auth.mode 'token'".to_owned(),
         "gateway.auth.token \"$OPENCLAW_GATEWAY_TOKEN\"".to_owned(),
-        "gateway.reload.mode 'hybrid'".to_owned(),
+        format!("gateway.reload.mode '{RELOAD}'"),
         format!("{allow} '{list}'"),
     ];
     if config.bind == "loopback" {

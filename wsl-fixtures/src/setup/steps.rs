@@ -5,6 +5,7 @@ mod finish;
 mod gateway;
 mod pairing;
 mod prepare;
+mod wizard;
 
 use super::context::Context;
 use super::engine::{Retry, Step};
@@ -15,6 +16,10 @@ fn always(_: &Context<'_>) -> Option<&'static str> {
 
 fn only_when_cleaning(context: &Context<'_>) -> Option<&'static str> {
     (!context.config.clean_before_run).then_some("CleanBeforeRun is off")
+}
+
+fn only_with_wizard(context: &Context<'_>) -> Option<&'static str> {
+    context.config.skip_wizard.then_some("SkipWizard is on")
 }
 
 const fn step(
@@ -93,6 +98,10 @@ pub const STEPS: &[Step] = &[
         step("verify-e2e", Retry::times(2, 3), finish::verify),
         finish::remove_files,
     ),
+    Step {
+        skip: only_with_wizard,
+        ..step("run-wizard", Retry::ONCE, wizard::run)
+    },
     undone_by(
         step(
             "windows-node-context",

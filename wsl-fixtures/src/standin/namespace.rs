@@ -31,6 +31,9 @@ use users::{default_user, environment, user_entry};
 /// Where a distro finds this program.
 const STANDIN: &str = "/run/clawproof/standin";
 
+/// Where this machine's own programs are, whatever the caller has on PATH.
+const SYSTEM_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// Makes the disk follow a change.
 pub(crate) fn follow(home: &Home, machine: &Machine, change: &Change) -> io::Result<()> {
     match change {
@@ -52,6 +55,7 @@ pub(crate) fn follow(home: &Home, machine: &Machine, change: &Change) -> io::Res
 
 fn tar(distro: &Path, words: &[&str]) -> io::Result<()> {
     let status = Command::new("tar")
+        .env("PATH", SYSTEM_PATH)
         .arg("-C")
         .arg(distro)
         .args(words)
@@ -132,9 +136,7 @@ pub(crate) fn execute(
     } else {
         command.args(&execution.words);
     }
-    command
-        .env_clear()
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    command.env_clear().env("PATH", SYSTEM_PATH);
     finish(command, stdin)
 }
 

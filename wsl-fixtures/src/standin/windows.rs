@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::home::Home;
 use super::{HOME, complain};
 use crate::argv::Verb;
+use crate::backend::Pace;
 use crate::expand::WindowsEnv;
 use crate::log::Draft;
 use crate::machine::{Answer, Execution, Printed};
@@ -110,14 +111,14 @@ fn execute(
     execution: &Execution,
     call: &Call,
 ) -> io::Result<i32> {
-    pause(execution.delay);
+    Pace::REAL.pause(execution.delay);
     let result = backend::execute(home, machine, execution, call.stdin.clone());
     home.change(|machine| machine.finished(since_epoch(), &execution.distro))?;
     result
 }
 
 fn print(printed: &Printed) -> io::Result<i32> {
-    pause(printed.delay);
+    Pace::REAL.pause(printed.delay);
     io::stdout().write_all(&printed.stdout)?;
     io::stderr().write_all(&printed.stderr)?;
     Ok(printed.exit)
@@ -152,18 +153,8 @@ fn record(
     )
 }
 
-fn since_epoch() -> Duration {
+pub(super) fn since_epoch() -> Duration {
     SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default()
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the delay is the fault that was asked for"
-)]
-fn pause(time: Duration) {
-    if !time.is_zero() {
-        std::thread::sleep(time);
-    }
 }

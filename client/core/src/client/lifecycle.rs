@@ -1,11 +1,14 @@
 //! Connect, disconnect, reconnect, switch: one wish at a time, the others in a queue.
 //! ref: client-behaviour.md §14, §15 (3)
 
+use std::time::Duration;
+
 use gateway_protocol::Role;
 
 use crate::client::Client;
 use crate::client::connection::{Connection, Phase};
 use crate::client::durable::{After, RegistryAfter, RegistryChange};
+use crate::client::requests::Purpose;
 use crate::event::{ClientEvent, DiagnosticCategory as Category};
 use crate::intent::{Intent, IntentOutcome};
 use crate::registry::GatewayRecord;
@@ -74,7 +77,11 @@ impl Client {
                 method,
                 params,
                 tag,
-            } => self.user_request(role, method, params, tag),
+                limit_ms,
+            } => {
+                let limit = limit_ms.map(Duration::from_millis);
+                self.user_request(role, method, params, Purpose::User { tag, limit });
+            }
             Intent::NodeEvent { event, payload } => self.node_event(&event, &payload),
             Intent::SetNodeEnabled { enabled } => self.set_node_enabled(enabled),
             Intent::EnsureNodeConnected => self.ensure_node_connected(),

@@ -14,6 +14,9 @@ use crate::input::SocketId;
 use crate::intent::ApprovalKind;
 use crate::mutation::Mutation;
 
+/// How long an answer may take as a rule.
+const USUAL: Duration = Duration::from_secs(30);
+
 /// A request that waits for its answer.
 #[derive(Clone, Debug)]
 pub(crate) struct PendingRequest {
@@ -29,7 +32,11 @@ pub(crate) enum Purpose {
     /// Nobody waits for it.
     Background,
     /// A plain request of the user.
-    User { tag: Option<String> },
+    User {
+        tag: Option<String>,
+        /// How long it may take, when it is not the usual time.
+        limit: Option<Duration>,
+    },
     /// An approval.
     Approve {
         kind: ApprovalKind,
@@ -45,7 +52,8 @@ impl Purpose {
     fn time_limit(&self) -> Duration {
         match self {
             Self::Approve { .. } => Duration::from_secs(12),
-            Self::Background | Self::User { .. } | Self::List(_) => Duration::from_secs(30),
+            Self::User { limit, .. } => limit.unwrap_or(USUAL),
+            Self::Background | Self::List(_) => USUAL,
         }
     }
 }
@@ -93,13 +101,17 @@ impl Client {
         role: Role,
         method: String,
         params: Option<Value>,
-        tag: Option<String>,
+        purpose: Purpose,
     ) {
         let slot = match role {
             Role::Operator => Slot::Operator,
             Role::Node => Slot::Node,
         };
-        if !self.ask(slot, &method, params, Purpose::User { tag: tag.clone() }) {
+        let tag = match &purpose {
+            Purpose::User { tag, .. } => tag.clone(),
+            Purpose::Background | Purpose::Approve { .. } | Purpose::List(_) => None,
+        };
+        if !self.ask(slot, &method, params, purpose) {
             let payload = json!({"message": format!("{role} is not connected")});
             self.tell(ClientEvent::Response {
                 role,
@@ -114,7 +126,11 @@ impl Client {
     /// `node.event`. ref: §21
     pub(super) fn node_event(&mut self, event: &str, payload: &Value) {
         let params = json!({"event": event, "payloadJSON": payload.to_string()});
-        self.user_request(Role::Node, "node.event".to_owned(), Some(params), None);
+        let purpose = Purpose::User {
+            tag: None,
+            limit: None,
+        };
+        self.user_request(Role::Node, "node.event".to_owned(), Some(params), purpose);
     }
 
     pub(super) fn on_answer(&mut self, socket: SocketId, id: &str, result: Result<&Value, &Value>) {
@@ -161,7 +177,7 @@ impl Client {
         } = request;
         match purpose {
             Purpose::Background => self.background_answered(&method, result.err()),
-            Purpose::User { tag } => {
+            Purpose::User { tag, .. } => {
                 let ok = result.is_ok();
                 let (Ok(payload) | Err(payload)) = result;
                 let payload = payload.clone();

@@ -137,9 +137,11 @@ impl<W: World> Conductor<'_, W> {
         let Some(Actor::Setup(_)) = self.scenario.actor.get(&wish.actor) else {
             return None;
         };
-        let step = wish.words.clone().unwrap_or_default();
+        let words = wish.words.clone().unwrap_or_default();
         let told = if wish.intent == IntentName::Repeat {
-            Wish::Repeat(step)
+            Wish::Repeat(words)
+        } else if wish.intent == IntentName::Script {
+            Wish::Script(words)
         } else {
             Wish::Uninstall
         };
@@ -154,7 +156,9 @@ impl<W: World> Conductor<'_, W> {
             Some(PairingKind::Device) | None => ApprovalKind::Device,
         };
         Some(match wish.intent {
-            IntentName::Run | IntentName::Repeat | IntentName::Uninstall => return None,
+            IntentName::Run | IntentName::Repeat | IntentName::Uninstall | IntentName::Script => {
+                return None;
+            }
             IntentName::Connect => Intent::Connect,
             IntentName::Disconnect => Intent::Disconnect,
             IntentName::Reconnect => Intent::Reconnect,
@@ -183,6 +187,7 @@ impl<W: World> Conductor<'_, W> {
                 method: text(&wish.method),
                 params: wish.params.clone(),
                 tag: None,
+                limit_ms: None,
             },
             IntentName::NodeEvent => Intent::NodeEvent {
                 event: text(&wish.method),

@@ -12,17 +12,22 @@ use std::time::Duration;
 use gateway_client::MemoryState;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
+use wsl_fixtures::argv::{Run, Verb};
+use wsl_fixtures::output::decode;
 use wsl_fixtures::setup::memory::{World, pair};
 use wsl_fixtures::setup::{
     Config, Context, Journal as _, MemoryJournal, Mutation, Outcome, Owner, repeat, run, uninstall,
 };
-use wsl_fixtures::{Machine, ModelWsl};
+use wsl_fixtures::{Call, Machine, ModelWsl};
 
 use super::computer::{BesideGateway, Computer, TimedWsl, ToldJournal, count};
 use super::line::{Ask, Line, Told, Wish};
 use super::namespace::{Ground, StandIn};
 use super::peer::{LinePeer, ModelPort, Port, RealPort};
 use crate::scenario::SetupActor;
+
+/// What a script of a scenario may take; the real command line takes its time.
+const SCRIPT: Duration = Duration::from_mins(3);
 
 /// What a set-up works with.
 pub(crate) struct Tools {
@@ -131,6 +136,8 @@ struct Desk {
     folder: tempfile::TempDir,
     outcome: Option<Outcome>,
     first_line: usize,
+    /// What the last script said.
+    said: Value,
 }
 
 /// Fulfils wishes until the world is over, and takes everything away then.
@@ -197,6 +204,7 @@ impl Desk {
             folder,
             outcome: None,
             first_line: 0,
+            said: Value::Null,
         })
     }
 
@@ -219,6 +227,10 @@ impl Desk {
 
     fn fulfil(&mut self, wish: &Wish) -> Result<(), String> {
         self.computer.catch_up();
+        if let Wish::Script(script) = wish {
+            self.said = self.script(script);
+            return Ok(());
+        }
         if *wish == Wish::Look {
             return Ok(());
         }
@@ -235,7 +247,7 @@ impl Desk {
             Wish::Uninstall => uninstall(&mut context, &mut self.journal),
             Wish::Repeat(step) => repeat(&mut context, &mut self.journal, step)
                 .ok_or_else(|| format!("a set-up has no step {step}"))?,
-            Wish::Look => return Ok(()),
+            Wish::Look | Wish::Script(_) => return Ok(()),
         };
         // The app has ended, and with it what it connected and what its user wished.
         self.line.ask(Ask::Disconnect);
@@ -247,8 +259,20 @@ impl Desk {
         Ok(())
     }
 
+    /// Runs a script in the distro, and tells how it ended and what it printed, as JSON when it is some.
+    fn script(&mut self, script: &str) -> Value {
+        let call = Call::verb(&Verb::Run(Run::bash_stdin(&self.tools.config.distro_name)))
+            .stdin(script.replace("{port}", &self.tools.config.gateway_port.to_string()))
+            .env("OPENCLAW_GATEWAY_TOKEN", &self.tools.token)
+            .limit(SCRIPT);
+        let finished = self.computer.call(&call);
+        let text = decode(&finished.stdout).replace(&self.tools.token, "<shared-token>");
+        let said = serde_json::from_str(&text).unwrap_or_else(|_| json!(text.trim()));
+        json!({ "exit": finished.exit, "stdout": said, "stderr": decode(&finished.stderr).trim() })
+    }
+
     /// Everything that a scenario may ask about.
-    fn snapshot(&self) -> Value {
+    fn snapshot(&mut self) -> Value {
         let state = self.computer.state(&self.tools.config.distro_name);
         let calls: BTreeMap<&String, usize> = (self.tools.actor.counts.iter())
             .map(|words| (words, count(self.computer.log(), words)))
@@ -272,6 +296,7 @@ impl Desk {
             "failedStep": failed_step, "message": message, "steps": steps, "undone": undone, "calls": calls,
             "distros": state.distros, "gatewayRuns": state.gateway_runs, "configuration": state.configuration,
             "files": files(&self.app()), "running": state.running, "connections": self.peer.connections,
+            "said": self.said,
         })
     }
 }

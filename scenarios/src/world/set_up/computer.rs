@@ -36,7 +36,7 @@ pub(super) trait Computer: Wsl {
     /// When something may happen in it by itself.
     fn looks_at(&self) -> Option<Duration>;
     /// What it is like, and what is in this distro.
-    fn state(&self, distro: &str) -> State;
+    fn state(&mut self, distro: &str) -> State;
     /// Takes everything away; what can't be, in words.
     fn end(&mut self) -> Vec<String>;
 }
@@ -128,7 +128,7 @@ impl Computer for TimedWsl {
         self.model.machine.idles_at()
     }
 
-    fn state(&self, _: &str) -> State {
+    fn state(&mut self, _: &str) -> State {
         let world = self.world.borrow();
         let label = |name: &str| self.model.state(name).map_or("", |state| state.label());
         let mut configuration = world.configuration().clone();

@@ -9,7 +9,7 @@ use client_core::StoreOp;
 use gateway_core::Control;
 use serde_json::Value;
 use tokio::sync::Notify;
-use wsl_fixtures::setup::{Connection, Role};
+use wsl_fixtures::setup::{Asked, Connection, Role};
 
 /// What the script wants of a set-up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub(crate) enum Wish {
     Uninstall,
     /// Run one step again.
     Repeat(String),
+    /// Run a script in the distro.
+    Script(String),
     /// Time has passed.
     Look,
 }
@@ -35,6 +37,8 @@ pub(crate) enum Ask {
     View,
     /// Connect the companion in a role, and say what becomes of it.
     Connect(Role, Duration),
+    /// Ask the gateway on the companion's operator connection.
+    Request(String, Value, Duration),
     /// End the companion.
     Disconnect,
     /// Change what the companion stores.
@@ -59,6 +63,8 @@ pub(crate) enum Told {
     Answer(Result<Value, String>),
     /// What became of a connection.
     Connection(Connection),
+    /// What became of a request.
+    Asked(Asked),
     /// Done.
     Done,
 }
@@ -120,7 +126,7 @@ impl Line {
     pub(super) fn answer(&self, ask: Ask) -> Result<Value, String> {
         match self.ask(ask) {
             Some(Told::Answer(answer)) => answer,
-            Some(Told::Wish(_) | Told::Connection(_) | Told::Done) | None => {
+            Some(Told::Wish(_) | Told::Connection(_) | Told::Asked(_) | Told::Done) | None => {
                 Err("the run is over".to_owned())
             }
         }

@@ -1,26 +1,29 @@
-//! The computer of a set-up as the stand-in for wsl.exe: a folder, real processes, real time.
+//! The computer of a set-up on this machine: a folder, real processes, real time.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use wsl_fixtures::argv::Install;
-use wsl_fixtures::backend::process::ProcessWsl;
 use wsl_fixtures::log::CommandLog;
 use wsl_fixtures::setup::Config;
-use wsl_fixtures::standin::home::Home;
 use wsl_fixtures::{Call, Finished, Machine, Wsl, WslError};
 
+use super::back_end::{Distros, distros};
 use super::computer::{Computer, State, report};
 use super::line::{Ask, Line};
-use crate::setup::{is_free, link_program};
+use crate::scenario::BackEnd;
+use crate::setup::{Lease, RealOpenClaw, is_free};
 
 /// Where a distro finds how the run's gateway is given orders.
 const CONTROL: &str = "/etc/clawproof/control.json";
 /// What the pauses of a set-up are divided by: Windows needs them, the stand-in does not.
 const PACE: u32 = 20;
+
+/// See [`Gateway::patience`].
+const PATIENCE: u32 = 4;
 
 /// How long programs of a distro may take to be gone when it is.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -29,26 +32,78 @@ const LOOK: Duration = Duration::from_millis(20);
 /// The ground of a set-up on this machine.
 #[derive(Clone, Debug)]
 pub(crate) struct Ground {
-    /// This program, which plays wsl.exe under that name.
+    /// This program, which plays wsl.exe under that name, and what a distro has in place of its own.
     pub(crate) program: PathBuf,
     /// The gateway's port in the distro.
     pub(crate) port: u16,
-    /// Where the run's mock gateway listens.
-    pub(crate) gateway: u16,
-    /// `http://` address of its control endpoint.
-    pub(crate) control_url: String,
-    /// What opens it.
-    pub(crate) control_token: String,
+    /// What keeps others from taking it.
+    pub(crate) _lease: Arc<Lease>,
+    /// What distros are.
+    pub(crate) back_end: BackEnd,
+    /// Whose gateway it is.
+    pub(crate) gateway: Gateway,
 }
 
-/// wsl.exe played by this program, over a folder.
+/// The gateway of a set-up on this machine.
+#[derive(Clone, Debug)]
+pub(crate) enum Gateway {
+    /// The run's mock; the service in the distro is a relay to it.
+    Mock {
+        /// Where it listens.
+        port: u16,
+        /// `http://` address of its control endpoint.
+        control_url: String,
+        /// What opens it.
+        control_token: String,
+    },
+    /// OpenClaw's own, in the distro.
+    Real(RealOpenClaw),
+}
+
+impl Gateway {
+    /// What limits are multiplied by: the real command line starts a node for every word, and a machine that tests has
+    /// more to do than one that is set up.
+    const fn patience(&self) -> u32 {
+        match self {
+            Self::Mock { .. } => 1,
+            Self::Real(_) => PATIENCE,
+        }
+    }
+
+    /// Lets every distro of a computer have it.
+    fn put_into(&self, machine: &mut Machine, folder: &Path) -> std::io::Result<()> {
+        let (port, url, token) = match self {
+            Self::Real(openclaw) => return openclaw.put_into(machine, folder),
+            Self::Mock {
+                port,
+                control_url,
+                control_token,
+            } => (port, control_url, control_token),
+        };
+        let control = folder.join("control.json");
+        let access = json!({ "control": { "url": url, "token": token } });
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        serde_json::to_writer(&mut file, &access)?;
+        // The distro's user reads it, and nobody else can enter the folder.
+        readable(file.as_file())?;
+        file.persist(&control).map_err(|error| error.error)?;
+        let binds = &mut machine.binds;
+        binds.insert(CONTROL.to_owned(), control.display().to_string());
+        let words = ["/usr/local/bin/gateway-relay", "{port}", &port.to_string()];
+        machine.gateway = words.map(ToOwned::to_owned).to_vec();
+        Ok(())
+    }
+}
+
+/// A computer with WSL on this machine.
 pub(super) struct StandIn {
-    wsl: ProcessWsl,
-    home: Home,
+    distros: Box<dyn Distros>,
     line: Rc<Line>,
     folder: String,
     user: String,
     port: u16,
+    /// What limits are multiplied by.
+    patience: u32,
     running: Vec<String>,
 }
 
@@ -60,56 +115,23 @@ impl StandIn {
         plan: (&Ground, &Config, &[String]),
         line: Rc<Line>,
     ) -> std::io::Result<Self> {
-        let (ground, config, distros) = plan;
-        let bin = folder.join("bin");
-        std::fs::create_dir_all(&bin)?;
-        let program = bin.join("wsl.exe");
-        link_program(&ground.program, &program)?;
-        let computer = folder.join("computer");
-        let home = Home::open(&computer)?;
-        let control = folder.join("control.json");
-        let access =
-            json!({ "control": { "url": ground.control_url, "token": ground.control_token } });
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        serde_json::to_writer(&mut file, &access)?;
-        // The distro's user reads it, and nobody else can enter the folder.
-        readable(file.as_file())?;
-        file.persist(&control).map_err(|error| error.error)?;
-        machine
-            .binds
-            .insert(CONTROL.to_owned(), control.display().to_string());
-        machine.gateway = [
-            "/usr/local/bin/gateway-relay",
-            "{port}",
-            &ground.gateway.to_string(),
-        ]
-        .map(ToOwned::to_owned)
-        .to_vec();
-        home.change(|known| *known = machine)?;
-        let mut before = ProcessWsl::stand_in(&program, &computer);
-        for name in distros {
-            let installed = before.install(&Install::named(name, name));
-            installed.map_err(std::io::Error::other)?;
-        }
+        let (ground, config, before) = plan;
+        ground.gateway.put_into(&mut machine, folder)?;
         Ok(Self {
-            wsl: ProcessWsl::stand_in(&program, &computer),
-            home,
+            distros: distros(ground, folder, machine, before)?,
             line,
             folder: folder.display().to_string(),
             user: config.user.clone(),
             port: ground.port,
+            patience: ground.gateway.patience(),
             running: Vec::new(),
         })
     }
 
-    fn root(&self, distro: &str) -> PathBuf {
-        self.home.distro(distro).join("root")
-    }
-
     /// What stands in the gateway's file, by dotted keys, without its token.
-    fn configuration(&self, distro: &str) -> BTreeMap<String, String> {
-        let file = format!("home/{}/.openclaw/openclaw.json", self.user);
-        let text = std::fs::read_to_string(self.root(distro).join(file)).unwrap_or_default();
+    fn configuration(&mut self, distro: &str) -> BTreeMap<String, String> {
+        let file = format!("/home/{}/.openclaw/openclaw.json", self.user);
+        let text = self.distros.file(distro, &file);
         let mut flat = BTreeMap::new();
         flatten(
             "",
@@ -156,14 +178,15 @@ fn flatten(path: &str, value: &Value, flat: &mut BTreeMap<String, String>) {
 
 impl Wsl for StandIn {
     fn call(&mut self, call: &Call) -> Finished {
-        let finished = self.wsl.call(call);
-        report(&self.line, self.wsl.log(), &self.folder);
+        let limit = call.limit * self.patience;
+        let finished = self.distros.wsl().call(&call.clone().limit(limit));
+        report(&self.line, self.distros.look().log(), &self.folder);
         finished
     }
 
     fn start(&mut self, call: &Call) -> Result<u32, WslError> {
-        let started = self.wsl.start(call);
-        report(&self.line, self.wsl.log(), &self.folder);
+        let started = self.distros.wsl().start(call);
+        report(&self.line, self.distros.look().log(), &self.folder);
         let words = call.words.iter().skip_while(|word| *word != "--").skip(1);
         self.running
             .push(words.cloned().collect::<Vec<_>>().join(" "));
@@ -175,11 +198,11 @@ impl Wsl for StandIn {
     }
 
     fn now(&self) -> Duration {
-        self.wsl.now()
+        self.distros.look().now()
     }
 
     fn log(&self) -> &CommandLog {
-        self.wsl.log()
+        self.distros.look().log()
     }
 }
 
@@ -190,9 +213,9 @@ impl Computer for StandIn {
         None
     }
 
-    fn state(&self, distro: &str) -> State {
-        let machine = self.home.machine().unwrap_or_default();
-        let now = self.wsl.now();
+    fn state(&mut self, distro: &str) -> State {
+        let machine = self.distros.machine().unwrap_or_default();
+        let now = self.distros.look().now();
         let label = |name: &str| {
             let known = machine.distro(name);
             known.map_or("", |known| known.distro.state(now).label())
@@ -209,16 +232,18 @@ impl Computer for StandIn {
     }
 
     fn end(&mut self) -> Vec<String> {
-        let names: Vec<String> = match self.home.machine() {
+        let names: Vec<String> = match self.distros.machine() {
             Ok(machine) => machine.names().map(ToOwned::to_owned).collect(),
             Err(error) => return vec![format!("a computer that can't be read: {error}")],
         };
         let mut left = Vec::new();
         for name in names {
-            if let Err(error) = self.wsl.unregister(&name) {
+            if let Err(error) = self.distros.wsl().unregister(&name) {
                 left.push(format!("the distro {name}: {error}"));
             }
         }
+        let decoys = self.distros.decoys_called().into_iter();
+        left.extend(decoys.map(|call| format!("a call of {call}")));
         left.extend(processes_of(&self.folder));
         left.extend(mounts_of(&self.folder));
         left

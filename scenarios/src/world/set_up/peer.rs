@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use client_core::{Registry, StoreOp};
 use gateway_client::MemoryState;
+use serde_json::Value;
 use wsl_fixtures::setup::memory::Shared;
-use wsl_fixtures::setup::{Connection, Credential, Owner, Peer, PeerError, Role};
+use wsl_fixtures::setup::{Asked, Connection, Credential, Owner, Peer, PeerError, Role};
 
 use super::line::{Ask, Line, Told};
 use crate::setup::{self, registry};
@@ -152,12 +153,22 @@ impl Peer for LinePeer {
         // The client chooses as it always does: its own token when it has one, else the shared one.
         let connection = match self.line.ask(Ask::Connect(role, limit)) {
             Some(Told::Connection(connection)) => connection,
-            Some(Told::Wish(_) | Told::Answer(_) | Told::Done) | None => {
+            Some(Told::Wish(_) | Told::Answer(_) | Told::Asked(_) | Told::Done) | None => {
                 Connection::Refused("the run is over".to_owned())
             }
         };
         self.connections.push(told(role, &connection));
         connection
+    }
+
+    fn ask(&mut self, method: &str, params: Value, limit: Duration) -> Asked {
+        let ask = Ask::Request(method.to_owned(), params, limit);
+        match self.line.ask(ask) {
+            Some(Told::Asked(asked)) => asked,
+            Some(Told::Wish(_) | Told::Answer(_) | Told::Connection(_) | Told::Done) | None => {
+                Asked::Refused("the run is over".to_owned())
+            }
+        }
     }
 
     fn disconnect(&mut self, _: Role) {

@@ -8,10 +8,10 @@ use gateway_client::Store as _;
 use gateway_core::Control;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
-use wsl_fixtures::setup::{Connection, Role};
+use wsl_fixtures::setup::{Asked, Connection, Role};
 
 use super::{ClientActor, Peer, Road, Sockets};
-use crate::setup::decided;
+use crate::setup::{ask as request, decided};
 use crate::world::arrange::SetupPlan;
 use crate::world::set_up::{Ask, Bench, Told, Wish};
 use crate::world::witness::{Reports, Witness};
@@ -76,7 +76,7 @@ impl<C: Road, P: Peer> Sockets<C, P> {
     async fn attend(&mut self, set_up: &mut SetUp, wish: Wish) -> Result<(), Refusal> {
         let companion = set_up.companion.clone();
         let client = self.client(&companion)?;
-        if client.handle.is_some() && wish != Wish::Look {
+        if client.handle.is_some() && !matches!(wish, Wish::Look | Wish::Script(_)) {
             return Err(Refusal::new(format!(
                 "{companion} is running: stop it before the set-up changes its files"
             )));
@@ -109,6 +109,7 @@ impl<C: Road, P: Peer> Sockets<C, P> {
                 | Ask::Control(_)
                 | Ask::View
                 | Ask::Connect(..)
+                | Ask::Request(..)
                 | Ask::Disconnect
                 | Ask::Store(_) => self.answer(&companion, ask).await,
             };
@@ -132,6 +133,13 @@ impl<C: Road, P: Peer> Sockets<C, P> {
             Ask::View => Told::Answer(Ok(self.peer.view().await)),
             Ask::Connect(role, limit) => {
                 Told::Connection(self.connect_for(companion, role, limit).await)
+            }
+            Ask::Request(method, params, limit) => {
+                let handle = self.clients.get(companion);
+                Told::Asked(match handle.and_then(|client| client.handle.as_ref()) {
+                    Some(handle) => request(handle, &method, params, limit).await,
+                    None => Asked::Refused("nothing is connected".to_owned()),
+                })
             }
             Ask::Disconnect => {
                 self.disconnect(companion).await;

@@ -95,12 +95,16 @@ impl Distro {
 
     /// Starts it unless it runs; whether it did.
     pub(super) async fn start(&self) -> Result<bool, ContainerError> {
-        if self.container.is_running().await.map_err(refused)? {
+        if self.runs().await? {
             return Ok(false);
         }
         self.container.start().await.map_err(refused)?;
         self.wait().await?;
         Ok(true)
+    }
+
+    pub(super) async fn runs(&self) -> Result<bool, ContainerError> {
+        self.container.is_running().await.map_err(refused)
     }
 
     async fn wait(&self) -> Result<(), ContainerError> {

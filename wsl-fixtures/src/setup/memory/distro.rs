@@ -126,6 +126,11 @@ fn service(world: &mut World, execution: &Execution, script: &str) -> Option<Fin
             world.guest.config.insert(key.to_owned(), value);
         }
         says("GATEWAY_CONFIGURED")
+    } else if let Some(line) = script.split("openclaw config set ").nth(1) {
+        let (key, value) = line.split_once(' ').unwrap_or((line, ""));
+        let value = value.trim_matches(['\'', '"']).to_owned();
+        world.guest.config.insert(key.to_owned(), value);
+        ends(true)
     } else if let Some(key) = script.split("openclaw config get ").nth(1) {
         let key = key.split_whitespace().next().unwrap_or_default();
         match world.guest.config.get(key) {
@@ -140,6 +145,9 @@ fn service(world: &mut World, execution: &Execution, script: &str) -> Option<Fin
         world.guest.service = false;
         ends(true)
     } else if has("openclaw gateway start") {
+        ends(world.start())
+    } else if has("openclaw gateway restart") {
+        world.stop();
         ends(world.start())
     } else if has("openclaw gateway status") {
         says(if world.guest.runs {

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use super::Shared;
 use crate::setup::context::Credential;
-use crate::setup::peer::{Connection, Owner, Peer, PeerError, Role};
+use crate::setup::peer::{Asked, Connection, Owner, Peer, PeerError, Role};
 
 /// The Windows side.
 #[derive(Debug)]
@@ -85,6 +87,15 @@ impl Peer for MemoryPeer {
             protocol: world.protocol,
             version: world.version.clone(),
         }
+    }
+
+    fn ask(&mut self, method: &str, params: Value, _: Duration) -> Asked {
+        let mut world = self.world.borrow_mut();
+        world.events.push(format!("ask {method} {params}"));
+        let told = world.answers.pop_front();
+        told.unwrap_or_else(|| {
+            Asked::Answered(json!({"sessionId": "s", "done": true, "status": "done"}))
+        })
     }
 
     fn disconnect(&mut self, _: Role) {}

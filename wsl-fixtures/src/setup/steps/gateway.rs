@@ -93,7 +93,7 @@ pub(super) fn start(context: &mut Context<'_>) -> Result<(), StepError> {
     wait_until_healthy(context)
 }
 
-fn wait_until_healthy(context: &mut Context<'_>) -> Result<(), StepError> {
+pub(super) fn wait_until_healthy(context: &mut Context<'_>) -> Result<(), StepError> {
     let script = scripts::health(context.config.gateway_port);
     let deadline = context.now() + std::time::Duration::from_secs(HEALTH_SECONDS);
     loop {

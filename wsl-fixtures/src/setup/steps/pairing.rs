@@ -56,7 +56,11 @@ fn credential(context: &Context<'_>) -> Credential {
     }
 }
 
-fn check_release(context: &Context<'_>, protocol: u32, version: &str) -> Result<(), StepError> {
+pub(super) fn check_release(
+    context: &Context<'_>,
+    protocol: u32,
+    version: &str,
+) -> Result<(), StepError> {
     let selected = &context.config.version;
     let is_fine = protocol == PROTOCOL && version == selected;
     if is_fine || context.errs(Mutation::AnyReleaseWillDo) {
@@ -68,7 +72,7 @@ fn check_release(context: &Context<'_>, protocol: u32, version: &str) -> Result<
 }
 
 /// No credential goes to a port whose owner is not proven.
-fn prove_endpoint(context: &mut Context<'_>) -> Result<(), StepError> {
+pub(super) fn prove_endpoint(context: &mut Context<'_>) -> Result<(), StepError> {
     let url = context.config.url().replacen("ws://", "http://", 1);
     if !context.peer.reaches(&url) {
         return Err(StepError::again(format!(

@@ -8,9 +8,9 @@ use std::process::{Command, Stdio};
 
 use nix::unistd::geteuid;
 
-use super::STANDIN;
 use super::process::{proven, remember};
 use super::users::conf;
+use super::{STANDIN, SYSTEM_PATH};
 use crate::machine::{Machine, Network};
 use crate::standin::home::Home;
 
@@ -38,6 +38,10 @@ while [ $# -gt 1 ]; do
   mount --bind "$2" "$R$1"
   mount -o remount,bind,ro "$R$1"
   shift 2
+done
+# Programs that look in /usr/bin only must not meet the machine's own there, which wants a systemd.
+for p in systemctl journalctl loginctl; do
+  if [ -f "$R/usr/bin/$p" ]; then mount --bind "$R/run/clawproof/standin" "$R/usr/bin/$p"; fi
 done
 cd "$R"
 pivot_root . mnt
@@ -119,9 +123,7 @@ fn unshare(root: &Path, machine: &Machine, name: &str) -> io::Result<u32> {
     for (at, from) in &machine.binds {
         command.args([at, from]);
     }
-    command
-        .env_clear()
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    command.env_clear().env("PATH", SYSTEM_PATH);
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -129,6 +129,7 @@ fn plain_requests_are_answered_time_out_and_fail_with_their_connection() {
         method: "status".into(),
         params: None,
         tag: Some("t".into()),
+        limit_ms: None,
     };
     bench.intent(request());
     assert_eq!(

@@ -62,6 +62,7 @@ fn user(n: u8) -> Intent {
             method: "status".into(),
             params: None,
             tag: None,
+            limit_ms: None,
         },
     }
 }

@@ -31,10 +31,32 @@ fn pending(control: &Control, part: &str) -> Result<Vec<Value>, Failed> {
         .collect())
 }
 
+/// The members of the gateway's view under the names that the command line has.
+fn in_camel_case(entry: &Value) -> Value {
+    let members = entry.as_object().into_iter().flatten();
+    let renamed = members.map(|(name, value)| {
+        let mut words = name.split('_');
+        let first = words.next().unwrap_or_default().to_owned();
+        let rest = words.map(|word| {
+            let (head, tail) = word.split_at(word.len().min(1));
+            format!("{}{tail}", head.to_uppercase())
+        });
+        (first + &rest.collect::<String>(), value.clone())
+    });
+    Value::Object(renamed.collect())
+}
+
 /// What waits, and what is paired.
 pub(super) fn list(part: &str, paired: &str) -> Said {
     let control = Control::find()?;
-    let list = json!({"pending": pending(&control, part)?, "paired": control.state(paired)?});
+    let paired = control.state(paired)?;
+    let paired: Vec<Value> = paired
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(in_camel_case)
+        .collect();
+    let list = json!({"pending": pending(&control, part)?, "paired": paired});
     Ok(format!("{list}\n"))
 }
 
