@@ -1,4 +1,4 @@
-//! The gateway's wizard: its questions, and sessions that are at one of them.
+//! The gateway's wizard: its questions, and talks that are at one of them.
 //!
 //! The questions are those that a real gateway asks whoever leaves everything as it is, recorded in `data/`; the texts of
 //! notes are cut to their first line. A [`WizardScript`] puts others in their place. Answers are taken and change nothing.
@@ -33,17 +33,17 @@ pub struct WizardScript {
     pub restarts: Option<u32>,
 }
 
-/// Sessions of this run of the gateway.
+/// Talks of this run of the gateway.
 #[derive(Debug, Default)]
 pub(crate) struct Wizards {
-    sessions: BTreeMap<String, Session>,
+    talks: BTreeMap<String, Talk>,
     /// How often a step has restarted the gateway; outlives a restart.
     restarted: u32,
 }
 
-/// One session: the step it is at, under the id that it was shown with.
+/// One talk: the step it is at, under the id that it was shown with.
 #[derive(Debug)]
-struct Session {
+struct Talk {
     at: usize,
     step_id: String,
 }
@@ -60,34 +60,34 @@ pub(crate) enum Taken {
 impl Wizards {
     /// What lives in memory only is gone.
     pub(crate) fn restart(&mut self) {
-        self.sessions.clear();
+        self.talks.clear();
     }
 
     pub(crate) fn is_running(&self) -> bool {
-        !self.sessions.is_empty()
+        !self.talks.is_empty()
     }
 
-    pub(crate) fn has(&self, session: &str) -> bool {
-        self.sessions.contains_key(session)
+    pub(crate) fn has(&self, talk: &str) -> bool {
+        self.talks.contains_key(talk)
     }
 
-    pub(crate) fn begin(&mut self, session: String, step_id: String) {
-        self.sessions.insert(session, Session { at: 0, step_id });
+    pub(crate) fn begin(&mut self, talk: String, step_id: String) {
+        self.talks.insert(talk, Talk { at: 0, step_id });
     }
 
-    pub(crate) fn end(&mut self, session: &str) {
-        self.sessions.remove(session);
+    pub(crate) fn end(&mut self, talk: &str) {
+        self.talks.remove(talk);
     }
 
     /// Takes an answer; `fresh` is the id of the step after it. `None` when it answers no step that waits.
     pub(crate) fn answer(
         &mut self,
-        session: &str,
+        talk: &str,
         step_id: &str,
         fresh: String,
         script: &WizardScript,
     ) -> Option<Taken> {
-        let known = self.sessions.get_mut(session)?;
+        let known = self.talks.get_mut(talk)?;
         if known.step_id != step_id {
             return None;
         }
@@ -101,14 +101,14 @@ impl Wizards {
         Some(Taken::Next)
     }
 
-    /// The step that a session is at, or its end, and whether it is the end.
+    /// The step that a talk is at, or its end, and whether it is the end.
     pub(crate) fn shown(
         &self,
-        session: &str,
+        talk: &str,
         steps: &[Map<String, Value>],
         error: Option<&str>,
     ) -> (Value, bool) {
-        let known = self.sessions.get(session);
+        let known = self.talks.get(talk);
         let step = known.and_then(|known| Some((steps.get(known.at)?, &known.step_id)));
         if let Some((step, id)) = step {
             let mut step = step.clone();

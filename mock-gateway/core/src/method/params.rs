@@ -177,7 +177,7 @@ pub(crate) fn params_shape(method: &str) -> Option<Shape> {
         | "sessions.messages.unsubscribe" => KEY,
         "sessions.preview" => KEYS,
         "wizard.next" => super::wizard::NEXT,
-        "wizard.cancel" | "wizard.status" => super::wizard::SESSION,
+        "wizard.cancel" | "wizard.status" => super::wizard::TALK,
         "sessions.send" | "sessions.steer" => SESSION_SEND,
         _ => return None,
     })

@@ -30,7 +30,7 @@ pub(crate) const NEXT: Shape = Shape::Object(&[
     Field::optional("answer", ANSWER),
 ]);
 /// Parameters of `wizard.cancel` and `wizard.status`.
-pub(crate) const SESSION: Shape = Shape::Object(&[Field::required("sessionId", Shape::TEXT)]);
+pub(crate) const TALK: Shape = Shape::Object(&[Field::required("sessionId", Shape::TEXT)]);
 
 /// The releases have a union of constants there, and say so.
 fn mode(params: &Value) -> Result<(), String> {
@@ -46,7 +46,7 @@ fn mode(params: &Value) -> Result<(), String> {
 impl Gateway {
     /// `None` for another family.
     pub(crate) fn call_wizard(&mut self, now: Now, call: &Call) -> Option<Answer> {
-        let session = call.text("sessionId");
+        let talk = call.text("sessionId");
         let method = call.method.as_str();
         if method == "wizard.start" {
             return Some(self.start_wizard(call).into());
@@ -54,13 +54,13 @@ impl Gateway {
         if !["wizard.next", "wizard.cancel", "wizard.status"].contains(&method) {
             return None;
         }
-        if !self.wizards.has(session) {
+        if !self.wizards.has(talk) {
             return Some(Answer::Now(Err(self.no_wizard())));
         }
         Some(match method {
             "wizard.next" => self.next_of_wizard(now, call),
             "wizard.cancel" => {
-                self.wizards.end(session);
+                self.wizards.end(talk);
                 Answer::Now(Ok(json!({ "status": "cancelled", "error": "cancelled" })))
             }
             _ => Answer::Now(Ok(json!({ "status": "running" }))),
@@ -95,26 +95,26 @@ impl Gateway {
                 ErrorShape::new(ErrorCode::Unavailable, "wizard already running")
             });
         }
-        let (session, step) = (self.entropy.uuid(), self.entropy.uuid());
-        self.wizards.begin(session.clone(), step);
-        let mut shown = self.shown_of_wizard(&session);
+        let (talk, step) = (self.entropy.uuid(), self.entropy.uuid());
+        self.wizards.begin(talk.clone(), step);
+        let mut shown = self.shown_of_wizard(&talk);
         if let Some(members) = shown.as_object_mut() {
             let rest = std::mem::take(members);
-            members.insert("sessionId".to_owned(), json!(session));
+            members.insert("sessionId".to_owned(), json!(talk));
             members.extend(rest);
         }
         Ok(shown)
     }
 
     fn next_of_wizard(&mut self, now: Now, call: &Call) -> Answer {
-        let session = call.text("sessionId");
+        let talk = call.text("sessionId");
         if let Some(answer) = call.params.get("answer").and_then(Value::as_object) {
             let step = answer.get("stepId").and_then(Value::as_str);
             let fresh = self.entropy.uuid();
             let script = self.config.wizard.clone();
             let taken = self
                 .wizards
-                .answer(session, step.unwrap_or_default(), fresh, &script);
+                .answer(talk, step.unwrap_or_default(), fresh, &script);
             match taken {
                 None => return Answer::error("Error: wizard: no pending step"),
                 Some(Taken::Next) => {}
@@ -128,19 +128,19 @@ impl Gateway {
                 }
             }
         }
-        Answer::Now(Ok(self.shown_of_wizard(session)))
+        Answer::Now(Ok(self.shown_of_wizard(talk)))
     }
 
-    /// The step or the end of a session; with its end it is gone.
-    fn shown_of_wizard(&mut self, session: &str) -> Value {
+    /// The step or the end of a talk; with its end it is gone.
+    fn shown_of_wizard(&mut self, talk: &str) -> Value {
         let script = &self.config.wizard;
         let steps: &[Map<String, Value>] = match &script.steps {
             Some(steps) => steps,
             None => self.profile.wizard(),
         };
-        let (shown, is_end) = self.wizards.shown(session, steps, script.error.as_deref());
+        let (shown, is_end) = self.wizards.shown(talk, steps, script.error.as_deref());
         if is_end {
-            self.wizards.end(session);
+            self.wizards.end(talk);
         }
         shown
     }

@@ -145,24 +145,24 @@ fn with_replays(context: &mut Context<'_>) -> Result<(), StepError> {
 fn once(context: &mut Context<'_>) -> Result<(), Trouble> {
     wait_for_owner(context)?;
     connect(context, RECONNECT)?;
-    let mut session = None;
-    let result = talk(context, &mut session);
-    if let (Err(Trouble::Ended(_)), Some(session)) = (&result, session) {
+    let mut open = None;
+    let result = talk(context, &mut open);
+    if let (Err(Trouble::Ended(_)), Some(open)) = (&result, open) {
         // The gateway has one wizard at a time: the next one would find this one in its way.
-        let params = json!({ "sessionId": session });
+        let params = json!({ "sessionId": open });
         context.peer.ask("wizard.cancel", params, CANCEL);
     }
     context.peer.disconnect(Role::Operator);
     result
 }
 
-fn talk(context: &mut Context<'_>, session: &mut Option<String>) -> Result<(), Trouble> {
+fn talk(context: &mut Context<'_>, open: &mut Option<String>) -> Result<(), Trouble> {
     let config = context.config.clone();
     let mut dialogue = Dialogue::new(&config);
     let mut payload = start(context)?;
     let id = payload.get("sessionId").and_then(Value::as_str);
     let id = id.ok_or_else(|| failed("the wizard gave no sessionId"))?;
-    *session = Some(id.to_owned());
+    *open = Some(id.to_owned());
     let id = json!(id);
     loop {
         if context.peer.is_cancelled() {
