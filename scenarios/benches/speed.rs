@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use gateway_protocol::Keypair;
 use scenarios::conform::{Library, Plan, Target, compare};
+use scenarios::explore::{Hunt, hunt};
+use scenarios::matrix::{cells, judge_cell};
 use scenarios::run::{Job, RunOptions, Source, handshakes, jobs, run_all, run_job};
 use scenarios::scenario::{Scenario, WorldName, parse};
 
@@ -69,6 +71,9 @@ elapse = "12h"
 
 /// Protocol time of [`IDLE`].
 const HALF_DAY: Duration = Duration::from_hours(12);
+
+/// Flows that a hunt is measured by.
+const FLOWS: u64 = 3_000;
 
 /// Handshakes in one call.
 const HANDSHAKES: u32 = 500;
@@ -205,8 +210,98 @@ fn figures(_criterion: &mut Criterion) {
             is_met: shakes >= 12_000.0,
         },
         suite_figure(),
+        catalogue_figure(),
+        explore_figure(WorldName::Core, 3_000.0, "at least 3000"),
+        explore_figure(WorldName::Memory, 1_900.0, "at least 1900"),
+        matrix_figure(),
+        week_figure(),
         conform_figure(),
     ]);
+}
+
+/// Seeded flows a second on one thread, arranged, run and judged by every invariant.
+fn explore_figure(world: WorldName, wanted: f64, target: &'static str) -> Figure {
+    let plan = Hunt {
+        seeds: 0..FLOWS,
+        world,
+        threads: 1,
+        keeps_going: true,
+        ..Hunt::default()
+    };
+    // What is arranged once is arranged, and pages are there.
+    hunt(
+        &Hunt {
+            seeds: 0..50,
+            ..plan.clone()
+        },
+        |_| (),
+    );
+    let hunted = hunt(&plan, |_| ());
+    let rate =
+        f64::from(u32::try_from(hunted.runs).unwrap_or(u32::MAX)) / hunted.took.as_secs_f64();
+    Figure {
+        what: format!(
+            "explore in {}: seeded runs a second on one core",
+            world.name()
+        ),
+        target,
+        measured: format!("{rate:.0}"),
+        is_met: rate >= wanted,
+    }
+}
+
+/// Scenarios of the catalogue that run in `memory`, one after the other in one process.
+fn catalogue_figure() -> Figure {
+    let jobs: Vec<Job> = suite_jobs()
+        .into_iter()
+        .filter(|job| {
+            job.world == WorldName::Memory && job.scenario.about.contains("scenario-catalogue")
+        })
+        .collect();
+    let taken = lowest_decile(3, || {
+        run_all(&jobs, &RunOptions::new(7), |_outcome| ());
+    });
+    Figure {
+        what: "catalogue in memory, one process".to_owned(),
+        target: "under 5 s",
+        measured: format!("{:.2} s, {} scenarios", taken.as_secs_f64(), jobs.len()),
+        is_met: taken < Duration::from_secs(5),
+    }
+}
+
+/// Every cell of the credential matrix on one thread.
+fn matrix_figure() -> Figure {
+    let cells = cells();
+    let began = Instant::now();
+    let wrong = cells
+        .iter()
+        .filter(|cell| !judge_cell(cell, 7).problems.is_empty())
+        .count();
+    let taken = began.elapsed();
+    assert_eq!(wrong, 0, "cells with problems");
+    Figure {
+        what: "credential matrix, one thread".to_owned(),
+        target: "under 10 s",
+        measured: format!("{:.2} s, {} cells", taken.as_secs_f64(), cells.len()),
+        is_met: taken < Duration::from_secs(10),
+    }
+}
+
+/// Seven days of ticks on one idle connection, recorded and judged.
+fn week_figure() -> Figure {
+    // Ticks alone: with pings a week is more than a run may record.
+    let text = IDLE.replace("12h", "168h").replace(
+        "[actor.raw]",
+        "[gateway.config.mock]\npingIntervalMs = 700000000\n[actor.raw]",
+    );
+    let week = job(&scenario(&text), WorldName::Memory);
+    let taken = lowest_decile(3, || passes(&week));
+    Figure {
+        what: "memory: seven virtual days of ticks".to_owned(),
+        target: "under 1 s",
+        measured: format!("{:.2} s", taken.as_secs_f64()),
+        is_met: taken < Duration::from_secs(1),
+    }
 }
 
 fn suite_figure() -> Figure {

@@ -53,7 +53,7 @@ fn conversation(transcript: &Transcript, exact: bool) -> Conversation {
         for frame in transcript
             .entries
             .iter_mut()
-            .filter_map(|entry| entry.frame.as_mut()?.as_object_mut())
+            .filter_map(|entry| Arc::make_mut(entry.frame.as_mut()?).as_object_mut())
         {
             frame.shift_remove("seq");
             frame.shift_remove("stateVersion");

@@ -141,7 +141,8 @@ impl ConnectParts<'_> {
         } else {
             self.source
         };
-        operator_scopes(source, self.stored_scopes)
+        let more = self.options.has(Mutation::AsksForMore);
+        operator_scopes(source, self.stored_scopes.filter(|_| !more))
     }
 
     fn signature(&self, params: &ConnectParams) -> Option<String> {
@@ -169,7 +170,11 @@ impl ConnectParts<'_> {
             id: id.to_owned(),
             mode: mode.to_owned(),
             version: self.options.version.clone(),
-            platform: self.options.platform.clone(),
+            platform: if self.options.has(Mutation::PlatformWithPatchLevel) {
+                format!("{} 10.0.26100.4061", self.options.platform)
+            } else {
+                self.options.platform.clone()
+            },
             device_family: (!omit).then(|| self.options.device_family.clone()),
             display_name: Some(name),
             ..ClientInfo::default()

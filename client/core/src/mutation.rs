@@ -112,4 +112,32 @@ pub enum Mutation {
     KeepOldSocket,
     /// A connect frame follows although it is not known who listens. field-bugs.md 104
     SendToStrangers,
+    /// A method whose scope is missing is polled on. field-bugs.md 10
+    PollsWithoutScope,
+    /// The platform names the patch level of the system. field-bugs.md 12
+    PlatformWithPatchLevel,
+    /// A role connects with the credential that it was started with, whatever is stored since. field-bugs.md 31
+    CachedToken,
+    /// The request id that was shown first is shown for ever. field-bugs.md 43
+    KeepsFirstRequestId,
+    /// Node trust is asked for in the devices' queue. field-bugs.md 47
+    OneQueue,
+    /// An approval that was sent has succeeded. field-bugs.md 55
+    SentIsApproved,
+    /// The bootstrap token of a setup code is kept as the shared token. field-bugs.md 56
+    BootstrapAsShared,
+    /// Tokens that come over a plain address of a network are not kept. field-bugs.md 59
+    NoTokensOverPlain,
+    /// A start with the node's token alone finds nothing to connect with. field-bugs.md 72
+    NodeAloneIsNothing,
+    /// A request that waits for its answer keeps the watchdog away. field-bugs.md 81
+    RequestSilencesWatchdog,
+    /// Only a tick is a sign of life. field-bugs.md 82
+    OnlyTicksAreLife,
+    /// The watchdog reads the wall clock. field-bugs.md 83
+    WatchdogByWallClock,
+    /// A device token asks for every scope, whatever was granted with it. field-bugs.md 51
+    AsksForMore,
+    /// Any hello-ok is taken, whoever asked for it. field-bugs.md 96
+    AnyHello,
 }

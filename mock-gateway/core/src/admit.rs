@@ -44,6 +44,10 @@ struct Approved {
 }
 
 impl Gateway {
+    fn still_starting(&self) -> Refusal {
+        handshake::starting(self.config.paced(handshake::STARTING_RETRY_MS))
+    }
+
     /// All checks of `connect`; the first that fails ends it.
     pub(crate) fn admit(
         &mut self,
@@ -53,7 +57,7 @@ impl Gateway {
     ) -> Result<Admitted, Refusal> {
         let params = handshake::check_schema(self.profile, params)?;
         if self.is_starting(now) {
-            return Err(handshake::starting());
+            return Err(self.still_starting());
         }
         if self.profile.rules.rich_hello {
             handshake::check_special_clients(&params)?;
@@ -410,7 +414,7 @@ impl Gateway {
             silent,
             is_repair: self.devices.find(&device.id).is_some(),
             ts: now,
-            expires_at: expiry(now, self.config.pairing_ttl_ms),
+            expires_at: expiry(now, self.config.pairing_ttl_ms()),
         }
     }
 

@@ -149,7 +149,7 @@ impl Gateway {
                 LimitKind::SharedSecret,
                 &key,
                 now,
-                &self.config.auth.rate_limit,
+                &self.config.rate_limit(),
             );
         }
         match self.check_device_token(now, &key, attempt, offer) {
@@ -232,7 +232,7 @@ impl Gateway {
             LimitKind::BootstrapToken,
             key,
             now,
-            &self.config.auth.rate_limit,
+            &self.config.rate_limit(),
         );
         Err((Failure::BootstrapInvalid, Duration::ZERO))
     }
@@ -272,12 +272,8 @@ impl Gateway {
             }
             TokenCheck::ScopeMismatch => Some(Err((Failure::ScopeMismatch, Duration::ZERO))),
             TokenCheck::Mismatch if explicit => {
-                self.limiter.fail(
-                    LimitKind::DeviceToken,
-                    key,
-                    now,
-                    &self.config.auth.rate_limit,
-                );
+                self.limiter
+                    .fail(LimitKind::DeviceToken, key, now, &self.config.rate_limit());
                 Some(Err((Failure::DeviceTokenMismatch, Duration::ZERO)))
             }
             TokenCheck::Mismatch => None,

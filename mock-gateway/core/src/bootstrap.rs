@@ -24,7 +24,7 @@ pub(crate) struct SetupToken {
 }
 
 /// All setup codes that can still be used.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct SetupTokens {
     live: Vec<SetupToken>,
 }

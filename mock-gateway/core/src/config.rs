@@ -68,6 +68,9 @@ pub struct Config {
     pub agent: AgentScript,
     /// What the wizard asks; what the real one asks by default.
     pub wizard: WizardScript,
+    /// How many times sooner ticks, pings, expiries, lockouts and retry hints come than they are said to here: what takes
+    /// minutes takes seconds, for programs whose clock is not ours.
+    pub time_scale: u32,
 }
 
 impl Default for Config {
@@ -88,6 +91,7 @@ impl Default for Config {
             setup_code_ttl_ms: 600_000,
             agent: AgentScript::default(),
             wizard: WizardScript::default(),
+            time_scale: 1,
         }
     }
 }
@@ -118,12 +122,32 @@ impl Config {
         Duration::from_millis(self.handshake_timeout_ms)
     }
 
+    /// A length of time as it passes at this gateway.
+    pub(crate) fn paced(&self, ms: u64) -> u64 {
+        ms.checked_div(u64::from(self.time_scale))
+            .unwrap_or(ms)
+            .max(1)
+    }
+
     pub(crate) fn tick_interval(&self) -> Duration {
-        Duration::from_millis(self.tick_interval_ms.max(1))
+        Duration::from_millis(self.paced(self.tick_interval_ms))
     }
 
     pub(crate) fn ping_interval(&self) -> Duration {
-        Duration::from_millis(self.ping_interval_ms.max(1))
+        Duration::from_millis(self.paced(self.ping_interval_ms))
+    }
+
+    pub(crate) fn pairing_ttl_ms(&self) -> u64 {
+        self.paced(self.pairing_ttl_ms)
+    }
+
+    pub(crate) fn rate_limit(&self) -> RateLimitConfig {
+        let limit = self.auth.rate_limit;
+        RateLimitConfig {
+            window_ms: self.paced(limit.window_ms),
+            lockout_ms: self.paced(limit.lockout_ms),
+            ..limit
+        }
     }
 }
 
@@ -193,7 +217,7 @@ pub struct AuthConfig {
 }
 
 /// `gateway.auth.rateLimit`. ref: gateway-behaviour.md §4.5
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RateLimitConfig {
     /// Failures allowed inside the window.

@@ -10,7 +10,7 @@ use crate::timers::TimerKey;
 use crate::view::{ConnectionView, PhaseView};
 
 /// One connection.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Connection {
     pub(crate) number: u32,
     pub(crate) id: ConnId,
@@ -23,7 +23,7 @@ pub(crate) struct Connection {
 }
 
 /// Where a connection is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Phase {
     /// Before a finished `connect`.
     Handshake(Handshake),
@@ -34,7 +34,7 @@ pub(crate) enum Phase {
 }
 
 /// Before a finished `connect`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Handshake {
     pub(crate) nonce: Nonce,
     pub(crate) deadline: Option<TimerKey>,
@@ -74,7 +74,7 @@ impl Granted {
 }
 
 /// Past hello.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct OpenConnection {
     pub(crate) client: ClientInfo,
     pub(crate) role: Role,

@@ -204,7 +204,7 @@ impl Device {
 }
 
 /// What the list of 2026.9.6 says of a device as a node.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct DeviceSurfaces {
     pub(crate) approved: Option<Value>,
     pub(crate) pending: Option<Value>,
@@ -221,7 +221,7 @@ pub(crate) fn scope_belongs_to(scope: &str, role: Role) -> bool {
 }
 
 /// All paired devices, oldest first.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Devices {
     all: IndexMap<DeviceId, Device>,
 }

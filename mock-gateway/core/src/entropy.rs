@@ -5,8 +5,10 @@ use gateway_protocol::id::uuid_v4;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
+use crate::gateway::Gateway;
+
 /// A seeded stream of ids and secrets.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Entropy {
     rng: ChaCha8Rng,
 }
@@ -37,5 +39,12 @@ impl Entropy {
         let mut bytes = [0; N];
         self.rng.fill_bytes(&mut bytes);
         bytes
+    }
+}
+
+impl Gateway {
+    /// Draws from this seed from here on: copies of a gateway that was set up once go different ways.
+    pub fn reseed(&mut self, seed: u64) {
+        self.entropy = Entropy::new(seed);
     }
 }

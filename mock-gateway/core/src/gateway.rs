@@ -42,7 +42,7 @@ use crate::wizard::Wizards;
 ///
 /// Drive it with [`handle`](Self::handle), then drain [`poll`](Self::poll); call `handle` with [`Input::Woke`] when
 /// [`wake_at`](Self::wake_at) has come.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Gateway {
     pub(crate) profile: &'static Profile,
     pub(crate) config: Config,
@@ -92,7 +92,7 @@ pub(crate) struct ScopeWait {
 }
 
 /// One run of the gateway process.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Boot {
     pub(crate) id: String,
     pub(crate) instance: String,
@@ -119,7 +119,7 @@ impl Boot {
             started,
             starting_until: config
                 .starting_ms
-                .map(|ms| started + Duration::from_millis(ms)),
+                .map(|ms| started + Duration::from_millis(config.paced(ms))),
             up: Up::Running,
         }
     }

@@ -62,11 +62,14 @@ pub(crate) fn not_connect() -> Refusal {
     Refusal::invalid("invalid handshake: first request must be connect")
 }
 
+/// When a client of a gateway that is not ready yet may ask again.
+pub(crate) const STARTING_RETRY_MS: u64 = 500;
+
 /// The gateway is not ready yet. ref: gateway-behaviour.md §8
-pub(crate) fn starting() -> Refusal {
+pub(crate) fn starting(retry_ms: u64) -> Refusal {
     let error = ErrorShape::new(ErrorCode::Unavailable, "gateway starting; retry shortly")
         .with_details(json!({"reason": "startup-sidecars"}))
-        .retry_after(500);
+        .retry_after(retry_ms);
     Refusal {
         error: Some(error),
         close: CloseFrame::new(1013, "gateway starting"),

@@ -249,7 +249,10 @@ impl Gateway {
         Printed::new(PART_BYTES)
             .with("maxPayload", &limits::MESSAGE_BYTES)
             .with("maxBufferedBytes", &limits::BUFFERED_BYTES)
-            .with("tickIntervalMs", &self.config.tick_interval_ms)
+            .with(
+                "tickIntervalMs",
+                &self.config.paced(self.config.tick_interval_ms),
+            )
             .text_when(
                 rich,
                 "attachments",

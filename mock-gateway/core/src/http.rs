@@ -72,7 +72,7 @@ impl Gateway {
             self.limiter.succeed(kind, &key);
             return visit(HttpAccess::Granted, Duration::ZERO);
         }
-        let limit = &self.config.auth.rate_limit;
+        let limit = &self.config.rate_limit();
         let delay = self.limiter.fail(kind, &key, now.wall, limit);
         let slowed = self.profile.rules.slow_failures;
         visit(

@@ -20,7 +20,7 @@ pub(crate) struct VerifiedDevice {
 
 /// Public keys that were read already: to find the point of a key takes a third of the time that a verification takes,
 /// and most devices come back.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Keys(BTreeMap<String, PublicKey>);
 
 impl Keys {

@@ -37,7 +37,7 @@ pub(crate) struct PendingInvoke {
 }
 
 /// All invokes, and the outcome of the answered ones.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Invokes {
     pub(crate) pending: BTreeMap<InvokeId, PendingInvoke>,
     history: IndexMap<String, InvokeView>,

@@ -82,7 +82,7 @@ pub(crate) struct Seen {
 }
 
 /// Everything about nodes.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Nodes {
     pub(crate) records: BTreeMap<NodeId, NodeRecord>,
     pub(crate) pending: Vec<PendingNode>,
@@ -97,7 +97,7 @@ pub(crate) struct Nodes {
 }
 
 /// What waits for a node.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Work {
     pub(crate) revision: u64,
     pub(crate) items: Vec<Value>,
@@ -105,7 +105,7 @@ pub(crate) struct Work {
 }
 
 /// What a node's declared surface means for its approval.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum SurfaceStep {
     /// Nothing to do.
     Settled,

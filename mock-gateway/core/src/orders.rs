@@ -515,7 +515,8 @@ impl Gateway {
     ) -> MintedCode {
         let setup_id = self.entropy.uuid();
         let bootstrap_token = self.mint(SecretKind::BootstrapToken);
-        let mut ttl_ms = ttl_ms.unwrap_or(self.config.setup_code_ttl_ms);
+        let lifetime = ttl_ms.unwrap_or(self.config.setup_code_ttl_ms);
+        let mut ttl_ms = self.config.paced(lifetime);
         if self.has(crate::Mutation::WrongSetupCodeTtl) {
             ttl_ms *= 6;
         }

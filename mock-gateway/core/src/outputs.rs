@@ -35,7 +35,7 @@ impl From<&Value> for Payload {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Queued {
     Output(Output),
     Copy {
@@ -47,7 +47,7 @@ enum Queued {
 }
 
 /// A queue of outputs, first in, first out.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Outputs(VecDeque<Queued>);
 
 impl Outputs {

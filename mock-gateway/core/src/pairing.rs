@@ -152,7 +152,7 @@ pub(crate) fn union<T: Clone + PartialEq>(first: &[T], second: &[T]) -> Vec<T> {
 }
 
 /// What became of a request.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "taken apart at once, never kept")]
 pub(crate) enum Asked {
     /// An identical one is pending already.
@@ -165,7 +165,7 @@ pub(crate) enum Asked {
 }
 
 /// All pending requests, oldest first.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct PendingDevices {
     all: Vec<PendingDevice>,
 }

@@ -55,7 +55,7 @@ struct Sandwich {
 }
 
 /// All entries, in the order in which they first came.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Presence {
     entries: IndexMap<String, Kept>,
     noted: u64,

@@ -35,12 +35,12 @@ pub(crate) struct LimitKey {
 }
 
 /// All counters.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct RateLimiter {
     entries: BTreeMap<(LimitKind, LimitKey), Attempts>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Attempts {
     failures: Vec<UnixMillis>,
     in_a_row: u32,

@@ -23,7 +23,7 @@ use crate::profile::Profile;
 pub(crate) const PATH: &str = "/home/openclaw/.openclaw/openclaw.json";
 
 /// The gateway's configuration file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ConfigFile {
     /// What it says now.
     pub(crate) written: Value,

@@ -51,7 +51,7 @@ pub(crate) struct ScriptedReply {
 pub(crate) type TimerKey = (Duration, u64);
 
 /// All set timers.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Timers {
     queue: BTreeMap<TimerKey, Timer>,
     next: u64,

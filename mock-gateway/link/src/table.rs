@@ -85,6 +85,8 @@ struct State {
     gates: Vec<Weak<dyn Gate>>,
     /// Whoever connects says when it was refused.
     counts_refusals: bool,
+    /// How long messages take, link by link.
+    latencies: Vec<Duration>,
 }
 
 struct Installed {
@@ -144,6 +146,21 @@ impl FaultTable {
             changed: watch::Sender::new(0),
             state: Mutex::default(),
         }))
+    }
+
+    /// Gives every link a latency of its own, both ways: connection 1 the first of these, and from the first again after
+    /// the last.
+    pub fn set_latencies(&self, latencies: Vec<Duration>) {
+        self.lock().latencies = latencies;
+    }
+
+    /// How long a message takes on this connection when nothing disturbs it.
+    pub fn latency(&self, conn: u32) -> Duration {
+        let state = self.lock();
+        let index = usize::try_from(conn.saturating_sub(1)).unwrap_or_default();
+        let turn = index.checked_rem(state.latencies.len());
+        turn.and_then(|turn| state.latencies.get(turn).copied())
+            .unwrap_or_default()
     }
 
     /// Starts a fault. It takes effect on connections, listeners and sockets before this returns, as far as they

@@ -43,6 +43,8 @@ pub struct Wire {
     generation: u64,
     to_gateway: Lane,
     to_client: Lane,
+    /// How long a message takes when nothing disturbs it.
+    latency: Duration,
     entered: u64,
     /// A cut that comes before everything that is on its way.
     cut_first: Option<Cut>,
@@ -68,6 +70,7 @@ impl Wire {
         faults.upgraded(conn);
         Self {
             conn,
+            latency: faults.latency(conn),
             faults,
             recorder,
             rules: Vec::new(),
@@ -201,7 +204,7 @@ impl Wire {
         message: WireMessage,
         payload: Option<Payload>,
     ) {
-        let at = now.since_start;
+        let at = now.since_start + self.latency;
         match fate {
             Fate::Pass => self.push(dir, at, message, payload),
             Fate::Deliver(extra) => self.push(dir, at + extra, message, payload),

@@ -144,6 +144,31 @@ pub struct CloseInfo {
     pub reason: String,
 }
 
+/// Reads and writes a shared message as if it were the entry's own.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+    use serde_json::Value;
+
+    #[expect(
+        clippy::ref_option,
+        reason = "serde calls it with a reference to the member"
+    )]
+    pub(super) fn serialize<S: Serializer>(
+        frame: &Option<Arc<Value>>,
+        out: S,
+    ) -> Result<S::Ok, S::Error> {
+        frame.as_deref().serialize(out)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Arc<Value>>, D::Error> {
+        Ok(Option::<Value>::deserialize(from)?.map(Arc::new))
+    }
+}
+
 /// One redacted line of a transcript.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
@@ -165,9 +190,9 @@ pub struct Entry {
     pub stage: Option<Stage>,
     /// What the entry is about.
     pub kind: Kind,
-    /// The message, when it is a JSON object or array.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub frame: Option<Value>,
+    /// The message, when it is a JSON object or array; shared by the entries of its way.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "shared")]
+    pub frame: Option<Arc<Value>>,
     /// The message in base64, when it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw: Option<String>,
@@ -361,6 +386,24 @@ impl RawEntry {
             kind: draft.kind,
             payload: draft.payload,
             extra: draft.extra.map(|extra| Arc::new(*extra)),
+        }
+    }
+
+    /// The entry with nothing hidden.
+    pub(crate) fn as_it_was(&self) -> Entry {
+        Entry {
+            n: self.n,
+            t_us: self.t_us,
+            conn: self.conn,
+            actor: self.actor().map(str::to_owned),
+            dir: self.dir,
+            stage: self.stage,
+            kind: self.kind,
+            frame: self.payload().and_then(Payload::shared_frame),
+            raw: None,
+            close: self.close().cloned(),
+            text: self.text().map(str::to_owned),
+            data: self.data().cloned(),
         }
     }
 

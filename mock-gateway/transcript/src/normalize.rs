@@ -70,7 +70,7 @@ impl Normalizer {
             dir: entry.dir,
             stage: entry.stage,
             kind: entry.kind,
-            frame: entry.frame.as_ref().map(|frame| self.frame(frame)),
+            frame: entry.frame.as_ref().map(|frame| self.frame(frame).into()),
             raw: entry.raw.clone(),
             close: entry.close.clone().map(|mut close| {
                 close.reason = self.text(&close.reason);

@@ -11,7 +11,7 @@ enum Content {
 
 struct Inner {
     content: Content,
-    frame: OnceLock<Option<Value>>,
+    frame: OnceLock<Option<Arc<Value>>>,
 }
 
 /// One message. Cloning shares it. It has no `Debug`, so it cannot be printed by accident.
@@ -60,7 +60,12 @@ impl Payload {
     /// assert!(Payload::text("17").frame().is_none());
     /// ```
     pub fn frame(&self) -> Option<&Value> {
-        self.0.frame.get_or_init(|| self.parse()).as_ref()
+        self.0.frame.get_or_init(|| self.parse()).as_deref()
+    }
+
+    /// The same, to keep.
+    pub fn shared_frame(&self) -> Option<Arc<Value>> {
+        self.0.frame.get_or_init(|| self.parse()).clone()
     }
 
     /// Whether both are the same message, not merely equal ones.
@@ -68,10 +73,11 @@ impl Payload {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    fn parse(&self) -> Option<Value> {
+    fn parse(&self) -> Option<Arc<Value>> {
         let text = self.as_text()?;
         serde_json::from_str(text)
             .ok()
             .filter(|value: &Value| value.is_object() || value.is_array())
+            .map(Arc::new)
     }
 }

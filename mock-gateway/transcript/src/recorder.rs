@@ -178,6 +178,16 @@ impl Recorder {
         self.finished().0
     }
 
+    /// The whole run as it was, secrets and all, for a judge in this process whose words nobody reads. Never write or
+    /// print it.
+    pub fn unredacted(&self) -> Transcript {
+        let store = lock(&self.0.store);
+        Transcript {
+            header: self.0.header.clone(),
+            entries: store.entries.iter().map(RawEntry::as_it_was).collect(),
+        }
+    }
+
     /// [`Recorder::transcript`] and [`Recorder::secrets`] at the price of one: for the end of a run.
     pub fn finished(&self) -> (Transcript, Vec<(String, String)>) {
         let (raw, mut redactor) = {

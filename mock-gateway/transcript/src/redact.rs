@@ -23,6 +23,7 @@ mod structure;
 mod text;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use indexmap::IndexMap;
@@ -254,7 +255,7 @@ impl Redactor {
 
     fn message(&mut self, payload: &Payload) -> Message {
         match payload.frame() {
-            Some(frame) => Message::Frame(self.replaced_frame(frame)),
+            Some(frame) => Message::Frame(Arc::new(self.replaced_frame(frame))),
             None => Message::Raw(BASE64_STANDARD.encode(self.redact_bytes(payload.as_bytes()))),
         }
     }
@@ -543,7 +544,7 @@ impl Redactor {
 
 #[derive(Clone)]
 enum Message {
-    Frame(Value),
+    Frame(Arc<Value>),
     Raw(String),
 }
 

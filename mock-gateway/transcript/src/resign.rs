@@ -108,7 +108,7 @@ pub fn signatures(entries: &[Entry]) -> Vec<(u64, Fit)> {
     let sent = entries
         .iter()
         .filter(|entry| entry.stage.is_none_or(|stage| stage == Stage::Sent));
-    sent.filter_map(|entry| Some((entry.n, fit(entry.frame.as_ref()?)?)))
+    sent.filter_map(|entry| Some((entry.n, fit(entry.frame.as_deref()?)?)))
         .collect()
 }
 

@@ -103,6 +103,8 @@ pub enum Command {
     Setup(Box<SetupArgs>),
     /// List what the field asks of a client, the scenarios that show it, and how they last ended
     Catalogue(super::catalogue::CatalogueArgs),
+    /// Tell of each class of secret when it first crossed the wire, and what had been proven by then
+    Trust(super::trust::TrustArgs),
     /// Run drawn flows until one fails, and write the find as a scenario file
     Explore(super::explore::ExploreArgs),
     /// Show that each bug the field has seen would be caught
@@ -238,6 +240,10 @@ pub struct RunArgs {
     /// Give our client a deliberate bug, to see what a scenario catches (`reuse_nonce`, `pairing_storm`, ...)
     #[arg(long, value_name = "NAME", conflicts_with = "client")]
     pub mutant: Option<String>,
+    /// Let ticks, expiries, lockouts and retry hints come this many times sooner, and the script's lapses and silences end
+    /// so: ten minutes of a setup code are ten seconds with 60
+    #[arg(long, value_name = "TIMES", requires = "client", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub time_scale: Option<u32>,
     /// Write the conformance table of --client to FILE (.json, .md, or plain text; may be repeated)
     #[arg(long, value_name = "FILE", requires = "client")]
     pub table: Vec<PathBuf>,
@@ -258,6 +264,8 @@ pub enum PolicyArg {
     Hardened,
     /// One after the other
     Both,
+    /// As of today, and every credential must have what it has to wait for (see `clawproof trust`)
+    Strict,
 }
 
 impl PolicyArg {
@@ -267,6 +275,7 @@ impl PolicyArg {
             Self::Pr741 => "pr741",
             Self::Hardened => "hardened",
             Self::Both => "both",
+            Self::Strict => "strict",
         }
     }
 }

@@ -9,11 +9,12 @@ use serde_json::json;
 use super::args::{MessageFormat, Selection};
 use super::exit::Exit;
 use super::list::{nothing_selected, selection};
-use super::print::{out, say};
+use super::print::{fail, out, say};
 use super::progress::Progress;
 use super::stop::Interrupt;
-use super::{library, run::exit_of};
-use crate::coverage::Coverage;
+use super::{library, run::exit_of, run::write_file};
+use crate::coverage::{Coverage, Part, Reasons};
+use crate::referee;
 use crate::run::{RunOptions, jobs, run_all};
 use crate::scenario::WorldName;
 
@@ -30,6 +31,9 @@ pub struct CoverageArgs {
     /// List the rows that were not touched
     #[arg(long)]
     pub holes: bool,
+    /// Write figures, holes and reasons as a page
+    #[arg(long, value_name = "FILE")]
+    pub page: Option<std::path::PathBuf>,
     /// Seed of every run
     #[arg(long, value_name = "N", default_value_t = 7)]
     pub seed: u64,
@@ -39,6 +43,8 @@ pub struct CoverageArgs {
 }
 
 pub(super) fn coverage(args: &CoverageArgs) -> Exit {
+    // The same figures whether the published schema was fetched or not.
+    let _off = referee::choose(referee::Mode::Off);
     let scenarios = match library::scenarios(args.selection.suite.as_deref()) {
         Ok(scenarios) => scenarios,
         Err(exit) => return exit,
@@ -66,7 +72,52 @@ pub(super) fn coverage(args: &CoverageArgs) -> Exit {
     }
     tell(args, &coverage);
     say(format_args!("{} runs", outcomes.len()));
-    exit_of(&outcomes, interrupt.came())
+    let exit = exit_of(&outcomes, interrupt.came());
+    let whole = args.selection.patterns.is_empty()
+        && args.selection.needs.is_empty()
+        && args.selection.about.is_none();
+    // What a part of the suite does not touch needs no reason.
+    match explained(args, &coverage.parts(), whole) {
+        Exit::Passed => exit,
+        missing if exit == Exit::Passed => missing,
+        _ => exit,
+    }
+}
+
+/// Every hole of the whole suite has a reason that still holds.
+fn explained(args: &CoverageArgs, parts: &[Part], whole: bool) -> Exit {
+    let reasons = match Reasons::embedded() {
+        Ok(reasons) => reasons,
+        Err(error) => {
+            fail(&error, None);
+            return Exit::InvalidFile;
+        }
+    };
+    if let Some(path) = &args.page
+        && let Err(error) = write_file(path, &reasons.page(parts))
+    {
+        fail(&error, Some("choose another file with --page"));
+        return Exit::ArtifactsNotWritten;
+    }
+    if !whole {
+        return Exit::Passed;
+    }
+    let (open, stale) = (reasons.open(parts), reasons.stale(parts));
+    for hole in &open {
+        say(format_args!(
+            "error: nobody says why this is not touched: {hole}"
+        ));
+    }
+    for row in &stale {
+        say(format_args!(
+            "error: a reason is given for what is touched or unknown: {row}"
+        ));
+    }
+    if open.is_empty() && stale.is_empty() {
+        return Exit::Passed;
+    }
+    say("hint: scenarios/coverage/reasons.toml holds the reasons");
+    Exit::Failed
 }
 
 fn tell(args: &CoverageArgs, coverage: &Coverage) {

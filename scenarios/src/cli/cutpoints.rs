@@ -113,7 +113,7 @@ fn run(plan: &CutPlan, stop: &AtomicBool, bar: &Progress) -> BTreeMap<usize, Cut
                     let Some(cut) = plan.cuts.get(index) else {
                         return;
                     };
-                    let verdict = plan.judge(*cut);
+                    let verdict = plan.judge(cut);
                     let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
                     done.insert(index, verdict);
                     bar.done("cuts");

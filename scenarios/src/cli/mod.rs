@@ -7,7 +7,7 @@
 //! | `run` `list` `check` `serve` `record` `fetch` `explain` `new` `merge` | one command each |
 //! | `replay` `distill` `import` | one command each, for what was recorded |
 //! | `conform` `clients` `setup` `prove` `verify` `gate` `report` `query` `redact_bench` | one command each |
-//! | `catalogue` `explore` `museum` `matrix` `cutpoints` `coverage` | one command each |
+//! | `catalogue` `explore` `museum` `matrix` `cutpoints` `coverage` `trust` | one command each |
 //! | `client` | `run --client`: finds the client, shows that it starts, prints its table |
 //! | `library` | reads the suite once for all of them |
 //! | `print` `progress` | data on stdout, the rest on stderr, a bar on terminals only |
@@ -45,6 +45,7 @@ mod run;
 mod serve;
 mod setup;
 mod stop;
+pub mod trust;
 mod verify;
 
 use std::ffi::OsString;
@@ -94,6 +95,7 @@ where
         Some(Command::Clients(args)) => clients::clients(&args),
         Some(Command::Setup(args)) => setup::setup(&args),
         Some(Command::Catalogue(args)) => catalogue::catalogue(&args),
+        Some(Command::Trust(args)) => trust::trust(&args),
         Some(Command::Explore(args)) => explore::explore(&args),
         Some(Command::Museum(args)) => museum::museum(&args),
         Some(Command::Matrix(args)) => matrix::matrix(&args),

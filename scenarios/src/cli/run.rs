@@ -25,7 +25,7 @@ use crate::run::{
     point_latest_at, real_jobs, result, results, run_all, under_pr741, without_differences,
     write_run,
 };
-use crate::scenario::{Scenario, WorldName};
+use crate::scenario::{Scenario, Trust, WorldName};
 
 /// Seed of a run that was given none: the same command shows the same bytes.
 const DEFAULT_SEED: u64 = 1;
@@ -180,6 +180,10 @@ fn plan(
             |scenario: &Arc<Scenario>| Scenario::clone(scenario).set_up_with(openclaw, distros);
         scenarios = scenarios.iter().map(with).map(Arc::new).collect();
     }
+    if let Some(times) = args.time_scale {
+        let faster = |it: &Arc<Scenario>| Arc::new(Scenario::clone(it).with_time_scale(times));
+        scenarios = scenarios.iter().map(faster).collect();
+    }
     let selection = selection(&args.selection, shard, durations)?;
     let chosen = selection.choose(&scenarios);
     let worlds: Vec<WorldName> = args.world.iter().copied().map(WorldName::from).collect();
@@ -234,6 +238,7 @@ fn plan(
 fn under(policy: Option<PolicyArg>, chosen: &[Arc<Scenario>]) -> Vec<Arc<Scenario>> {
     let mut all = match policy {
         None | Some(PolicyArg::Hardened | PolicyArg::Both) => chosen.to_vec(),
+        Some(PolicyArg::Strict) => chosen.iter().map(strictly).collect(),
         Some(PolicyArg::Pr741) => Vec::new(),
     };
     if matches!(policy, Some(PolicyArg::Pr741 | PolicyArg::Both)) {
@@ -241,6 +246,10 @@ fn under(policy: Option<PolicyArg>, chosen: &[Arc<Scenario>]) -> Vec<Arc<Scenari
     }
     all.sort_by(|one, other| one.id.cmp(&other.id));
     all
+}
+
+fn strictly(scenario: &Arc<Scenario>) -> Arc<Scenario> {
+    Arc::new(Scenario::clone(scenario).with_trust(Trust::Strict))
 }
 
 /// The scenarios with a deliberate bug in every client.
@@ -510,6 +519,11 @@ fn command(args: &RunArgs, seed: u64) -> String {
         args.mutant
             .iter()
             .map(|mutant| format!("--mutant {mutant}")),
+    );
+    words.extend(
+        args.time_scale
+            .iter()
+            .map(|times| format!("--time-scale {times}")),
     );
     words.push(format!("--seed {seed}"));
     words.join(" ")

@@ -11,6 +11,8 @@
 //! assert_eq!(parts.len(), 8);
 //! ```
 
+mod reasons;
+
 use std::collections::BTreeSet;
 
 use client_core::OverallState;
@@ -24,6 +26,8 @@ use transcript::{Direction, Kind, Stage};
 
 use crate::judge::record::RunRecord;
 use crate::judge::wire::Wire;
+
+pub use reasons::{Reasons, ReasonsError};
 
 /// Every state that a client can end in.
 const STATES: [OverallState; 7] = [

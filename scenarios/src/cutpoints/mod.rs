@@ -1,4 +1,5 @@
-//! Cut points: one scenario, cut at every frame boundary in every way, and whether the pairing survives.
+//! Cut points: one scenario, cut at every frame boundary in every way and killed at every durable change, and whether the
+//! pairing survives.
 //!
 //! The script's acts are kept, its waits become the time that they took, and what only a wait could tell (captures) is
 //! left out: requests are approved as they come. Then every fault has ended, the user asks for a new connection, and the
@@ -6,7 +7,7 @@
 //!
 //! ```
 //! use scenarios::cutpoints::{Cut, KINDS};
-//! let cut = Cut { conn: 1, to_client: true, after: 2, kind: KINDS[0] };
+//! let cut = Cut::Wire { conn: 1, to_client: true, after: 2, kind: KINDS[0] };
 //! assert_eq!(cut.to_string(), "connection 1, after 2 messages to the client: reset");
 //! ```
 
@@ -23,9 +24,14 @@ use transcript::{Direction, Kind, Stage};
 use crate::judge::Verdict;
 use crate::judge::record::RunRecord;
 use crate::run::{Job, Outcome, run_job};
-use crate::scenario::{ConnectionPlan, Fault, Lapse, Located, Scenario, Way, WorldName};
+use crate::scenario::{
+    ConnectionPlan, Death, Disk, Fault, Lapse, Located, Moment, Scenario, Step, Way, WorldName,
+};
 
 pub use plain::plain;
+
+/// The most durable changes of one client that are looked at.
+const MOST_WRITES: u32 = 60;
 
 /// A way to cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,27 +90,49 @@ impl CutKind {
 }
 
 /// One cut.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cut {
-    /// The connection, in the gateway's accept order.
-    pub conn: u32,
-    /// Which way the messages are counted.
-    pub to_client: bool,
-    /// How many pass first.
-    pub after: u32,
-    /// How it is cut.
-    pub kind: CutKind,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// Of a connection.
+    Wire {
+        /// The connection, in the gateway's accept order.
+        conn: u32,
+        /// Which way the messages are counted.
+        to_client: bool,
+        /// How many pass first.
+        after: u32,
+        /// How it is cut.
+        kind: CutKind,
+    },
+    /// Of a client's process, which somebody starts again at once.
+    Kill {
+        /// The client.
+        actor: String,
+        /// At which of its durable changes, on which side.
+        death: Death,
+    },
 }
 
 impl fmt::Display for Cut {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let to = if self.to_client { "client" } else { "gateway" };
-        let Self { conn, after, .. } = self;
-        let kind = self.kind.word();
-        write!(
-            out,
-            "connection {conn}, after {after} messages to the {to}: {kind}"
-        )
+        match self {
+            Self::Wire {
+                conn,
+                to_client,
+                after,
+                kind,
+            } => {
+                let to = if *to_client { "client" } else { "gateway" };
+                let kind = kind.word();
+                write!(
+                    out,
+                    "connection {conn}, after {after} messages to the {to}: {kind}"
+                )
+            }
+            Self::Kill { actor, death } => {
+                let Death { at, when } = death;
+                write!(out, "{actor}, {} durable write {at}: kill", when.name())
+            }
+        }
     }
 }
 
@@ -168,39 +196,87 @@ impl CutPlan {
             let why = format!("without its waits it {}", told(&uncut.verdict));
             return Err(uncuttable(why));
         }
-        Ok(Self {
+        let mut plan = Self {
             scenario: plain,
             seed,
             end: end_of(&uncut.record),
             cuts: cuts(&whole.record),
-        })
+        };
+        let kills = plan.kills();
+        plan.cuts.extend(kills);
+        Ok(plan)
+    }
+
+    /// A kill on each side of each durable change of each client: as many as there are kills that take place.
+    fn kills(&self) -> Vec<Cut> {
+        let clients = self.scenario.actor.iter();
+        let clients = clients.filter(|(_, actor)| actor.client().is_some());
+        let mut kills = Vec::new();
+        for (actor, _) in clients {
+            for at in 1..=MOST_WRITES {
+                let kill = |when| Cut::Kill {
+                    actor: actor.clone(),
+                    death: Death { at, when },
+                };
+                let outcome = run(Arc::new(self.with(&kill(Moment::Before))), self.seed);
+                let notes = outcome.record.transcript.entries.iter();
+                let mut notes = notes.filter(|entry| entry.kind == Kind::Note);
+                let killed = |text: &str| text.contains(" was killed before a durable write");
+                if !notes.any(|note| note.text.as_deref().is_some_and(killed)) {
+                    break;
+                }
+                kills.extend([kill(Moment::Before), kill(Moment::After)]);
+            }
+        }
+        kills
+    }
+
+    /// The scenario with one cut in it.
+    fn with(&self, cut: &Cut) -> Scenario {
+        let mut scenario = self.scenario.clone();
+        match cut {
+            Cut::Wire {
+                conn,
+                to_client,
+                after,
+                kind,
+            } => {
+                let way = if *to_client {
+                    Way::ToClient
+                } else {
+                    Way::ToGateway
+                };
+                if *kind == CutKind::Duplicate && !to_client {
+                    let reason = "a request that arrives twice is answered twice".to_owned();
+                    let allow = &mut scenario.allow;
+                    allow.insert("one_response_per_request".to_owned(), reason);
+                }
+                let fault = Fault {
+                    after_messages: (*after > 0).then_some(*after),
+                    ..kind.fault(way)
+                };
+                let plan = ConnectionPlan {
+                    numbers: vec![*conn],
+                    fault: Some(fault),
+                    ..ConnectionPlan::default()
+                };
+                scenario.gateway.connection.push(Located::nowhere(plan));
+            }
+            Cut::Kill { actor, death } => {
+                let disk = Disk {
+                    of: actor.clone(),
+                    fails: 0,
+                    dies: Some(*death),
+                };
+                scenario.steps.insert(0, Located::nowhere(Step::Disk(disk)));
+            }
+        }
+        scenario
     }
 
     /// Runs one cut.
-    pub fn judge(&self, cut: Cut) -> CutVerdict {
-        let mut scenario = self.scenario.clone();
-        let way = if cut.to_client {
-            Way::ToClient
-        } else {
-            Way::ToGateway
-        };
-        if cut.kind == CutKind::Duplicate && !cut.to_client {
-            let reason = "a request that arrives twice is answered twice".to_owned();
-            let allow = &mut scenario.allow;
-            allow.insert("one_response_per_request".to_owned(), reason);
-        }
-        let fault = Fault {
-            after_messages: (cut.after > 0).then_some(cut.after),
-            ..cut.kind.fault(way)
-        };
-        scenario
-            .gateway
-            .connection
-            .push(Located::nowhere(ConnectionPlan {
-                numbers: vec![cut.conn],
-                fault: Some(fault),
-                ..ConnectionPlan::default()
-            }));
+    pub fn judge(&self, cut: &Cut) -> CutVerdict {
+        let scenario = self.with(cut);
         let outcome = run(Arc::new(scenario), self.seed);
         if outcome.verdict != Verdict::Passed {
             return CutVerdict::Breaks {
@@ -275,7 +351,7 @@ fn cuts(record: &RunRecord) -> Vec<Cut> {
     let mut cuts = Vec::new();
     for ((conn, to_client), count) in counts {
         for after in 0..=count {
-            cuts.extend(KINDS.map(|kind| Cut {
+            cuts.extend(KINDS.map(|kind| Cut::Wire {
                 conn,
                 to_client,
                 after,

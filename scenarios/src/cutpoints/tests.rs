@@ -13,6 +13,7 @@ fn scenario(id: &str) -> Scenario {
 }
 
 const READY: &str = "setup-connect/paired-companion-is-ready";
+const BOOTSTRAP: &str = "setup-connect/start/bootstrap-token-only";
 
 #[test]
 fn every_cut_of_a_plain_start_heals() {
@@ -21,7 +22,7 @@ fn every_cut_of_a_plain_start_heals() {
     let wrong: Vec<String> = plan
         .cuts
         .iter()
-        .filter_map(|cut| match plan.judge(*cut) {
+        .filter_map(|cut| match plan.judge(cut) {
             CutVerdict::Heals => None,
             verdict @ (CutVerdict::Stranded { .. } | CutVerdict::Breaks { .. }) => {
                 Some(format!("{cut}: {verdict:?}"))
@@ -40,7 +41,43 @@ fn a_client_that_changes_its_key_does_not_survive_a_cut() {
         }
     }
     let plan = CutPlan::new(&Arc::new(scenario), 7).unwrap();
-    let verdicts = plan.cuts.iter().map(|cut| plan.judge(*cut));
+    let verdicts = plan.cuts.iter().map(|cut| plan.judge(cut));
     let broken = verdicts.filter(|verdict| *verdict != CutVerdict::Heals);
     assert!(broken.count() > 0);
+}
+
+/// A process that dies at a write is started again, and what it had stored is enough.
+#[test]
+fn a_bootstrap_survives_a_kill_at_every_durable_write() {
+    let plan = CutPlan::new(&Arc::new(scenario(BOOTSTRAP)), 7).unwrap();
+    let kills = plan.cuts.iter();
+    let kills: Vec<&Cut> = kills
+        .filter(|cut| matches!(cut, Cut::Kill { .. }))
+        .collect();
+    assert!(kills.len() >= 6, "{}", kills.len());
+    let verdicts = kills.iter().map(|cut| (*cut, plan.judge(cut)));
+    let wrong: Vec<String> = verdicts
+        .filter(|(_, verdict)| *verdict != CutVerdict::Heals)
+        .map(|(cut, verdict)| format!("{cut}: {verdict:?}"))
+        .collect();
+    assert_eq!(wrong, [] as [String; 0]);
+}
+
+#[test]
+fn a_bootstrap_token_that_goes_too_early_is_seen_by_a_kill() {
+    let mut scenario = scenario(BOOTSTRAP);
+    for actor in scenario.actor.values_mut() {
+        if let Actor::Client(client) = actor {
+            client.mutation = Some("clear_bootstrap_early".to_owned());
+        }
+    }
+    // The invariant would name the bug before anybody is killed.
+    let reason = "it is the kill that must show it".to_owned();
+    scenario
+        .allow
+        .insert("bootstrap_cleared_last".to_owned(), reason);
+    let plan = CutPlan::new(&Arc::new(scenario), 7).unwrap();
+    let kills = plan.cuts.iter();
+    let mut kills = kills.filter(|cut| matches!(cut, Cut::Kill { .. }));
+    assert!(kills.any(|cut| plan.judge(cut) != CutVerdict::Heals));
 }

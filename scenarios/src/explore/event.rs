@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use link::FaultName;
+use serde_json::json;
 
 use super::model::COMPANION;
 use crate::scenario::{
-    Clock, Control, Disk, Do, Fault, IntentName, Lapse, MintSetupCode, Offset, Restart, RoleName,
-    Step, TokenOf, Way,
+    Clock, Control, Disk, Do, Expect, Fault, IntentName, Lapse, MintSetupCode, Offset, Restart,
+    RoleName, Step, TokenOf, Way,
 };
 
 /// One thing that happens.
@@ -15,6 +16,8 @@ use crate::scenario::{
 pub enum Event {
     /// Time passes, in milliseconds.
     Elapse(u64),
+    /// The companion must be ready, within this many milliseconds.
+    Ready(u64),
     /// The companion's process starts.
     Start,
     /// The companion's process ends; what is durable stays.
@@ -98,6 +101,12 @@ impl Event {
         };
         let one = match self {
             Self::Elapse(millis) => Step::Elapse(Lapse::millis(millis)),
+            Self::Ready(millis) => Step::Expect(Box::new(Expect {
+                actor: Some(COMPANION.to_owned()),
+                snapshot: Some(json!({"overallState": "Ready"})),
+                within: Some(Lapse::millis(millis)),
+                ..Expect::default()
+            })),
             Self::Start => Step::Start(COMPANION.to_owned()),
             Self::Stop => Step::Stop(COMPANION.to_owned()),
             Self::Connect => wish(IntentName::Connect),
@@ -147,6 +156,7 @@ impl Event {
             Self::DiskFails(fails) => Step::Disk(Disk {
                 of: COMPANION.to_owned(),
                 fails,
+                dies: None,
             }),
             Self::Decide(yes) => control(decide(yes)),
             Self::Disturb(disturbance) => Step::Fault(disturbance.fault()),

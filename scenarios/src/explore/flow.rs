@@ -7,10 +7,16 @@ use serde_json::json;
 use super::event::{Disturbance, Event, FAULTS};
 use super::model::{COMPANION, Model, Promise, tail};
 use crate::scenario::{
-    Actor, ClientActor, Finally, GatewayPlan, Held, Holds, Located, Policy, RoleName, Scenario,
-    Shard, WorldName,
+    Actor, ClientActor, Finally, GatewayPlan, Held, Holds, Lapse, Located, Policy, RoleName,
+    Scenario, Shard, WorldName,
 };
 use crate::world::Draw;
+
+/// Links that differ from each other.
+const LINKS: u32 = 3;
+
+/// The slowest link that is drawn, in milliseconds.
+const SLOWEST_LINK: u32 = 150;
 
 /// The most that is drawn for the safety phase.
 const MOST_EVENTS: u32 = 14;
@@ -93,6 +99,8 @@ pub struct Flow {
     pub owner: Owner,
     /// What it holds.
     pub holding: Holding,
+    /// How long messages take on each link, in milliseconds; nothing at all when there is none.
+    pub links: Vec<u16>,
     /// The safety phase.
     pub events: Vec<Event>,
     /// Whether it ends soon after the last event, with nothing promised: enough for what needs no end, and a storm is
@@ -126,9 +134,15 @@ impl Flow {
             policy,
             owner,
             holding,
+            links: links(seed),
             events,
             is_brief: false,
         }
+    }
+
+    /// What flows share that begin alike.
+    pub(super) const fn base(&self) -> u64 {
+        self.holding as u64
     }
 
     /// The state after the events; none when they make no sense in this order.
@@ -164,6 +178,11 @@ impl Flow {
             worlds: vec![WorldName::Core, WorldName::Memory],
             gateway: GatewayPlan {
                 approves: self.owner == Owner::ApprovesAll,
+                latency: self
+                    .links
+                    .iter()
+                    .map(|ms| Lapse::millis(u64::from(*ms)))
+                    .collect(),
                 ..GatewayPlan::default()
             },
             steps: steps.collect(),
@@ -182,6 +201,16 @@ impl Flow {
         }
         Some(scenario)
     }
+}
+
+/// The links of a seed: every third network is too fast to be noticed.
+fn links(seed: u64) -> Vec<u16> {
+    let mut chance = Chance(ChaCha8Rng::from_seed(Draw::new(seed).bytes("links")));
+    if chance.below(3) == 0 {
+        return Vec::new();
+    }
+    let link = |_| u16::try_from(1 + chance.below(SLOWEST_LINK)).unwrap_or(1);
+    (0..LINKS).map(link).collect()
 }
 
 /// Draws.

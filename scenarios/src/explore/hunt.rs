@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::flow::Flow;
 use super::shrink::shrink;
 use crate::judge::{Finding, Verdict};
-use crate::run::{Job, record_at_most, run_job};
+use crate::run::{Job, Scout, record_at_most, run_job};
 use crate::scenario::{Scenario, WorldName};
 
 /// What a flow records at the most: a good one stays far below it, and a storm is cut short.
@@ -29,6 +29,8 @@ pub struct Hunt {
     pub keeps_going: bool,
     /// The folder of finds inside a suite, as their ids begin: what is drawn depends on the id.
     pub folder: String,
+    /// Whether links have the latencies that their seeds draw.
+    pub has_latency: bool,
     /// Threads.
     pub threads: usize,
     /// Set to end early.
@@ -43,6 +45,7 @@ impl Default for Hunt {
             mutation: None,
             keeps_going: false,
             folder: "found/".to_owned(),
+            has_latency: true,
             threads: thread::available_parallelism().map_or(1, std::num::NonZero::get),
             stop: Arc::default(),
         }
@@ -96,15 +99,16 @@ pub fn hunt(hunt: &Hunt, tick: impl Fn(u64) + Sync) -> Hunted {
         for _ in 0..hunt.threads.max(1) {
             scope.spawn(|| {
                 record_at_most(Some(MOST_ENTRIES));
+                let mut scout = Scout::default();
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     let done = seed >= hunt.seeds.end || seed > lowest.load(Ordering::Relaxed);
                     if done || hunt.stop.load(Ordering::Relaxed) {
                         return;
                     }
-                    if let Some((_, Finding { rule, summary, .. })) =
-                        verdict(hunt, &Flow::drawn(seed), seed)
-                    {
+                    let flow = drawn(hunt, seed);
+                    if let Some((_, seen)) = verdict(hunt, &flow, seed, &mut quickly(&mut scout)) {
+                        let Finding { rule, summary, .. } = settled(hunt, &flow, seed, &seen).1;
                         if !hunt.keeps_going {
                             lowest.fetch_min(seed, Ordering::Relaxed);
                         }
@@ -132,13 +136,50 @@ pub fn hunt(hunt: &Hunt, tick: impl Fn(u64) + Sync) -> Hunted {
     }
 }
 
+fn drawn(hunt: &Hunt, seed: u64) -> Flow {
+    let mut flow = Flow::drawn(seed);
+    if !hunt.has_latency {
+        flow.links.clear();
+    }
+    flow
+}
+
 /// The first finding of a flow, with the scenario that shows it; none when it passes.
 ///
 /// With a deliberate bug, only what the bug is to blame for counts: the good client must pass the same flow.
-fn verdict(hunt: &Hunt, flow: &Flow, seed: u64) -> Option<(Scenario, Finding)> {
-    let found = judged(hunt, flow, seed, hunt.mutation.as_deref())?;
-    let is_sound = || judged(hunt, flow, seed, None).is_none();
-    (hunt.mutation.is_none() || is_sound()).then_some(found)
+fn verdict(
+    hunt: &Hunt,
+    flow: &Flow,
+    seed: u64,
+    look: &mut Look<'_>,
+) -> Option<(Scenario, Finding)> {
+    let found = judged(hunt, flow, seed, hunt.mutation.as_deref(), look)?;
+    let sound = hunt.mutation.is_some();
+    (!sound || judged(hunt, flow, seed, None, look).is_none()).then_some(found)
+}
+
+/// Runs the flow that a job was made of.
+type Look<'a> = dyn FnMut(&Flow, &Job) -> Verdict + 'a;
+
+/// The whole run: arranged for itself, recorded, redacted, judged.
+fn wholly(_flow: &Flow, job: &Job) -> Verdict {
+    run_job(job, 0, None).verdict
+}
+
+/// The same at a fraction of the price, for this process only.
+fn quickly(scout: &mut Scout) -> impl FnMut(&Flow, &Job) -> Verdict {
+    |flow, job| {
+        let seed = job.scenario.seed.unwrap_or_default();
+        scout.look(flow.base(), job, seed)
+    }
+}
+
+/// What the whole run of a flow says that a fast look has seen something in; the look's own words hold secrets.
+fn settled(hunt: &Hunt, flow: &Flow, seed: u64, seen: &Finding) -> (Scenario, Finding) {
+    verdict(hunt, flow, seed, &mut wholly).unwrap_or_else(|| {
+        let what = format!("a fast look finds {}, the whole run does not", seen.rule);
+        (Scenario::default(), told("broken", what))
+    })
 }
 
 fn judged(
@@ -146,34 +187,38 @@ fn judged(
     flow: &Flow,
     seed: u64,
     mutation: Option<&str>,
+    look: &mut Look<'_>,
 ) -> Option<(Scenario, Finding)> {
     let id = format!("{}seed-{seed}", hunt.folder);
     let mut scenario = flow.scenario(&id, mutation)?;
     scenario.seed = Some(seed);
-    let scenario = Arc::new(scenario);
     let job = Job {
-        scenario: Arc::clone(&scenario),
+        scenario: Arc::new(scenario),
         world: hunt.world,
         missing: None,
         ground: None,
         client: None,
     };
-    let finding = match run_job(&job, seed, None).verdict {
-        Verdict::Passed | Verdict::Skipped { .. } => return None,
+    let finding = first_finding(look(flow, &job))?;
+    Some((Arc::unwrap_or_clone(job.scenario), finding))
+}
+
+fn first_finding(verdict: Verdict) -> Option<Finding> {
+    match verdict {
+        Verdict::Passed | Verdict::Skipped { .. } => None,
         // An act that could not be done says nothing about the client.
         // An invariant before the state at the end, which a run that was cut short never reached.
         Verdict::Failed(findings) => {
             let is_invariant = |it: &&Finding| it.rule.starts_with("invariant:");
             let first = findings.iter().find(is_invariant);
             let first = first.or_else(|| findings.iter().find(|it| it.rule != "step"));
-            first.cloned()?
+            first.cloned()
         }
         // Cut short, and nothing wrong so far: that says nothing.
-        Verdict::Inconclusive { why } if why.starts_with("out of budget") => return None,
-        Verdict::Inconclusive { why } => told("inconclusive", why),
-        Verdict::Broken { what } => told("broken", what),
-    };
-    Some((Arc::unwrap_or_clone(scenario), finding))
+        Verdict::Inconclusive { why } if why.starts_with("out of budget") => None,
+        Verdict::Inconclusive { why } => Some(told("inconclusive", why)),
+        Verdict::Broken { what } => Some(told("broken", what)),
+    }
 }
 
 fn told(rule: &str, summary: String) -> Finding {
@@ -192,13 +237,15 @@ fn find(hunt: &Hunt, seed: u64) -> Option<Find> {
 }
 
 fn shrunk(hunt: &Hunt, seed: u64) -> Option<Find> {
-    let flow = Flow::drawn(seed);
-    let (_, first) = verdict(hunt, &flow, seed)?;
+    let flow = drawn(hunt, seed);
+    let mut scout = Scout::default();
+    let mut look = quickly(&mut scout);
+    let (_, first) = verdict(hunt, &flow, seed, &mut look)?;
     let same = |flow: &Flow| {
-        verdict(hunt, flow, seed).is_some_and(|(_, finding)| finding.rule == first.rule)
+        verdict(hunt, flow, seed, &mut look).is_some_and(|(_, finding)| finding.rule == first.rule)
     };
     let small = shrink(&flow, same);
-    let (mut scenario, finding) = verdict(hunt, &small, seed)?;
+    let (mut scenario, finding) = settled(hunt, &small, seed, &first);
     scenario.title = format!("Found: {}", finding.summary);
     scenario.about = format!("clawproof explore --seeds {seed}..{}", seed + 1);
     Some(Find {

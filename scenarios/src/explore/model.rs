@@ -100,7 +100,11 @@ impl Model {
             Event::Up => !self.is_up,
             Event::Revoke(_) | Event::Rotate(_) | Event::Remove => answers && self.has_device,
             Event::Decide(_) => answers && self.owner == Owner::Person,
-            Event::Elapse(_) | Event::DiskFails(_) | Event::Disturb(_) | Event::Jump { .. } => true,
+            Event::Elapse(_)
+            | Event::Ready(_)
+            | Event::DiskFails(_)
+            | Event::Disturb(_)
+            | Event::Jump { .. } => true,
         };
         if !can {
             return None;
@@ -130,7 +134,7 @@ impl Model {
             Event::Jump { .. } => self.clock_moved = true,
             Event::DiskFails(_) => self.disk_failed = true,
             Event::Disturb(_) => self.wire_moved = true,
-            Event::Expire | Event::Decide(_) => {}
+            Event::Expire | Event::Decide(_) | Event::Ready(_) => {}
         }
         Some(self)
     }
@@ -180,17 +184,20 @@ impl Model {
     }
 }
 
-/// The liveness phase: enough time for the slowest backoff and lockout, and a wish where the promise needs one.
+/// The liveness phase: as long as the slowest backoff and lockout take at the most, a wish where the promise needs one, and
+/// two ticks in which what is ready must stay so.
 pub(super) fn tail(promise: Promise) -> &'static [Event] {
     match promise {
-        Promise::HealsItself | Promise::Nothing => &[Event::Elapse(600_000)],
+        Promise::Nothing => &[Event::Elapse(150_000)],
+        Promise::HealsItself => &[Event::Ready(600_000), Event::Elapse(61_000)],
         Promise::HealsWhenAsked => &[
             Event::Elapse(360_000),
             // Once for the faults that still wait for a connection, once for good.
             Event::Reconnect,
             Event::Elapse(60_000),
             Event::Reconnect,
-            Event::Elapse(300_000),
+            Event::Ready(300_000),
+            Event::Elapse(61_000),
         ],
     }
 }

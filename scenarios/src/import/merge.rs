@@ -80,9 +80,8 @@ pub fn transcript(sources: &[Source]) -> Transcript {
     let mut whole = recorder.transcript();
     // Kept in this process and played from it: only what is written must be redacted, and what was is already.
     for (entry, raw) in whole.entries.iter_mut().zip(recorder.raw_since(0)) {
-        if let Some(frame) = raw.frame() {
-            entry.frame = Some(frame.clone());
-        }
+        let frame = raw.payload().and_then(Payload::shared_frame);
+        entry.frame = frame.or_else(|| entry.frame.take());
     }
     whole
 }

@@ -125,7 +125,7 @@ fn a_gateway_log_gives_who_said_what_when() {
     let frames: Vec<Value> = whole
         .entries
         .iter()
-        .filter_map(|entry| entry.frame.clone())
+        .filter_map(|entry| entry.frame.as_deref().cloned())
         .collect();
     assert_eq!(
         frames[0],

@@ -151,7 +151,12 @@ impl Watch {
 
     /// What came since the last action.
     fn since_mark(&self) -> &[RawEntry] {
-        let first = self.entries.partition_point(|entry| entry.n <= self.mark);
+        self.after(self.mark)
+    }
+
+    /// The entries after number `n`.
+    pub fn after(&self, n: u64) -> &[RawEntry] {
+        let first = self.entries.partition_point(|entry| entry.n <= n);
         self.entries.get(first..).unwrap_or_default()
     }
 

@@ -11,6 +11,7 @@
 //! | [`invariant`] | what always holds, one fold each |
 //! | [`record`] | the input |
 //! | [`verdict`] [`finding`] | the output |
+//! | [`trust`] | what had been proven when a secret first crossed the wire |
 //! | [`durable`] | a client's durable state without its secrets |
 
 use crate::scenario::Scenario;
@@ -21,6 +22,7 @@ pub mod explain;
 pub mod finding;
 pub mod invariant;
 pub mod record;
+pub mod trust;
 pub mod verdict;
 pub mod wire;
 

@@ -75,7 +75,7 @@ macro_rules! recorded {
 
 recorded!(Entry, |entry| {
     actor: entry.actor.as_deref(),
-    frame: entry.frame.as_ref(),
+    frame: entry.frame.as_deref(),
     close: entry.close.as_ref(),
     text: entry.text.as_deref()
 });

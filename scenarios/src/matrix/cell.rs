@@ -10,6 +10,9 @@ use crate::scenario::{
 /// The one client.
 pub(super) const COMPANION: &str = "companion";
 
+/// A platform that no companion has today.
+const EARLIER: &str = "linux";
+
 /// The operator's device token on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OperatorToken {
@@ -46,6 +49,15 @@ pub enum Memory {
     SharedRotated,
 }
 
+/// What the gateway has pinned of the device's metadata.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pin {
+    /// What the companion says today.
+    Same,
+    /// Another platform: the system was updated since.
+    Moved,
+}
+
 /// One combination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cell {
@@ -63,13 +75,15 @@ pub struct Cell {
     pub bootstrap: Held,
     /// What the gateway remembers.
     pub memory: Memory,
+    /// What it has pinned.
+    pub pin: Pin,
 }
 
 impl fmt::Display for Cell {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             out,
-            "{} {:?} operator={} node={} shared={} bootstrap={} memory={:?}",
+            "{} {:?} operator={} node={} shared={} bootstrap={} memory={:?} pin={:?}",
             self.policy.name(),
             self.peer,
             self.operator.word(),
@@ -77,6 +91,7 @@ impl fmt::Display for Cell {
             word(self.shared),
             word(self.bootstrap),
             self.memory,
+            self.pin,
         )
     }
 }
@@ -113,7 +128,7 @@ pub fn cells() -> Vec<Cell> {
                 for node in three {
                     for shared in three {
                         for bootstrap in three {
-                            let cell = |memory| Cell {
+                            let cell = |(memory, pin)| Cell {
                                 policy,
                                 peer,
                                 operator,
@@ -121,10 +136,12 @@ pub fn cells() -> Vec<Cell> {
                                 shared,
                                 bootstrap,
                                 memory,
+                                pin,
                             };
-                            cells.extend(
-                                memories.map(cell).into_iter().filter(|cell| cell.can_be()),
-                            );
+                            let all = memories.into_iter().flat_map(|memory| {
+                                [Pin::Same, Pin::Moved].map(|pin| (memory, pin))
+                            });
+                            cells.extend(all.map(cell).filter(|cell| cell.can_be()));
                         }
                     }
                 }
@@ -136,12 +153,15 @@ pub fn cells() -> Vec<Cell> {
 
 impl Cell {
     fn can_be(self) -> bool {
-        match self.memory {
+        let is_paired = self.operator.is_valid() || self.node == Held::Valid;
+        let has_pin = self.pin == Pin::Same || (is_paired && self.memory != Memory::Removed);
+        let has_memory = match self.memory {
             Memory::Kept => true,
             Memory::Revoked => self.operator.is_valid(),
-            Memory::Removed => self.operator.is_valid() || self.node == Held::Valid,
+            Memory::Removed => is_paired,
             Memory::SharedRotated => self.shared == Held::Valid,
-        }
+        };
+        has_pin && has_memory
     }
 
     /// The cell as a scenario.
@@ -161,6 +181,7 @@ impl Cell {
                 operator_token,
                 node_token: self.node,
                 operator_scopes: scopes,
+                paired_platform: (self.pin == Pin::Moved).then(|| EARLIER.to_owned()),
                 ..Holds::default()
             },
             ..ClientActor::default()

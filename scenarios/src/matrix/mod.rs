@@ -13,7 +13,7 @@
 
 mod cell;
 
-pub use cell::{Cell, Memory, OperatorToken, cells};
+pub use cell::{Cell, Memory, OperatorToken, Pin, cells};
 
 use std::sync::Arc;
 

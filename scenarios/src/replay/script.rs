@@ -82,7 +82,7 @@ fn line(entry: &Entry) -> Option<Line> {
     let said = match entry.kind {
         Kind::Open => Said::Open(entry.data.clone().unwrap_or_default()),
         Kind::Text | Kind::Binary => match (&entry.frame, &entry.raw) {
-            (Some(frame), _) => Said::Frame(frame.clone()),
+            (Some(frame), _) => Said::Frame(frame.as_ref().clone()),
             (None, Some(raw)) => Said::Raw(decode_base64_any(raw)?),
             (None, None) => return None,
         },

@@ -145,7 +145,7 @@ pub fn rows(transcript: &Transcript) -> (Vec<String>, Vec<Value>) {
             kind(entry),
             summary(entry, &wire),
             lost,
-            entry.frame.as_ref().or(entry.data.as_ref()),
+            entry.frame.as_deref().or(entry.data.as_ref()),
         ]))
     };
     (

@@ -19,8 +19,9 @@ use transcript::{Draft, Kind};
 use crate::judge::durable;
 use crate::judge::expectations::{Watch, ends};
 use crate::judge::record::{FinalViews, RunEnd, RunRecord, StepOutcome, StepResult, Unclaimed};
+use crate::judge::trust::LISTENER_STEP;
 use crate::scenario::captures::Captured;
-use crate::scenario::{Actor, Scenario, Step};
+use crate::scenario::{Actor, Death, Scenario, Step};
 use crate::world::{Draw, World};
 
 use shared::Shared;
@@ -36,6 +37,8 @@ pub(super) struct Brief<'a> {
     pub(super) scenario: &'a Scenario,
     pub(super) seed: u64,
     pub(super) world: &'static str,
+    /// Whether its transcript is redacted: one that leaves this process must be.
+    pub(super) redacts: bool,
     /// Captures that are known from the beginning.
     pub(super) captured: Captured,
     /// What `within` is multiplied by: a foreign program may be slow to start.
@@ -78,6 +81,7 @@ pub(super) struct Conductor<'a, W> {
     world: W,
     seed: u64,
     world_name: &'static str,
+    redacts: bool,
     draw: Draw,
     watch: Watch,
     captured: Captured,
@@ -113,6 +117,7 @@ impl<'a, W: World> Conductor<'a, W> {
             scenario,
             seed,
             world: world_name,
+            redacts,
             captured,
             patience,
         } = brief;
@@ -132,6 +137,7 @@ impl<'a, W: World> Conductor<'a, W> {
             world,
             seed,
             world_name,
+            redacts,
             draw: Draw::of(&scenario.id, seed),
             watch: Watch::default(),
             captured,
@@ -191,7 +197,7 @@ impl<'a, W: World> Conductor<'a, W> {
             let now = self.now_us();
             self.watch.mark(now);
             for name in self.scenario.actor.keys() {
-                let reports = self.world.reports(name).len();
+                let reports = self.world.reported(name);
                 self.reports_marked.insert(name.clone(), reports);
             }
         }
@@ -321,7 +327,11 @@ impl<'a, W: World> Conductor<'a, W> {
         }
         let views = self.views().await;
         let outcomes = ends(self.scenario, &self.watch, &views, &self.captured);
-        let (transcript, secrets) = self.world.recorder().finished();
+        let (transcript, secrets) = if self.redacts {
+            self.world.recorder().finished()
+        } else {
+            (self.world.recorder().unredacted(), Vec::new())
+        };
         let unclaimed = unclaimed(&self.watch);
         let (stores, withheld) = (self.world.stores(), self.world.withheld());
         let ending = self.world.finish().await;
@@ -347,10 +357,10 @@ impl<'a, W: World> Conductor<'a, W> {
     }
 
     async fn views(&mut self) -> FinalViews {
-        let mut views = FinalViews {
-            gateway: self.world.view().await,
-            ..FinalViews::default()
-        };
+        let mut views = FinalViews::default();
+        if self.redacts || self.scenario.asks_the_gateway() {
+            views.gateway = self.world.view().await;
+        }
         for name in self.scenario.actor.keys() {
             if let Some(snapshot) = self.world.snapshot(name) {
                 views.snapshots.insert(name.clone(), snapshot);
@@ -415,9 +425,18 @@ fn headline(step: &Step) -> String {
         Step::Elapse(lapse) => format!("{verb} {lapse}"),
         Step::Quiet(quiet) => format!("{verb} {}", quiet.lasting),
         Step::Close(close) => format!("{verb} {}", close.actor),
-        Step::Control(control) => format!("{verb} {}", control.verbs().join(" ")),
+        Step::Control(control) => match &control.listener {
+            Some(told) => format!("{LISTENER_STEP} {} of {}", told.is.name(), told.of),
+            None => format!("{verb} {}", control.verbs().join(" ")),
+        },
         Step::Clock(clock) => format!("{verb} {}", clock.of),
-        Step::Disk(disk) => format!("{verb} {} fails {}", disk.of, disk.fails),
+        Step::Disk(disk) => match disk.dies {
+            Some(death) => {
+                let Death { at, when } = death;
+                format!("{verb} {} dies {} change {at}", disk.of, when.name())
+            }
+            None => format!("{verb} {} fails {}", disk.of, disk.fails),
+        },
         Step::Expect(_) => verb.to_owned(),
     }
 }

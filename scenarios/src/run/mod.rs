@@ -22,6 +22,7 @@ mod merge;
 mod one;
 mod plan;
 mod policy;
+mod scout;
 mod select;
 mod source;
 
@@ -40,5 +41,6 @@ pub use plan::{
 pub use policy::{
     PolicyDifference, policy_difference, policy_differences, under_pr741, without_differences,
 };
+pub(crate) use scout::Scout;
 pub use select::{Slice, SliceError, glob_matches};
 pub use source::{Source, SourceError, SuiteFile, read_one};

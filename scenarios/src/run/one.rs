@@ -81,7 +81,7 @@ pub fn run_job(job: &Job, seed: u64, commit: Option<&str>) -> Outcome {
             ),
             Vec::new(),
         ),
-        None => guarded(job, seed, commit),
+        None => guarded(job, || conduct(job, seed, commit)),
     };
     let verdict =
         catch_unwind(AssertUnwindSafe(|| judge(&scenario, &record))).unwrap_or_else(|panic| {
@@ -115,7 +115,7 @@ pub fn run_job(job: &Job, seed: u64, commit: Option<&str>) -> Outcome {
 }
 
 /// Runs a scenario; whatever panics on this thread meanwhile ends up in the record.
-fn guarded(job: &Job, seed: u64, commit: Option<&str>) -> Conducted {
+pub(super) fn guarded(job: &Job, conduct: impl FnOnce() -> Conducted) -> Conducted {
     // Started, and its turn awaited, before the run's time begins.
     let _turn = job.ground.as_ref().map(|ground| {
         let turn = ground.take_turn();
@@ -129,7 +129,7 @@ fn guarded(job: &Job, seed: u64, commit: Option<&str>) -> Conducted {
     PANICS.with_borrow_mut(|panics| *panics = Some(Vec::new()));
     let began = Instant::now();
     let (log, errors) = LOG.with(Clone::clone);
-    let run = || tracing::dispatcher::with_default(&log, || conduct(job, seed, commit));
+    let run = || tracing::dispatcher::with_default(&log, conduct);
     let result = catch_unwind(AssertUnwindSafe(run));
     let panics = PANICS.with_borrow_mut(Option::take).unwrap_or_default();
     let (mut record, secrets) = match result {
@@ -137,7 +137,7 @@ fn guarded(job: &Job, seed: u64, commit: Option<&str>) -> Conducted {
         Err(panic) => {
             let what = words(panic.as_ref());
             (
-                empty(scenario, world, seed, RunEnd::HarnessBroke { what }),
+                empty(scenario, world, 0, RunEnd::HarnessBroke { what }),
                 Vec::new(),
             )
         }
@@ -193,6 +193,7 @@ fn conduct(job: &Job, seed: u64, commit: Option<&str>) -> Conducted {
         scenario,
         seed,
         world: world.name(),
+        redacts: true,
         captured: captures(&arrangement),
         patience: job
             .client
@@ -203,7 +204,7 @@ fn conduct(job: &Job, seed: u64, commit: Option<&str>) -> Conducted {
 }
 
 /// Runs what was arranged in the job's world.
-fn staged(
+pub(super) fn staged(
     job: &Job,
     brief: Brief<'_>,
     arrangement: Arrangement,
@@ -315,7 +316,7 @@ fn on_runtime(paused: bool, run: impl Future<Output = Conducted>) -> Conducted {
     }
 }
 
-fn captures(arrangement: &Arrangement) -> Captured {
+pub(super) fn captures(arrangement: &Arrangement) -> Captured {
     let mut captured = Captured::new();
     if let Some(token) = &arrangement.config.auth.token {
         captured.insert("gateway.token".to_owned(), token.expose().into());
@@ -333,8 +334,10 @@ fn captures(arrangement: &Arrangement) -> Captured {
 }
 
 /// What single connections meet instead of the gateway.
-fn planned_faults(scenario: &Scenario) -> Result<FaultTable, SpecError> {
+pub(super) fn planned_faults(scenario: &Scenario) -> Result<FaultTable, SpecError> {
     let faults = FaultTable::new();
+    let latencies = scenario.gateway.latency.iter().map(|lapse| lapse.0);
+    faults.set_latencies(latencies.collect());
     for plan in &scenario.gateway.connection {
         let Some(fault) = &plan.fault else { continue };
         let selected = match plan.pick() {
@@ -378,6 +381,11 @@ fn header(job: &Job, seed: u64, commit: Option<&str>, gateway: String) -> Header
     ));
     header.commit = commit.map(str::to_owned);
     header
+}
+
+/// A run that did not take place.
+pub(super) fn nothing(job: &Job, seed: u64, end: RunEnd) -> Conducted {
+    (empty(&job.scenario, job.world, seed, end), Vec::new())
 }
 
 /// The record of a run that did not take place.

@@ -99,6 +99,9 @@ pub struct Holds {
     /// Scopes stored with the operator token; the full operator set when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operator_scopes: Option<Vec<String>>,
+    /// Platform that the device had when it was paired, which the gateway has pinned; the one of today when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paired_platform: Option<String>,
     /// Whether the record remembers that this gateway wants v2 signatures.
     #[serde(skip_serializing_if = "is_false")]
     pub requires_v2: bool,

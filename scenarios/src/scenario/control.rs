@@ -115,6 +115,18 @@ pub enum ListenerName {
     Stranger,
 }
 
+impl ListenerName {
+    /// The word used in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::GatewayAnew => "gateway_anew",
+            Self::Nobody => "nobody",
+            Self::Stranger => "stranger",
+        }
+    }
+}
+
 /// A token by its owner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -36,6 +36,14 @@ pub struct GatewayPlan {
     /// How far its wall clock is ahead of true time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clock: Option<Offset>,
+    /// How many times sooner than said here and in the script ticks, expiries, lockouts and retry hints come, and lapses
+    /// and silences end: for programs that have a clock of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_scale: Option<u32>,
+    /// How long messages take, both ways, when nothing disturbs them: the first connection the first of these lapses, and
+    /// from the first again after the last. Nothing at all when absent.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub latency: Vec<Lapse>,
     /// Failed attempts before a client address is locked out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<RateLimit>,

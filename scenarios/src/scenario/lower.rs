@@ -51,6 +51,9 @@ pub fn config(plan: &GatewayPlan, profile: &Profile) -> Result<Lowered, ConfigEr
     if let Some(timeout) = plan.handshake_timeout {
         config.handshake_timeout_ms = millis(timeout);
     }
+    if let Some(times) = plan.time_scale {
+        config.time_scale = times;
+    }
     if let Some(interval) = plan.tick_interval {
         config.tick_interval_ms = millis(interval);
     }

@@ -81,7 +81,7 @@ pub use pattern::{
 pub use schema::schema_json;
 pub use setup::{BackEnd, OpenClaw, SetupActor};
 pub use shard::Shard;
-pub use step::{Clock, Close, Disk, End, How, Send, Step, WhichClock};
+pub use step::{Clock, Close, Death, Disk, End, How, Moment, Send, Step, WhichClock};
 
 /// A scenario.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -103,6 +103,10 @@ pub struct Scenario {
     /// Which companion its clients behave like.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<Policy>,
+    /// `strict`: a credential that goes out before its trust condition is met is a finding. ref: the invariant
+    /// `credentials_follow_trust`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trust: Option<Trust>,
     /// The gateway version that the mock behaves like.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
@@ -137,6 +141,14 @@ pub struct Scenario {
     /// The text it was read from, and the file's name, for findings that point there.
     #[serde(skip)]
     pub source: Source,
+}
+
+/// How much must be proven before a credential goes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Trust {
+    /// All that its trust condition wants.
+    Strict,
 }
 
 /// Where a scenario was read from.
@@ -201,6 +213,20 @@ impl WorldName {
 }
 
 impl Scenario {
+    /// The same, with a gateway and a script that are this many times faster.
+    #[must_use]
+    pub fn with_time_scale(mut self, times: u32) -> Self {
+        self.gateway.time_scale = Some(times);
+        self
+    }
+
+    /// The same, with every credential held to its trust condition.
+    #[must_use]
+    pub fn with_trust(mut self, trust: Trust) -> Self {
+        self.trust = Some(trust);
+        self
+    }
+
     /// Starts a scenario made in Rust.
     pub fn builder(id: &str, title: &str) -> Builder {
         Builder::new(id, title)
@@ -238,6 +264,15 @@ impl Scenario {
     /// The shard: said in the head, else the first segment of the id.
     pub fn shard(&self) -> Option<Shard> {
         self.shard.or_else(|| Shard::of_id(&self.id))
+    }
+
+    /// Whether the gateway's own view at the end decides something.
+    pub(crate) fn asks_the_gateway(&self) -> bool {
+        let plans = !self.gateway.on.is_empty() || !self.gateway.connection.is_empty();
+        let mounts = |step: &Located<Step>| matches!(&step.value, Step::Control(control) if control.on.is_some());
+        plans
+            || self.steps.iter().any(mounts)
+            || self.finally.iter().any(|it| it.value.gateway.is_some())
     }
 
     /// The deliberate bug that its first client or set-up has, if any.

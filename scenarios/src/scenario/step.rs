@@ -206,7 +206,41 @@ pub struct Disk {
     /// The client.
     pub of: String,
     /// How many of its next changes are refused; 0 lets it write again.
+    #[serde(default)]
     pub fails: u32,
+    /// The client's process is killed at one of them, and started again at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dies: Option<Death>,
+}
+
+/// A kill at a durable change (`dies = { at = 2, when = "before" }`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Death {
+    /// Which of its next changes, from 1.
+    pub at: u32,
+    /// On which side of it.
+    pub when: Moment,
+}
+
+/// A side of a durable change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Moment {
+    /// Nothing is written.
+    Before,
+    /// It is written, and nobody acts on it.
+    After,
+}
+
+impl Moment {
+    /// The word used in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Before => "before",
+            Self::After => "after",
+        }
+    }
 }
 
 /// Sets a clock (`clock = { ... }`): an offset to true time, a jump, or a stop.

@@ -19,6 +19,8 @@ use std::time::Duration;
 use thiserror::Error;
 use wsl_fixtures::setup::Mutation;
 
+mod copy;
+
 use super::draw::Draw;
 use super::pairing::{Applicant, PairingError, pair};
 use super::set_up::{Ground, Tools};
@@ -43,6 +45,7 @@ pub(crate) const ACTOR_HEADER: &str = "x-clawproof-actor";
 const OPERATOR_SCOPES: [&str; 2] = ["operator.admin", "operator.pairing"];
 
 /// Everything that is there before the first step.
+#[derive(Clone)]
 pub(crate) struct Arrangement {
     /// The gateway, with paired devices and mounted behaviours; taken by the world.
     pub(crate) gateway: Option<Gateway>,
@@ -208,7 +211,15 @@ pub(crate) fn arrange_with_token(
     seed: u64,
     token: Option<&str>,
 ) -> Result<Arrangement, ArrangeError> {
-    let draw = Draw::of(&scenario.id, seed);
+    arrange_drawn(scenario, Draw::of(&scenario.id, seed), token)
+}
+
+/// Arranges a scenario by this chance.
+fn arrange_drawn(
+    scenario: &Scenario,
+    draw: Draw,
+    token: Option<&str>,
+) -> Result<Arrangement, ArrangeError> {
     let version = scenario
         .profile
         .as_deref()
@@ -360,6 +371,34 @@ const fn policy(policy: Policy) -> client_core::Policy {
     }
 }
 
+/// What a client is told once.
+fn options(
+    draw: Draw,
+    scenario: &Scenario,
+    name: &str,
+    actor: &ClientActor,
+) -> Result<ClientOptions, ArrangeError> {
+    let chosen = actor.policy.or(scenario.policy).unwrap_or_default();
+    let mut options = ClientOptions {
+        policy: policy(chosen),
+        seed: draw.seed(&format!("client {name}")),
+        node_enabled: actor.node,
+        node: surface(actor),
+        probes_owners: actor.holds.managed,
+        ..ClientOptions::default()
+    };
+    if let Some(platform) = &actor.platform {
+        options.platform.clone_from(platform);
+    }
+    if let Some(mutation) = &actor.mutation {
+        let known = serde_json::from_value(serde_json::Value::from(mutation.as_str()));
+        options
+            .mutations
+            .push(known.map_err(|_unknown| ArrangeError::Mutation(mutation.clone()))?);
+    }
+    Ok(options)
+}
+
 struct Arranger<'a> {
     draw: Draw,
     scenario: &'a Scenario,
@@ -370,8 +409,12 @@ struct Arranger<'a> {
 
 impl Arranger<'_> {
     fn client(&mut self, name: &str, actor: &ClientActor) -> Result<ClientPlan, ArrangeError> {
-        let options = self.options(name, actor)?;
-        let state = self.state(name, actor, &options)?;
+        let options = options(self.draw, self.scenario, name, actor)?;
+        let mut paired = options.clone();
+        if let Some(platform) = &actor.holds.paired_platform {
+            paired.platform.clone_from(platform);
+        }
+        let state = self.state(name, actor, &paired)?;
         Ok(ClientPlan {
             options,
             upgrade: actor.upgrade.map(policy),
@@ -379,28 +422,6 @@ impl Arranger<'_> {
             offset_ms: actor.clock.unwrap_or_default().millis,
             headers: headers(name, actor.peer),
         })
-    }
-
-    fn options(&self, name: &str, actor: &ClientActor) -> Result<ClientOptions, ArrangeError> {
-        let chosen = actor.policy.or(self.scenario.policy).unwrap_or_default();
-        let mut options = ClientOptions {
-            policy: policy(chosen),
-            seed: self.draw.seed(&format!("client {name}")),
-            node_enabled: actor.node,
-            node: surface(actor),
-            probes_owners: actor.holds.managed,
-            ..ClientOptions::default()
-        };
-        if let Some(platform) = &actor.platform {
-            options.platform.clone_from(platform);
-        }
-        if let Some(mutation) = &actor.mutation {
-            let known = serde_json::from_value(serde_json::Value::from(mutation.as_str()));
-            options
-                .mutations
-                .push(known.map_err(|_unknown| ArrangeError::Mutation(mutation.clone()))?);
-        }
-        Ok(options)
     }
 
     fn state(

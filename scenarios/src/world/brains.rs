@@ -25,6 +25,7 @@ use super::raw::challenge_nonce;
 use super::tether::Severing;
 use super::witness::Ledger;
 use super::{RawBook, RawPhase};
+use crate::scenario::Moment;
 
 /// Things done at one moment before it is called a storm: a loop without time would never end.
 const MAX_TURNS_AT_ONCE: u32 = 100_000;
@@ -179,6 +180,7 @@ impl Brains {
                     }
                 }
             }
+            Wish::Die(when) => self.kill(&name, when),
             Wish::Abort { socket } => {
                 if let Some(conn) = self.conn_of(&name, socket) {
                     self.end_from_client(conn, Severing::Fin);
@@ -186,6 +188,25 @@ impl Brains {
             }
         }
         true
+    }
+
+    /// A client's process is gone, its sockets with it; then somebody starts it again.
+    fn kill(&mut self, name: &str, when: Moment) {
+        let micros = u64::try_from(self.now.as_micros()).unwrap_or(u64::MAX);
+        let text = format!("{name} was killed {} a durable write", when.name());
+        self.recorder
+            .record(Draft::new(micros, Kind::Note).text(text));
+        let owned = self.lines.iter();
+        let owned = owned.filter(|(_, line)| line.far.actor() == name);
+        let owned: Vec<u32> = owned.map(|(conn, _)| *conn).collect();
+        for conn in owned {
+            self.end_from_client(conn, Severing::Fin);
+        }
+        if let Some(client) = self.clients.get_mut(name) {
+            client.stop();
+            // It was running a moment ago, so nothing keeps it from starting.
+            client.start(self.now, &self.ledger).ok();
+        }
     }
 
     fn open_client(

@@ -46,8 +46,9 @@ use thiserror::Error;
 use transcript::Recorder;
 
 use crate::judge::record::{ProgramNote, StoreNote, Withheld};
+use crate::scenario::Death;
 
-pub(crate) use arrange::{Arrangement, GATEWAY_ID, arrange, arrange_with_token};
+pub(crate) use arrange::{ArrangeError, Arrangement, GATEWAY_ID, arrange, arrange_with_token};
 pub(crate) use brains::Brains;
 pub(crate) use connect_frame::{Ink, connect_params, merge};
 pub(crate) use draw::Draw;
@@ -190,8 +191,20 @@ pub(crate) trait World {
         )))
     }
 
+    /// Kills the process of a client at one of its next durable changes, and starts it again.
+    fn die_at_a_write(&mut self, actor: &str, _death: Death) -> Result<(), Refusal> {
+        Err(Refusal::new(format!(
+            "{actor} can be killed at a write in the core world only"
+        )))
+    }
+
     /// The gateway's view, as JSON.
     async fn view(&mut self) -> Value;
+
+    /// How often a client was told something, where the world counts it: between two equal counts its state is the same.
+    fn stirred(&self, _actor: &str) -> Option<u64> {
+        None
+    }
 
     /// A client's snapshot as JSON.
     fn snapshot(&self, actor: &str) -> Option<Value>;
@@ -201,6 +214,11 @@ pub(crate) trait World {
 
     /// What a client has reported so far as JSON, oldest first.
     fn reports(&self, actor: &str) -> Vec<Value>;
+
+    /// How many reports that are.
+    fn reported(&self, actor: &str) -> usize {
+        self.reports(actor).len()
+    }
 
     /// Every change of durable state, oldest first.
     fn stores(&self) -> Vec<StoreNote>;

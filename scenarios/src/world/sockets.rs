@@ -134,6 +134,11 @@ pub(crate) struct Parts<C, P> {
 }
 
 impl<C: Road, P> Sockets<C, P> {
+    fn told(&self, actor: &str) -> Option<&Reports> {
+        let set_up = self.set_ups.get(actor).map(|it| &it.reports);
+        set_up.or_else(|| Some(&self.clients.get(actor)?.reports))
+    }
+
     /// The world at its beginning; must be called inside a runtime.
     pub(crate) fn new(parts: Parts<C, P>) -> Self {
         let Parts {
@@ -528,13 +533,11 @@ impl<C: Road, P: Peer> World for Sockets<C, P> {
     }
 
     fn reports(&self, actor: &str) -> Vec<Value> {
-        if let Some(set_up) = self.set_ups.get(actor) {
-            return set_up.reports.all();
-        }
-        self.clients
-            .get(actor)
-            .map(|client| client.reports.all())
-            .unwrap_or_default()
+        self.told(actor).map(Reports::all).unwrap_or_default()
+    }
+
+    fn reported(&self, actor: &str) -> usize {
+        self.told(actor).map_or(0, Reports::len)
     }
 
     fn stores(&self) -> Vec<StoreNote> {

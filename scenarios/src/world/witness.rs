@@ -138,31 +138,52 @@ impl Store for Witness {
     }
 }
 
-/// What one client or set-up has said, oldest first.
+/// What one client or set-up has said, oldest first. Most of it is never asked for, and not made JSON of.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reports {
-    events: Arc<Mutex<Vec<Value>>>,
+    events: Arc<Mutex<Vec<Report>>>,
+}
+
+#[derive(Debug)]
+enum Report {
+    Said(Box<ClientEvent>),
+    Json(Value),
+}
+
+impl Report {
+    fn json(&mut self) -> Value {
+        if let Self::Said(event) = self {
+            *self = Self::Json(serde_json::to_value(event).unwrap_or_default());
+        }
+        match self {
+            Self::Json(value) => value.clone(),
+            Self::Said(_) => Value::Null,
+        }
+    }
 }
 
 impl Reports {
+    fn lock(&self) -> MutexGuard<'_, Vec<Report>> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// One more.
-    pub(crate) fn push(&self, event: &ClientEvent) {
-        self.push_value(serde_json::to_value(event).unwrap_or_default());
+    pub(crate) fn push(&self, event: ClientEvent) {
+        self.lock().push(Report::Said(Box::new(event)));
     }
 
     /// One more of somebody who is no client.
     pub(crate) fn push_value(&self, event: Value) {
-        self.events
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(event);
+        self.lock().push(Report::Json(event));
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
     }
 
     /// All of them.
     pub(crate) fn all(&self) -> Vec<Value> {
-        self.events
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.lock().iter_mut().map(Report::json).collect()
     }
 }

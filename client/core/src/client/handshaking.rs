@@ -123,7 +123,8 @@ impl Client {
             gateway_protocol::Role::Operator => CredentialSource::OperatorToken,
             gateway_protocol::Role::Node => CredentialSource::NodeToken,
         };
-        match stored.filter(|_| !connection.ignore_stored) {
+        let cached = self.options.has(Mutation::CachedToken);
+        match stored.filter(|_| !connection.ignore_stored && !cached) {
             Some(token) => Some((source, token.to_owned())),
             None => Some((
                 connection.credential.source,
@@ -139,7 +140,8 @@ impl Client {
         let phase = self.connection(slot).map(|it| &it.phase);
         let correlated = matches!(phase, Some(Phase::Asked { request_id, .. }) if request_id == id);
         let handshaking = matches!(phase, Some(Phase::Asked { .. }));
-        let lenient = handshaking && !self.options.policy.correlates_hello();
+        let lenient = handshaking && !self.options.policy.correlates_hello()
+            || self.options.has(Mutation::AnyHello);
         if ok && is_hello(payload) {
             if correlated || lenient {
                 return self.on_hello(slot, socket, payload);
@@ -210,6 +212,7 @@ impl Client {
 
     fn hello_stored(&mut self, slot: Slot, socket: SocketId) {
         let now = self.now.since_start;
+        let heard_at = self.watched_time();
         let Some(connection) = self.connection_mut(slot) else {
             return;
         };
@@ -220,7 +223,7 @@ impl Client {
         };
         connection.backoff.reset();
         connection.retry = Retry::Allowed;
-        connection.heard_at = now;
+        connection.heard_at = heard_at;
         connection.silence_limit = hello.tick_interval_ms.map_or(DEFAULT_SILENCE, |ms| {
             Duration::from_millis(ms.saturating_mul(2))
         });

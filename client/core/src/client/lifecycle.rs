@@ -11,6 +11,7 @@ use crate::client::durable::{After, RegistryAfter, RegistryChange};
 use crate::client::requests::Purpose;
 use crate::event::{ClientEvent, DiagnosticCategory as Category};
 use crate::intent::{Intent, IntentOutcome};
+use crate::mutation::Mutation;
 use crate::registry::GatewayRecord;
 use crate::state::OperatorState;
 use crate::store::{StoreError, StoreOp};
@@ -210,7 +211,8 @@ impl Client {
         // Startup choice: an operator credential connects, a node credential alone connects the node only. ref: §14.4
         let operator = self.resolve_credential(Role::Operator, &record);
         let node = self.resolve_credential(Role::Node, &record);
-        if operator.credential.is_none() && node.credential.is_some() && self.node_role.enabled {
+        let node_alone = operator.credential.is_none() && node.credential.is_some();
+        if node_alone && self.node_role.enabled && !self.options.has(Mutation::NodeAloneIsNothing) {
             return self.connect_node_only(record.id);
         }
         self.launch_operator(&record.id);

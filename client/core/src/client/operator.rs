@@ -155,9 +155,12 @@ impl Client {
             connection.retry = Retry::Pairing;
         }
         self.operator_trigger(OperatorTrigger::PairingPending);
-        self.operator_role
-            .request_id
-            .clone_from(&refusal.request_id);
+        let keeps = self.options.has(Mutation::KeepsFirstRequestId);
+        if !keeps || self.operator_role.request_id.is_none() {
+            self.operator_role
+                .request_id
+                .clone_from(&refusal.request_id);
+        }
         let id = refusal.request_id.as_deref().unwrap_or("none");
         let message = format!("Pairing required for operator (requestId={id})");
         self.diagnose(Category::Pairing, message);

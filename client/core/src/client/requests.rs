@@ -143,6 +143,11 @@ impl Client {
         }
     }
 
+    /// Whether a request on this socket has no answer yet.
+    pub(super) fn waits_for_answers(&self, socket: SocketId) -> bool {
+        self.requests.values().any(|it| it.socket == socket)
+    }
+
     pub(super) fn request_timed_out(&mut self, id: &str) {
         let Some(request) = self.requests.remove(id) else {
             return;
@@ -221,7 +226,8 @@ impl Client {
             return;
         };
         let unknown = message.starts_with("unknown method");
-        if !unknown && !message.starts_with("missing scope") {
+        let polls_on = self.options.has(Mutation::PollsWithoutScope);
+        if polls_on || (!unknown && !message.starts_with("missing scope")) {
             return;
         }
         if let Some(connection) = &mut self.operator {

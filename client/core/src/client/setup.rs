@@ -65,7 +65,10 @@ impl Client {
     ) -> GatewayRecord {
         let mut record = self.record_for(url);
         record.url = url.socket_url();
-        if token.is_some() {
+        if self.options.has(Mutation::BootstrapAsShared) {
+            record.shared_gateway_token =
+                token.map(|token| SharedToken::new(token.expose().to_owned()));
+        } else if token.is_some() {
             record.bootstrap_token = token;
         }
         record

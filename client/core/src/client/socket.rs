@@ -218,9 +218,11 @@ impl Client {
         let Some(slot) = self.slot_of(socket) else {
             return;
         };
-        let heard_at = self.now.since_start;
-        if let Some(connection) = self.connection_mut(slot) {
-            connection.heard_at = heard_at;
+        if !self.options.has(Mutation::OnlyTicksAreLife) || is_tick(&message) {
+            let heard_at = self.watched_time();
+            if let Some(connection) = self.connection_mut(slot) {
+                connection.heard_at = heard_at;
+            }
         }
         let Some(message) = self.hold(slot, socket, message) else {
             return;
@@ -303,11 +305,28 @@ impl Client {
             return;
         };
         let silent_at = connection.heard_at.saturating_add(connection.silence_limit);
-        if silent_at > self.now.since_start {
-            return self.timers.set(silent_at, Timer::Silence { slot, socket });
+        let left = silent_at.saturating_sub(self.watched_time());
+        let waits =
+            self.options.has(Mutation::RequestSilencesWatchdog) && self.waits_for_answers(socket);
+        let left = if waits {
+            connection.silence_limit
+        } else {
+            left
+        };
+        if left > Duration::ZERO {
+            let at = self.after(left);
+            return self.timers.set(at, Timer::Silence { slot, socket });
         }
         self.abort(socket);
         self.on_closed(socket, None, "tick timeout");
+    }
+
+    /// The clock of the watchdog: a monotonic one.
+    pub(super) fn watched_time(&self) -> Duration {
+        if self.options.has(Mutation::WatchdogByWallClock) {
+            return Duration::from_millis(self.now.wall.0.unsigned_abs());
+        }
+        self.now.since_start
     }
 
     pub(super) fn send_request(
@@ -323,6 +342,10 @@ impl Client {
             message: Outgoing::Frame(frame),
         });
     }
+}
+
+fn is_tick(message: &Inbound) -> bool {
+    matches!(message, Inbound::Text(text) if text.contains("\"event\":\"tick\""))
 }
 
 /// The id of a `ping` request.

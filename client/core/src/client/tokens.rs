@@ -35,6 +35,9 @@ impl Client {
             (false, role) => role,
         };
         let scopes = normalize_scopes(&issued.scopes);
+        if self.options.has(Mutation::NoTokensOverPlain) && self.is_plain_elsewhere(slot) {
+            return self.hello_token_settled(slot, socket);
+        }
         let generation = self.generation;
         let stored = identity.token(role) == Some(issued.token.as_str())
             && identity.scopes(role) == scopes.as_deref();
@@ -59,6 +62,12 @@ impl Client {
             }
         };
         self.store(op, after);
+    }
+
+    /// Whether a connection goes over a network where others can read.
+    fn is_plain_elsewhere(&self, slot: Slot) -> bool {
+        self.connection(slot)
+            .is_some_and(|it| !it.target.is_loopback() && !it.target.tls)
     }
 
     pub(super) fn token_settled(

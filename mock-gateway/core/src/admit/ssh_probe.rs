@@ -27,7 +27,7 @@ const COOLDOWN_MS: i64 = 60_000;
 const KEPT: usize = 512;
 
 /// When the last look at each device began.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct SshProbes {
     began: BTreeMap<DeviceId, UnixMillis>,
 }

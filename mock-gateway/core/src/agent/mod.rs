@@ -21,7 +21,7 @@ pub(crate) use sessions::{Session, Sessions, canonical_key, text_of};
 pub(crate) const AGENT_ID: &str = "main";
 
 /// Everything the agent knows and does.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Agent {
     pub(crate) sessions: Sessions,
     /// Turns that have not ended, by run id.

@@ -18,7 +18,7 @@ use crate::json::Object;
 use crate::timers::{Timer, TimerKey};
 
 /// A turn on its way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Run {
     pub(crate) session: String,
     pub(crate) asked: Asked,

@@ -12,7 +12,7 @@ use crate::entropy::Entropy;
 use crate::json::Object;
 
 /// All conversations by key.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Sessions {
     by_key: BTreeMap<String, Session>,
 }

@@ -41,7 +41,7 @@ const fn only(profile: Option<&'static str>, path: &'static str, set: Setter) ->
 }
 
 /// Every key with an effect. ref: gateway-behaviour.md §1.5, §1.7, §4, §4.5, §6.1, §7.4
-pub(super) const KEYS: [Key; 26] = [
+pub(super) const KEYS: [Key; 27] = [
     key("gateway.auth.mode", |config, value| {
         config.auth.mode = match value.as_str() {
             Some("token") => AuthMode::Token,
@@ -154,6 +154,13 @@ pub(super) const KEYS: [Key; 26] = [
     }),
     key("mock.setupCodeTtlMs", |config, value| {
         config.setup_code_ttl_ms = positive(value)?;
+        Ok(())
+    }),
+    key("mock.timeScale", |config, value| {
+        let times = value.as_u64().and_then(|times| u32::try_from(times).ok());
+        config.time_scale = times
+            .filter(|times| *times > 0)
+            .ok_or("a whole number of times, 1 or more")?;
         Ok(())
     }),
     key("mock.urlHint", |config, value| {

@@ -347,7 +347,7 @@ impl Gateway {
             silent: false,
             is_repair: true,
             ts: now,
-            expires_at: expiry(now, self.config.pairing_ttl_ms),
+            expires_at: expiry(now, self.config.pairing_ttl_ms()),
         };
         let pending = match self.pending_devices.ask(incoming, true) {
             Asked::Again(pending) => pending,

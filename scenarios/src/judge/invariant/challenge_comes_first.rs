@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Breach, Evidence, Row, Subject, breach, text};
+use super::{Breach, Evidence, Row, Subject, breach};
 
 pub(super) const ROW: Row = Row {
     name: "challenge_comes_first",
@@ -16,8 +16,8 @@ pub(super) const ROW: Row = Row {
 fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
     let mut begun = BTreeSet::new();
     let mut breaches = Vec::new();
-    for (said, frame) in evidence.gateway_frames() {
-        let challenge = text(frame, "/event") == Some("connect.challenge");
+    for (said, _) in evidence.gateway_frames() {
+        let challenge = said.event == Some("connect.challenge");
         let first = begun.insert(said.conn);
         if first != challenge {
             let who = evidence.wire.describe(said.conn);

@@ -43,7 +43,7 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
     let mut ledger = Ledger::default();
     let mut told = BTreeSet::new();
     let mut breaches = Vec::new();
-    for said in evidence.entries().filter_map(Said::of) {
+    for said in evidence.said_by_anybody() {
         let violations = violations(referee, evidence, said);
         let script = scripts.who_said(evidence, said);
         if let Some(script) = &script {
@@ -195,7 +195,7 @@ impl<'a> Scripts<'a> {
             let connection = evidence.wire.connection(said.conn)?;
             return self.actors.get(connection.actor.as_deref()?).cloned();
         }
-        let frame = said.entry.frame.as_ref();
+        let frame = said.entry.frame.as_deref();
         let answers = evidence.wire.answers(said.n());
         let behaviours = self.behaviours.iter();
         let suspects = behaviours

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use gateway_protocol::limits::{MESSAGE_BYTES, PRE_HELLO_MESSAGE_BYTES};
 use transcript::{Direction, Kind, Stage};
 
-use super::{Breach, Evidence, Row, Subject, breach, text};
+use super::{Breach, Evidence, Row, Subject, at, breach};
 
 pub(super) const ROW: Row = Row {
     name: "limits_respected",
@@ -26,11 +26,10 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
             continue;
         };
         if said.by_gateway {
-            if text(frame, "/payload/type") == Some("hello-ok") {
-                let max = frame
-                    .pointer("/payload/policy/maxPayload")
-                    .and_then(serde_json::Value::as_u64);
+            if said.is_hello {
+                let max = at(frame, "/payload/policy/maxPayload");
                 let max = max
+                    .and_then(serde_json::Value::as_u64)
                     .and_then(|max| usize::try_from(max).ok())
                     .unwrap_or(MESSAGE_BYTES);
                 limits.insert(said.conn, max);

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::scenario::{Actor, Policy};
 
-use super::{Breach, Evidence, Row, Subject, breach, text};
+use super::{Breach, Evidence, Row, Subject, at, breach, text};
 
 pub(super) const ROW: Row = Row {
     name: "no_socket_after_terminal",
@@ -51,7 +51,7 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
             .and_then(|c| c.role.as_deref())
             .unwrap_or("operator");
         let key = (evidence.actor(said.conn), role);
-        if !said.by_gateway && text(frame, "/method") == Some("connect") {
+        if !said.by_gateway && said.method == Some("connect") {
             let auth = auth_values(frame);
             let earlier = refused.entry(key).or_default();
             earlier.retain(|refusal| {
@@ -106,7 +106,7 @@ fn is_tried_otherwise(evidence: &Evidence<'_>, actor: &str, code: &str) -> bool 
 
 /// The credential as `key=pseudonym`, so that another token of the same kind counts as another credential.
 fn auth_values(frame: &Value) -> Vec<String> {
-    let auth = frame.pointer("/params/auth").and_then(Value::as_object);
+    let auth = at(frame, "/params/auth").and_then(Value::as_object);
     auth.map(|auth| {
         auth.iter()
             .map(|(key, value)| format!("{key}={value}"))

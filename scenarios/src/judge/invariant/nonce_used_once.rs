@@ -18,7 +18,7 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
     let mut challenges: BTreeMap<&str, (u32, u64)> = BTreeMap::new();
     let mut own: BTreeMap<u32, &str> = BTreeMap::new();
     for (said, frame) in evidence.gateway_frames() {
-        if text(frame, "/event") != Some("connect.challenge") {
+        if said.event != Some("connect.challenge") {
             continue;
         }
         let Some(nonce) = text(frame, "/payload/nonce") else {

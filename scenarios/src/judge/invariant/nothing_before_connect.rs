@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Breach, Evidence, Row, Subject, breach, text};
+use super::{Breach, Evidence, Row, Subject, breach};
 
 pub(super) const ROW: Row = Row {
     name: "nothing_before_connect",
@@ -16,11 +16,11 @@ pub(super) const ROW: Row = Row {
 fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
     let mut begun = BTreeSet::new();
     let mut breaches = Vec::new();
-    for (said, frame) in evidence.client_frames() {
+    for (said, _) in evidence.client_frames() {
         if !begun.insert(said.conn) {
             continue;
         }
-        let method = text(frame, "/method").unwrap_or("no request");
+        let method = said.method.unwrap_or("no request");
         if method != "connect" {
             let who = evidence.wire.describe(said.conn);
             breaches.push(breach(

@@ -1,6 +1,6 @@
 //! A client proves itself with one credential at a time.
 
-use super::{Breach, Evidence, Row, Subject, breach};
+use super::{Breach, Evidence, Row, Subject, at, breach};
 
 pub(super) const ROW: Row = Row {
     name: "one_auth_key_per_connect",
@@ -14,9 +14,7 @@ pub(super) const ROW: Row = Row {
 fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
     let mut breaches = Vec::new();
     for (said, frame) in evidence.connects() {
-        let auth = frame
-            .pointer("/params/auth")
-            .and_then(serde_json::Value::as_object);
+        let auth = at(frame, "/params/auth").and_then(serde_json::Value::as_object);
         let keys: Vec<&str> = auth
             .map(|auth| auth.keys().map(String::as_str).collect())
             .unwrap_or_default();

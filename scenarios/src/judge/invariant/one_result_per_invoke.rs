@@ -21,11 +21,11 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
         let Some(frame) = &said.entry.frame else {
             continue;
         };
-        if said.by_gateway && text(frame, "/event") == Some("node.invoke.request") {
+        if said.by_gateway && said.event == Some("node.invoke.request") {
             if let Some(id) = text(frame, "/payload/id") {
                 asked.insert(id, said.conn);
             }
-        } else if !said.by_gateway && text(frame, "/method") == Some("node.invoke.result") {
+        } else if !said.by_gateway && said.method == Some("node.invoke.result") {
             let Some(id) = text(frame, "/params/id") else {
                 continue;
             };

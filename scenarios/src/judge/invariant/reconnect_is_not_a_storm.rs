@@ -22,7 +22,7 @@ const FLOORS: [(usize, u64); 2] = [(3, 900_000), (6, 5_000_000)];
 fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
     let prompts = evidence.prompts();
     let mut breaches = Vec::new();
-    for ((actor, role), attempts) in failed_in_a_row(evidence, &prompts) {
+    for ((actor, role), attempts) in failed_in_a_row(evidence, prompts) {
         for run in attempts {
             let storm = FLOORS.iter().find_map(|(many, floor)| {
                 run.windows(*many)
@@ -44,7 +44,7 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
             breaches.push(breach(what, &entries));
         }
     }
-    breaches.extend(multiplied(evidence, &prompts));
+    breaches.extend(multiplied(evidence, prompts));
     breaches
 }
 

@@ -33,24 +33,30 @@ pub(super) const REQUEST_IDS_ARE_UNIQUE: Row = Row {
     check: request_ids_are_unique,
 };
 
-#[derive(Default)]
-struct Pair {
+#[derive(Debug, Default)]
+pub(super) struct Pair {
     requests: Vec<u64>,
     responses: Vec<u64>,
 }
 
-fn pairs(evidence: &Evidence<'_>) -> BTreeMap<(u32, String), Pair> {
-    let mut pairs: BTreeMap<(u32, String), Pair> = BTreeMap::new();
+/// Requests and answers by connection and id.
+pub(super) type Pairs<'a> = BTreeMap<(u32, &'a str), Pair>;
+
+fn pairs<'e, 'a>(evidence: &'e Evidence<'a>) -> &'e Pairs<'a> {
+    evidence.pairs.get_or_init(|| paired(evidence))
+}
+
+fn paired<'a>(evidence: &Evidence<'a>) -> Pairs<'a> {
+    let mut pairs = Pairs::new();
     // Scripted clients count too: the gateway answers them as it answers anybody.
-    for entry in evidence.entries() {
-        let Some(said) = super::Said::of(entry) else {
+    for said in evidence.said_by_anybody() {
+        let Some(frame) = said.entry.frame.as_deref() else {
             continue;
         };
-        let Some(frame) = &entry.frame else { continue };
         let Some(id) = text(frame, "/id") else {
             continue;
         };
-        let pair = pairs.entry((said.conn, id.to_owned())).or_default();
+        let pair = pairs.entry((said.conn, id)).or_default();
         match text(frame, "/type") {
             Some("res") if said.by_gateway && !is_first_of_two(frame) => {
                 pair.responses.push(said.n());
@@ -69,12 +75,12 @@ fn is_first_of_two(frame: &Value) -> bool {
 
 fn one_response_per_request(evidence: &Evidence<'_>) -> Vec<Breach> {
     pairs(evidence)
-        .into_iter()
+        .iter()
         .filter(|((_, _), pair)| {
             !pair.requests.is_empty() && pair.responses.len() > pair.requests.len()
         })
         .map(|((conn, id), pair)| {
-            let who = evidence.wire.describe(conn);
+            let who = evidence.wire.describe(*conn);
             let what = format!(
                 "{who}: request {id:?} was answered {} times",
                 pair.responses.len()
@@ -86,16 +92,16 @@ fn one_response_per_request(evidence: &Evidence<'_>) -> Vec<Breach> {
 
 fn responses_name_a_request(evidence: &Evidence<'_>) -> Vec<Breach> {
     pairs(evidence)
-        .into_iter()
+        .iter()
         // "invalid" answers what had no id at all; a request that is no frame is answered with the id it had.
         .filter(|((conn, id), pair)| {
             pair.requests.is_empty()
                 && !pair.responses.is_empty()
-                && id != "invalid"
+                && *id != "invalid"
                 && !evidence.is_scripted(*conn)
         })
         .map(|((conn, id), pair)| {
-            let who = evidence.wire.describe(conn);
+            let who = evidence.wire.describe(*conn);
             breach(
                 format!("{who}: the gateway answered {id:?}, which nobody had asked"),
                 &pair.responses,
@@ -106,10 +112,10 @@ fn responses_name_a_request(evidence: &Evidence<'_>) -> Vec<Breach> {
 
 fn request_ids_are_unique(evidence: &Evidence<'_>) -> Vec<Breach> {
     pairs(evidence)
-        .into_iter()
+        .iter()
         .filter(|((conn, _), pair)| pair.requests.len() > 1 && !evidence.is_scripted(*conn))
         .map(|((conn, id), pair)| {
-            let who = evidence.wire.describe(conn);
+            let who = evidence.wire.describe(*conn);
             breach(
                 format!(
                     "{who} used the request id {id:?} {} times",

@@ -10,7 +10,7 @@ use transcript::{Direction, Kind, Stage};
 
 use crate::scenario::Step;
 
-use super::{Breach, Evidence, Row, Subject, breach, ends_the_stream, text};
+use super::{Breach, Evidence, Row, Subject, at, breach, ends_the_stream, text};
 
 pub(super) const GIVES_UP_ON_A_SILENT_GATEWAY: Row = Row {
     name: "gives_up_on_a_silent_gateway",
@@ -43,8 +43,8 @@ const GRACE_US: u64 = 1_000_000;
 const REAL_TIME_GRACE_US: u64 = 5_000_000;
 
 /// What a connection was like, as its client saw it.
-#[derive(Default)]
-struct Life {
+#[derive(Debug, Default)]
+pub(super) struct Life {
     opened: u64,
     opened_us: u64,
     /// The client's first word about the end, or the end of the stream.
@@ -71,8 +71,15 @@ impl Life {
     }
 }
 
-fn lives(evidence: &Evidence<'_>) -> BTreeMap<u32, Life> {
-    let mut lives: BTreeMap<u32, Life> = BTreeMap::new();
+/// Connections by number.
+pub(super) type Lives = BTreeMap<u32, Life>;
+
+fn lives<'e>(evidence: &'e Evidence<'_>) -> &'e Lives {
+    evidence.lives.get_or_init(|| lived(evidence))
+}
+
+fn lived(evidence: &Evidence<'_>) -> Lives {
+    let mut lives = Lives::new();
     let mut end_us = evidence
         .record
         .steps
@@ -150,9 +157,7 @@ fn listen(life: &mut Life, frame: &Value, t_us: u64) {
         life.challenged_us.get_or_insert(t_us);
     }
     if text(frame, "/payload/type") == Some("hello-ok") {
-        let tick = frame
-            .pointer("/payload/policy/tickIntervalMs")
-            .and_then(Value::as_u64);
+        let tick = at(frame, "/payload/policy/tickIntervalMs").and_then(Value::as_u64);
         life.tick_us = tick.map(|ms| ms.saturating_mul(1_000));
     }
 }
@@ -166,7 +171,7 @@ fn no_challenge(evidence: &Evidence<'_>) -> Vec<Breach> {
             .unwrap_or(life.opened_us);
         let waited = until.saturating_sub(life.opened_us);
         if waited > CHALLENGE_US && life.opened > 0 {
-            let who = evidence.wire.describe(conn);
+            let who = evidence.wire.describe(*conn);
             let what = format!(
                 "{who} waited {} s for a challenge and kept waiting",
                 waited / 1_000_000
@@ -194,11 +199,11 @@ fn no_tick(evidence: &Evidence<'_>) -> Vec<Breach> {
         let (Some(tick), Some((silent, heard, _))) = (life.tick_us, life.longest) else {
             continue;
         };
-        if sets_its_clock(evidence, conn) {
+        if sets_its_clock(evidence, *conn) {
             continue;
         }
         if silent > tick.saturating_mul(INTERVALS).saturating_add(grace_us) {
-            let who = evidence.wire.describe(conn);
+            let who = evidence.wire.describe(*conn);
             let what = format!(
                 "{who} heard nothing for {} ms and stayed, although ticks come every {} ms",
                 silent / 1_000,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Breach, Evidence, Row, Subject, breach, text};
+use super::{Breach, Evidence, Row, Subject, at, breach, text};
 
 pub(super) const ROW: Row = Row {
     name: "tokens_stay_with_their_role",
@@ -24,7 +24,7 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
             continue;
         };
         if said.by_gateway {
-            let Some(auth) = frame.pointer("/payload/auth") else {
+            let Some(auth) = at(frame, "/payload/auth") else {
                 continue;
             };
             let more = auth.get("deviceTokens").and_then(Value::as_array);
@@ -37,7 +37,7 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
             }
             continue;
         }
-        if text(frame, "/method") != Some("connect") {
+        if said.method != Some("connect") {
             continue;
         }
         let role = text(frame, "/params/role").unwrap_or("operator");

@@ -48,6 +48,10 @@ impl<W: World> Conductor<'_, W> {
             Step::Disk(disk) => {
                 let failing = self.world.fail_disk(&disk.of, disk.fails);
                 failing.map_err(refused)?;
+                if let Some(death) = disk.dies {
+                    let dying = self.world.die_at_a_write(&disk.of, death);
+                    dying.map_err(refused)?;
+                }
             }
             Step::Expect(_) | Step::Quiet(_) | Step::Elapse(_) | Step::Note(_) => {}
         }
@@ -92,7 +96,7 @@ impl<W: World> Conductor<'_, W> {
             return self.world.set_up(&actor, told).await.map_err(refused);
         }
         let name = wish.intent.name();
-        let first = self.world.reports(&wish.actor).len();
+        let first = self.world.reported(&wish.actor);
         if self.world.is_foreign(&wish.actor) {
             let (action, arguments) = wish.action();
             let told = self.world.tell(&wish.actor, action, &arguments).await;

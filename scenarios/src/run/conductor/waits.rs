@@ -10,12 +10,13 @@ use crate::judge::durable;
 use crate::judge::expectations::{state_matches, wanted};
 use crate::judge::record::{Missed, Nearest, StepResult};
 use crate::scenario::captures::resolve;
-use crate::scenario::{Expect, Quiet};
+use crate::scenario::{Expect, Lapse, Quiet};
 use crate::world::World;
 
 impl<W: World> Conductor<'_, W> {
     pub(super) async fn expect(&mut self, expect: &Expect) -> Result<StepResult, Broken> {
-        let expect = self.filled(expect).await?;
+        let mut expect = self.filled(expect).await?;
+        expect.not_before = expect.not_before.map(|lapse| Lapse(self.paced(lapse.0)));
         if expect.actor.is_some() || expect.gateway.is_some() {
             return self.expect_state(&expect).await;
         }
@@ -44,14 +45,18 @@ impl<W: World> Conductor<'_, W> {
     async fn expect_state(&mut self, expect: &Expect) -> Result<StepResult, Broken> {
         let start = self.world.now();
         let deadline = start.saturating_add(expect.patience().mul_f64(self.patience));
+        let (mut nearest, mut stirred) = (Nearest::default(), None);
         loop {
             let seen = self.world.pulse();
             self.observe()?;
             self.look_after_requests().await;
-            let nearest = match self.state_holds(expect).await {
-                Ok(()) => return Ok(StepResult::Met { entry: None }),
-                Err(nearest) => nearest,
-            };
+            let before = std::mem::replace(&mut stirred, self.stirred(expect));
+            if before.is_none() || before != stirred {
+                match self.state_holds(expect).await {
+                    Ok(()) => return Ok(StepResult::Met { entry: None }),
+                    Err(near) => nearest = near,
+                }
+            }
             let now = self.world.now();
             if now >= deadline {
                 let missed = Missed {
@@ -63,6 +68,12 @@ impl<W: World> Conductor<'_, W> {
             }
             self.world.wait(seen, deadline).await;
         }
+    }
+
+    /// What tells whether a client's state can be another one than at the last look, where the world knows.
+    fn stirred(&self, expect: &Expect) -> Option<u64> {
+        let actor = expect.actor.as_ref().filter(|_| expect.gateway.is_none())?;
+        self.world.stirred(actor)
     }
 
     async fn state_holds(&mut self, expect: &Expect) -> Result<(), Nearest> {
@@ -122,7 +133,7 @@ impl<W: World> Conductor<'_, W> {
         let quiet = resolve(quiet, &self.captured).map_err(refused)?;
         let pattern = quiet.pattern();
         let start = self.world.now();
-        let deadline = start.saturating_add(quiet.lasting.0);
+        let deadline = start.saturating_add(self.paced(quiet.lasting.0));
         loop {
             let seen = self.world.pulse();
             self.observe()?;
@@ -141,8 +152,16 @@ impl<W: World> Conductor<'_, W> {
         }
     }
 
+    /// A length of time of the script as it passes beside a gateway that is faster than said.
+    fn paced(&self, lapse: Duration) -> Duration {
+        let times = self.scenario.gateway.time_scale;
+        times
+            .and_then(|times| lapse.checked_div(times))
+            .unwrap_or(lapse)
+    }
+
     pub(super) async fn elapse(&mut self, lapse: Duration) -> Result<StepResult, Broken> {
-        let until = self.world.now().saturating_add(lapse);
+        let until = self.world.now().saturating_add(self.paced(lapse));
         loop {
             // Looking now and then keeps a client that talks to itself inside the budget.
             let seen = self.world.pulse();
@@ -162,11 +181,7 @@ impl<W: World> Conductor<'_, W> {
         if !self.scenario.gateway.approves {
             return;
         }
-        let fresh = self
-            .watch
-            .entries()
-            .iter()
-            .filter(|entry| entry.n > self.approved);
+        let fresh = self.watch.after(self.approved).iter();
         let asked: Vec<String> = fresh.filter_map(pairing_request).collect();
         self.approved = self.watch.last();
         for request_id in asked {
@@ -181,7 +196,8 @@ impl<W: World> Conductor<'_, W> {
 
 /// The id of the pairing request that a refusal names.
 fn pairing_request(entry: &transcript::RawEntry) -> Option<String> {
-    let id = entry.frame()?.pointer("/error/details/requestId")?;
+    let error = entry.frame()?.get("error")?;
+    let id = error.pointer("/details/requestId")?;
     id.as_str().map(str::to_owned)
 }
 

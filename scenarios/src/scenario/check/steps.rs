@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::scenario::WorldName;
 use crate::scenario::actor::Actor;
 use crate::scenario::control::Control;
 use crate::scenario::diagnostic::Problem;
@@ -225,6 +226,26 @@ fn disk_step(checker: &mut Checker<'_>, disk: &Disk, at: &At) {
             )
             .at(at.clone())
             .help("only a client has a disk"),
+        );
+    }
+    let elsewhere: Vec<&str> = checker
+        .scenario
+        .worlds()
+        .into_iter()
+        .filter(|world| *world != WorldName::Core)
+        .map(WorldName::name)
+        .collect();
+    if disk.dies.is_some() && !elsewhere.is_empty() {
+        checker.report(
+            Problem::error(
+                "scenario::only_in_core",
+                format!(
+                    "a process can't be killed at a write in {}",
+                    elsewhere.join(" and ")
+                ),
+            )
+            .at(at.clone())
+            .help("say `worlds = [\"core\"]`, or stop the client instead"),
         );
     }
 }

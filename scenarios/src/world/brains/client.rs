@@ -19,6 +19,7 @@ use super::super::puppet;
 use super::super::witness::{Disk, Ledger, Reports, Watchglass, Witness};
 use super::wire_message;
 use crate::judge::durable::StoreNotes;
+use crate::scenario::{Death, Moment};
 
 /// What a client wants of the world.
 pub(super) enum Wish {
@@ -40,6 +41,8 @@ pub(super) enum Wish {
     Abort {
         socket: SocketId,
     },
+    /// Its process was killed at a durable change.
+    Die(Moment),
 }
 
 /// One client.
@@ -53,6 +56,10 @@ pub(super) struct CoreClient {
     notes: Arc<Mutex<StoreNotes>>,
     pub(super) reports: Reports,
     running: Option<Running>,
+    /// How often it was started, stopped or told something.
+    pub(super) stirred: u64,
+    /// When its process is to be killed.
+    pub(super) death: Option<Death>,
     /// Who listens at the gateway's address, for a client that looks.
     listener: Option<EndpointOwner>,
     ledger: Ledger,
@@ -80,6 +87,8 @@ impl CoreClient {
             notes: Arc::new(Mutex::new(notes)),
             reports: Reports::default(),
             running: None,
+            stirred: 0,
+            death: None,
             listener: None,
             ledger: ledger.clone(),
             name: name.to_owned(),
@@ -111,10 +120,12 @@ impl CoreClient {
             inbox: self.listener.map(finding).into_iter().collect(),
             busy: Vec::new(),
         });
+        self.stirred += 1;
         self.intend(Intent::Connect)
     }
 
     pub(super) fn stop(&mut self) {
+        self.stirred += 1;
         self.running = None;
     }
 
@@ -158,9 +169,18 @@ impl CoreClient {
             if let Output::Event(event) = &output {
                 self.ledger.hear(&self.name, now, event);
             }
+            if matches!(output, Output::Store { .. })
+                && let Some(when) = falls_now(&mut self.death)
+            {
+                if when == Moment::After {
+                    running.wish(output, now, &self.reports);
+                }
+                return Some(Wish::Die(when));
+            }
             return Some(running.wish(output, now, &self.reports));
         }
         let input = running.inbox.pop_front()?;
+        self.stirred += 1;
         running.core.handle(clock, input);
         Some(Wish::Nothing)
     }
@@ -173,6 +193,7 @@ impl CoreClient {
         };
         if let Some(done) = running.busy.iter().position(|(at, _, _)| *at <= now) {
             let (_, _, input) = running.busy.remove(done);
+            self.stirred += 1;
             running.core.handle(clock, input);
             return true;
         }
@@ -181,6 +202,7 @@ impl CoreClient {
             .wake_at()
             .is_some_and(|at| at <= clock.since_start)
         {
+            self.stirred += 1;
             running.core.handle(clock, Input::Woke);
             return true;
         }
@@ -231,7 +253,7 @@ impl Running {
                 let result = self.store.apply(&op);
                 self.inbox.push_back(Input::Stored { op, result });
             }
-            Output::Event(event) => reports.push(&event),
+            Output::Event(event) => reports.push(event),
             Output::Invoke(request) => {
                 let (delay, result) = puppet::answer(&request.command, &request.args);
                 let outcome = puppet::outcome(result);
@@ -252,6 +274,16 @@ impl Running {
         }
         Wish::Nothing
     }
+}
+
+/// Counts one durable change; the side on which the process is killed, when this is the one.
+fn falls_now(death: &mut Option<Death>) -> Option<Moment> {
+    let due = death.as_mut()?;
+    due.at = due.at.saturating_sub(1);
+    if due.at > 0 {
+        return None;
+    }
+    death.take().map(|death| death.when)
 }
 
 /// A message as the client's shell hands it up; none for what the codec keeps to itself.

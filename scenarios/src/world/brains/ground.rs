@@ -15,6 +15,7 @@ use super::super::{Ending, RawPhase, Refusal, World};
 use super::line::{self, Far};
 use super::{Brains, CoreRaw};
 use crate::judge::record::{StoreNote, Withheld};
+use crate::scenario::Death;
 
 impl World for Brains {
     fn now(&self) -> Duration {
@@ -223,8 +224,20 @@ impl World for Brains {
         Ok(())
     }
 
+    fn die_at_a_write(&mut self, actor: &str, death: Death) -> Result<(), Refusal> {
+        let client = self.clients.get_mut(actor);
+        let client =
+            client.ok_or_else(|| Refusal::new(format!("there is no client called {actor}")))?;
+        client.death = Some(death);
+        Ok(())
+    }
+
     async fn view(&mut self) -> Value {
         serde_json::to_value(self.gateway.view_at(self.clock().wall)).unwrap_or_default()
+    }
+
+    fn stirred(&self, actor: &str) -> Option<u64> {
+        Some(self.clients.get(actor)?.stirred)
     }
 
     fn snapshot(&self, actor: &str) -> Option<Value> {
@@ -240,6 +253,11 @@ impl World for Brains {
             .get(actor)
             .map(|client| client.reports.all())
             .unwrap_or_default()
+    }
+
+    fn reported(&self, actor: &str) -> usize {
+        let client = self.clients.get(actor);
+        client.map_or(0, |client| client.reports.len())
     }
 
     fn stores(&self) -> Vec<StoreNote> {

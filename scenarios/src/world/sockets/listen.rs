@@ -14,7 +14,7 @@ pub(super) async fn listen(
 ) {
     while let Some(event) = events.recv().await {
         heard(&event);
-        reports.push(&event);
+        reports.push(event);
         bell.ring();
     }
 }
