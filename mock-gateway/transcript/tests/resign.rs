@@ -7,6 +7,7 @@
 )]
 
 use std::path::Path;
+use std::sync::Arc;
 
 use gateway_protocol::{Keypair, PublicKey, SetupCode, SignatureVersion};
 use serde_json::{Value, json};
@@ -53,7 +54,7 @@ fn header() -> Header {
 fn untouched(frames: &[Value]) -> Transcript {
     let mut transcript = recorded(header(), frames);
     for (entry, frame) in transcript.entries.iter_mut().zip(frames) {
-        entry.frame = Some(frame.clone());
+        entry.frame = Some(frame.clone().into());
     }
     transcript
 }
@@ -114,7 +115,7 @@ fn devices_at(shown: &Transcript, frames: &[Value], id: &str, key: &str) -> (Str
             frame["params"]["device"]["id"] == id && frame["params"]["device"]["publicKey"] == key
         })
         .unwrap();
-    let frame = shown.entries[at].frame.clone().unwrap();
+    let frame = shown.entries[at].frame.as_deref().cloned().unwrap();
     devices(&[frame]).remove(0)
 }
 
@@ -162,7 +163,7 @@ fn equal_seeds_and_equal_keys_have_equal_stand_ins() {
     let frames: Vec<Value> = shown
         .entries
         .iter()
-        .filter_map(|entry| entry.frame.clone())
+        .filter_map(|entry| entry.frame.as_deref().cloned())
         .collect();
     let known = devices(&frames);
     assert_eq!(known[0], known[2]);
@@ -179,7 +180,7 @@ fn a_frame_that_was_changed_afterwards_does_not_verify() {
         header().resigned(7),
         &[connect(&pair, "n-1", SignatureVersion::V3)],
     );
-    shown.entries[0].frame.as_mut().unwrap()["params"]["role"] = Value::from("node");
+    Arc::make_mut(shown.entries[0].frame.as_mut().unwrap())["params"]["role"] = Value::from("node");
     assert_eq!(signatures(&shown.entries), [(1, Fit::Broken)]);
 }
 

@@ -75,7 +75,9 @@ pub fn judge_cell(cell: &Cell, seed: u64) -> CellVerdict {
         problems.push(format!("ended as '{state}', which tells nobody what to do"));
     }
     let has = |key: &str| view(&record.views.durable, key) == Some(Value::Bool(true));
-    let kept = cell.memory == Memory::Kept;
+    // A changed platform is approved anew, and that approval replaces the token: the old one is no longer good. ref: the
+    // conform flow pairing/metadata-upgrade; field-bugs.md 24
+    let kept = cell.memory == Memory::Kept && cell.pin == Pin::Same;
     if kept && cell.operator.is_valid() && !has("operator_token") {
         problems.push("a good operator token was lost".to_owned());
     }
