@@ -76,13 +76,15 @@ impl<'a> Evidence<'a> {
                 && entry.dir == said.entry.dir
                 && entry.frame == said.entry.frame
         };
-        let mut later = self
+        let later = self
             .entries()
             .skip_while(|entry| entry.n <= said.n())
             .filter(same)
-            .filter_map(|entry| entry.stage);
-        // A wire that can't be seen into has no second stage.
-        later.find(|stage| *stage != Stage::Sent) == Some(Stage::Dropped)
+            .filter_map(|entry| entry.stage)
+            .filter(|stage| *stage != Stage::Sent);
+        // What a black hole held may be dropped or delivered later. A wire that can't be seen into has no second stage.
+        // Found by `clawproof explore`, seed 2330.
+        later.last().is_some_and(|stage| stage != Stage::Delivered)
     }
 
     /// Whether a connection belongs to a raw actor.
