@@ -224,6 +224,8 @@ fn explore_figure(world: WorldName, wanted: f64, target: &'static str) -> Figure
     let plan = Hunt {
         seeds: 0..FLOWS,
         world,
+        // In memory every link has a latency of its own.
+        has_latency: world == WorldName::Memory,
         threads: 1,
         keeps_going: true,
         ..Hunt::default()

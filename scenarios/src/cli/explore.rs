@@ -41,9 +41,9 @@ pub struct ExploreArgs {
     /// A deliberate bug of the built-in client, to see whether it is found
     #[arg(long, value_name = "NAME")]
     pub mutant: Option<String>,
-    /// Links without the latencies that the seeds draw
+    /// Two flows of three over links that take time, each link its own
     #[arg(long)]
-    pub no_latency: bool,
+    pub latency: bool,
     /// Go on after a find, list every seed that fails, and shrink the first of each rule
     #[arg(long)]
     pub keep_going: bool,
@@ -96,7 +96,7 @@ pub(super) fn explore(args: &ExploreArgs) -> Exit {
         },
         mutation: args.mutant.clone(),
         keeps_going: args.keep_going,
-        has_latency: !args.no_latency,
+        has_latency: args.latency,
         stop,
         ..Hunt::default()
     };

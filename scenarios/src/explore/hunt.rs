@@ -45,7 +45,7 @@ impl Default for Hunt {
             mutation: None,
             keeps_going: false,
             folder: "found/".to_owned(),
-            has_latency: true,
+            has_latency: false,
             threads: thread::available_parallelism().map_or(1, std::num::NonZero::get),
             stop: Arc::default(),
         }

@@ -189,7 +189,12 @@ impl Model {
 pub(super) fn tail(promise: Promise) -> &'static [Event] {
     match promise {
         Promise::Nothing => &[Event::Elapse(150_000)],
-        Promise::HealsItself => &[Event::Ready(600_000), Event::Elapse(61_000)],
+        // A fault that waits for a later message may still end a connection: then it must be ready once more.
+        Promise::HealsItself => &[
+            Event::Ready(600_000),
+            Event::Elapse(61_000),
+            Event::Ready(120_000),
+        ],
         Promise::HealsWhenAsked => &[
             Event::Elapse(360_000),
             // Once for the faults that still wait for a connection, once for good.
@@ -198,6 +203,7 @@ pub(super) fn tail(promise: Promise) -> &'static [Event] {
             Event::Reconnect,
             Event::Ready(300_000),
             Event::Elapse(61_000),
+            Event::Ready(120_000),
         ],
     }
 }
