@@ -51,7 +51,7 @@ pub fn needs_of(scenario: &Scenario) -> BTreeSet<String> {
             end.value.durable.as_ref(),
         ));
     }
-    if waits(scenario) > LONGEST {
+    if scenario.floor() > LONGEST {
         needs.insert(format!("more than {} s of real time", LONGEST.as_secs()));
     }
     needs
@@ -186,27 +186,6 @@ fn of_pattern(scenario: &Scenario, pattern: &Pattern) -> Option<String> {
         RoleName::Operator => "role:operator".to_owned(),
         RoleName::Node => "role:node".to_owned(),
     })
-}
-
-/// Time that passes whatever the client does.
-fn waits(scenario: &Scenario) -> Duration {
-    let each = scenario.steps.iter().map(|step| match &step.value {
-        Step::Elapse(lapse) => lapse.0,
-        Step::Quiet(quiet) => quiet.lasting.0,
-        Step::Expect(expect) => expect.not_before.unwrap_or_default().0,
-        Step::Start(_)
-        | Step::Stop(_)
-        | Step::Do(_)
-        | Step::Send(_)
-        | Step::Fault(_)
-        | Step::Heal(_)
-        | Step::Close(_)
-        | Step::Control(_)
-        | Step::Clock(_)
-        | Step::Disk(_)
-        | Step::Note(_) => Duration::ZERO,
-    });
-    each.sum()
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -230,6 +231,27 @@ impl Scenario {
     /// Starts a scenario made in Rust.
     pub fn builder(id: &str, title: &str) -> Builder {
         Builder::new(id, title)
+    }
+
+    /// Time that passes whatever the client does: what it elapses, and how long it wants silence.
+    pub fn floor(&self) -> Duration {
+        let each = self.steps.iter().map(|step| match &step.value {
+            Step::Elapse(lapse) => lapse.0,
+            Step::Quiet(quiet) => quiet.lasting.0,
+            Step::Expect(expect) => expect.not_before.unwrap_or_default().0,
+            Step::Start(_)
+            | Step::Stop(_)
+            | Step::Do(_)
+            | Step::Send(_)
+            | Step::Fault(_)
+            | Step::Heal(_)
+            | Step::Close(_)
+            | Step::Control(_)
+            | Step::Clock(_)
+            | Step::Disk(_)
+            | Step::Note(_) => Duration::ZERO,
+        });
+        each.sum()
     }
 
     /// How the command line selects it: by its id, after `--suite` where it lies in a suite of somebody's own.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scenarios::run::{Job, Source};
-use scenarios::scenario::{Scenario, Step, WorldName, parse};
+use scenarios::scenario::{Scenario, WorldName, parse};
 
 /// The seed of every test run, so that a failure is the same everywhere.
 pub const SEED: u64 = 7;
@@ -34,33 +34,9 @@ pub fn suite() -> Vec<Arc<Scenario>> {
         .collect()
 }
 
-/// Time that must pass for a scenario, whatever else happens: what it elapses and how long it wants silence.
-pub fn floor(scenario: &Scenario) -> Duration {
-    scenario
-        .steps
-        .iter()
-        .map(|step| match &step.value {
-            Step::Elapse(lapse) => lapse.0,
-            Step::Quiet(quiet) => quiet.lasting.0,
-            Step::Expect(expect) => expect.not_before.unwrap_or_default().0,
-            Step::Start(_)
-            | Step::Stop(_)
-            | Step::Do(_)
-            | Step::Send(_)
-            | Step::Fault(_)
-            | Step::Heal(_)
-            | Step::Close(_)
-            | Step::Control(_)
-            | Step::Clock(_)
-            | Step::Disk(_)
-            | Step::Note(_) => Duration::ZERO,
-        })
-        .sum()
-}
-
 /// Whether a job would keep a person waiting.
 pub fn is_slow(job: &Job) -> bool {
-    job.world == WorldName::Loopback && floor(&job.scenario) > PATIENCE
+    job.world == WorldName::Loopback && job.scenario.floor() > PATIENCE
 }
 
 /// A job for one scenario in one world.
