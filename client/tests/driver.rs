@@ -7,6 +7,7 @@
 )]
 
 mod peer;
+mod watch;
 
 use std::time::Duration;
 
@@ -22,8 +23,9 @@ use gateway_protocol::UnixMillis;
 use peer::{Connection, Listener, Net, known_gateway, net, options};
 use rstest::rstest;
 use serde_json::{Value, json};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use watch::until;
 
 const EPOCH: UnixMillis = UnixMillis(1_767_225_600_000);
 
@@ -39,14 +41,6 @@ async fn connecting(state: &MemoryState, commands: &[&str]) -> (ClientHandle, Li
 
 fn setup(store: MemoryStore, net: Net, commands: &[&str]) -> Setup<Net, MemoryStore> {
     Setup::new(options(commands), store, net, Clock::starting_at(EPOCH))
-}
-
-async fn until(client: &ClientHandle, is_so: impl FnMut(&Snapshot) -> bool) -> Snapshot {
-    let mut snapshot = client.snapshot();
-    let seen = timeout(Duration::from_mins(10), snapshot.wait_for(is_so)).await;
-    seen.unwrap_or_else(|_| panic!("{:?}", client.snapshot().borrow()))
-        .unwrap()
-        .clone()
 }
 
 fn state() -> MemoryState {

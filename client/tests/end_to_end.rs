@@ -6,12 +6,16 @@
     reason = "helpers of tests may panic"
 )]
 
+mod admit;
+mod watch;
+
 use std::io;
 use std::time::Duration;
 
+use admit::let_in;
 use client_core::{
-    ClientEvent, ClientOptions, DurableState, GatewayRecord, Intent, NodeState, OperatorState,
-    OverallState, PairingStatus, Policy, Snapshot,
+    ClientEvent, ClientOptions, DurableState, GatewayRecord, Intent, OperatorState, OverallState,
+    PairingStatus, Policy, Snapshot,
 };
 use gateway_client::{
     Builtins, ClientHandle, Clock, Connector, DeviceFacts, FileStore, MemoryState, MemoryStore,
@@ -27,6 +31,7 @@ use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::either::Either;
+use watch::until;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum World {
@@ -114,41 +119,6 @@ fn known(gateway: &Running) -> MemoryState {
     state.registry.upsert(record);
     state.registry.active_id = Some("g".to_owned());
     MemoryState::new(state)
-}
-
-async fn until(client: &ClientHandle, is_so: impl FnMut(&Snapshot) -> bool) -> Snapshot {
-    let mut snapshot = client.snapshot();
-    let seen = timeout(Duration::from_mins(5), snapshot.wait_for(is_so)).await;
-    seen.unwrap_or_else(|_| panic!("{:#?}", client.snapshot().borrow()))
-        .unwrap()
-        .clone()
-}
-
-/// The gateway's owner approves whatever waits, until both roles are in. The companion sends an `Origin`, so even a
-/// local one is not let in silently. ref: gateway-behaviour.md §6.2
-async fn let_in(gateway: &Running, client: &ClientHandle) -> Snapshot {
-    loop {
-        let waits = |now: &Snapshot| {
-            now.operator.state == OperatorState::PairingRequired
-                || now.node.state == NodeState::PairingRequired
-        };
-        let seen = until(client, |now| now.is_fully_connected() || waits(now)).await;
-        if seen.is_fully_connected() {
-            return seen;
-        }
-        // The client's own operator may have been faster, where it is allowed to approve its node.
-        drop(
-            gateway
-                .control(Control::Approve {
-                    request_id: "latest".to_owned(),
-                })
-                .await,
-        );
-        if seen.node.state == NodeState::PairingRequired {
-            client.intent(Intent::ReconnectNode).await.unwrap();
-        }
-        until(client, |now| *now != seen).await;
-    }
 }
 
 async fn view(gateway: &Running) -> StateView {

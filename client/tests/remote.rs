@@ -7,13 +7,13 @@
     reason = "helpers of tests may panic"
 )]
 
+mod admit;
 mod proxy;
+mod watch;
 
-use std::time::Duration;
-
+use admit::let_in;
 use client_core::{
-    ClientOptions, ErrorKind, GatewayRecord, Intent, NodeState, NodeSurface, OperatorState,
-    Snapshot,
+    ClientOptions, ErrorKind, GatewayRecord, Intent, NodeSurface, OperatorState, Snapshot,
 };
 use gateway_client::tls::NetConnector;
 use gateway_client::{ClientHandle, Clock, MemoryState, MemoryStore, Setup};
@@ -22,7 +22,7 @@ use gateway_protocol::{Role, SharedToken};
 use mock_gateway::{Config, Control, MockGateway, Running};
 use proxy::Proxy;
 use rstest::rstest;
-use tokio::time::timeout;
+use watch::until;
 
 async fn gateway(trusts_the_proxy: bool) -> Running {
     let mut config = Config::with_token("shared");
@@ -59,36 +59,6 @@ fn client(state: &MemoryState, proxy: &Proxy) -> ClientHandle {
     )
     .spawn()
     .unwrap()
-}
-
-async fn until(client: &ClientHandle, is_so: impl Fn(&Snapshot) -> bool) -> Snapshot {
-    let mut snapshot = client.snapshot();
-    let found = timeout(Duration::from_mins(1), snapshot.wait_for(|now| is_so(now))).await;
-    let Ok(found) = found else {
-        panic!("{:#?}", client.snapshot().borrow())
-    };
-    found.unwrap().clone()
-}
-
-/// The gateway's owner approves what waits, until both roles are in.
-async fn let_in(gateway: &Running, client: &ClientHandle) {
-    loop {
-        let waits = |now: &Snapshot| {
-            now.operator.state == OperatorState::PairingRequired
-                || now.node.state == NodeState::PairingRequired
-        };
-        let seen = until(client, |now| now.is_fully_connected() || waits(now)).await;
-        if seen.is_fully_connected() {
-            return;
-        }
-        let request_id = "latest".to_owned();
-        // Nothing waits any more when the client's own operator was faster.
-        drop(gateway.control(Control::Approve { request_id }).await);
-        if seen.node.state == NodeState::PairingRequired {
-            client.intent(Intent::ReconnectNode).await.unwrap();
-        }
-        until(client, |now| *now != seen).await;
-    }
 }
 
 async fn view(gateway: &Running) -> StateView {

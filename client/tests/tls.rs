@@ -4,11 +4,12 @@
 
 #[expect(dead_code, reason = "the peer serves several test programs")]
 mod peer;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use client_core::{ErrorKind, Intent, OperatorState, Snapshot};
+use client_core::{ErrorKind, Intent, OperatorState};
 use gateway_client::tls::{Fingerprint, NetConnector, TlsError, TlsTrust};
 use gateway_client::{ClientHandle, Clock, Connector as _, MemoryState, MemoryStore, Setup};
 use gateway_protocol::{DeviceToken, Role, UnixMillis};
@@ -23,6 +24,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::either::Either;
+use watch::until;
 
 /// A CA and a certificate of its making.
 struct Certificates {
@@ -152,12 +154,6 @@ fn client_over(state: &MemoryState, url: &str, trust: TlsTrust) -> ClientHandle 
     )
     .spawn()
     .unwrap()
-}
-
-async fn until(client: &ClientHandle, wanted: impl Fn(&Snapshot) -> bool) -> Snapshot {
-    let mut snapshot = client.snapshot();
-    let found = timeout(Duration::from_mins(1), snapshot.wait_for(|it| wanted(it))).await;
-    found.unwrap().unwrap().clone()
 }
 
 #[tokio::test]

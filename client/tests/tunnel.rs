@@ -8,6 +8,8 @@
     reason = "helpers of tests may panic; a test that can't run fails"
 )]
 
+mod watch;
+
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -15,8 +17,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use client_core::{
-    ClientOptions, DurableState, ErrorKind, GatewayRecord, Intent, OperatorState, Snapshot,
-    SshTunnel,
+    ClientOptions, DurableState, ErrorKind, GatewayRecord, Intent, OperatorState, SshTunnel,
 };
 use gateway_client::tunnel::{ProcListeners, Ssh};
 use gateway_client::{ClientHandle, Clock, MemoryStore, NetConnector, Setup};
@@ -24,6 +25,7 @@ use gateway_protocol::SharedToken;
 use mock_gateway::{Config, Control, MockGateway};
 use tempfile::TempDir;
 use tokio::time::timeout;
+use watch::until;
 
 const SSHD: &str = "/usr/sbin/sshd";
 
@@ -160,12 +162,6 @@ fn client(spec: SshTunnel, config: &Path) -> ClientHandle {
         .ssh(Ssh::new(ProcListeners::default()).config_file(config))
         .spawn()
         .unwrap()
-}
-
-async fn until(client: &ClientHandle, wanted: impl Fn(&Snapshot) -> bool) -> Snapshot {
-    let mut snapshot = client.snapshot();
-    let found = timeout(Duration::from_mins(2), snapshot.wait_for(|it| wanted(it))).await;
-    found.unwrap().unwrap().clone()
 }
 
 mod needs_sshd {
