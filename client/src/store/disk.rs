@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
+use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
@@ -48,7 +49,7 @@ pub struct RealDisk;
 
 impl Disk for RealDisk {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        std::fs::read(path)
+        patiently((), |()| std::fs::read(path).map_err(|error| (error, ())))
     }
 
     fn create_dir_all(&mut self, path: &Path) -> io::Result<()> {
@@ -82,11 +83,15 @@ impl Disk for RealDisk {
         target: &Path,
         overwrite: Overwrite,
     ) -> io::Result<()> {
-        let persisted = match overwrite {
-            Overwrite::Allowed => file.persist(target),
-            Overwrite::Refused => file.persist_noclobber(target),
-        };
-        persisted.map(drop).map_err(|error| error.error)
+        patiently(file, |file| {
+            let persisted = match overwrite {
+                Overwrite::Allowed => file.persist(target),
+                Overwrite::Refused => file.persist_noclobber(target),
+            };
+            persisted
+                .map(drop)
+                .map_err(|error| (error.error, error.file))
+        })
     }
 
     fn sync_dir(&mut self, folder: &Path) -> io::Result<()> {
@@ -97,6 +102,46 @@ impl Disk for RealDisk {
             Ok(())
         }
     }
+}
+
+/// Tries of what somebody else's open file is in the way of. ref: client-behaviour.md §5
+const TRIES: u32 = 5;
+
+/// On Windows a file can't be read or replaced while another program has it open and does not share it, which lasts a
+/// moment: .NET's readers share no deletion. So it is tried again, 10 ms later each time.
+fn patiently<A, T>(
+    mut argument: A,
+    mut work: impl FnMut(A) -> Result<T, (io::Error, A)>,
+) -> io::Result<T> {
+    for attempt in 1..TRIES {
+        match work(argument) {
+            Ok(done) => return Ok(done),
+            Err((error, again)) if is_in_the_way(&error) => argument = again,
+            Err((error, _)) => return Err(error),
+        }
+        pause(Duration::from_millis(10) * attempt);
+    }
+    work(argument).map_err(|(error, _)| error)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "Windows tells nobody when a file is closed; this is a thread for blocking work"
+)]
+fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
+/// A sharing or a lock violation. A rename over an open file is said to be a denied access.
+fn is_in_the_way(error: &io::Error) -> bool {
+    const ACCESS_DENIED: i32 = 5;
+    const SHARING_VIOLATION: i32 = 32;
+    const LOCK_VIOLATION: i32 = 33;
+    let violations = [ACCESS_DENIED, SHARING_VIOLATION, LOCK_VIOLATION];
+    cfg!(windows)
+        && error
+            .raw_os_error()
+            .is_some_and(|code| violations.contains(&code))
 }
 
 const TEMP_PREFIX: &str = ".";
@@ -150,6 +195,34 @@ mod tests {
         let name = file.path().file_name().unwrap().to_str().unwrap();
         assert!(is_leftover(name, "gateways.json"), "{name}");
         assert!(!is_leftover(name, "other.json"), "{name}");
+    }
+
+    /// A sharing violation of Windows; on other systems the number means something else and nothing is tried again.
+    #[rstest]
+    #[case::at_once(32, 0, 1, true)]
+    #[case::in_time(32, 4, 5, true)]
+    #[case::too_late(32, 5, 5, false)]
+    #[case::locked(33, 1, 2, true)]
+    #[case::no_such_file(2, 1, 1, false)]
+    fn what_is_in_the_way_is_waited_for(
+        #[case] code: i32,
+        #[case] failures: u32,
+        #[case] tries: u32,
+        #[case] succeeds: bool,
+    ) {
+        let mut tried = 0;
+        let result = patiently((), |()| {
+            tried += 1;
+            let error = io::Error::from_raw_os_error(code);
+            if tried > failures {
+                Ok(())
+            } else {
+                Err((error, ()))
+            }
+        });
+        let waits = cfg!(windows) || failures == 0;
+        assert_eq!(tried, if waits { tries } else { 1 });
+        assert_eq!(result.is_ok(), succeeds && waits);
     }
 
     #[rstest]

@@ -311,6 +311,23 @@ fn is_folder_name(id: &str) -> bool {
         && id.chars().all(is_plain)
         && !id.starts_with('.')
         && !id.ends_with('.')
+        && !is_device(id)
+}
+
+/// Windows takes these names for devices, in any case and whatever follows a dot.
+fn is_device(name: &str) -> bool {
+    let stem = name
+        .split('.')
+        .next()
+        .unwrap_or_default()
+        .to_ascii_uppercase();
+    let is_numbered = |port: &str| {
+        let number = stem.strip_prefix(port);
+        number.is_some_and(|number| matches!(number.as_bytes(), [b'0'..=b'9']))
+    };
+    matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL")
+        || is_numbered("COM")
+        || is_numbered("LPT")
 }
 
 fn to_pretty(value: &impl serde::Serialize) -> Result<Vec<u8>, StoreError> {
