@@ -1,6 +1,7 @@
 //! What the `companion` process does between its arguments and its exit code.
 
 mod arguments;
+mod config;
 mod log;
 mod report;
 mod signals;
@@ -10,6 +11,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 pub(crate) use self::arguments::Arguments;
+pub(crate) use self::config::ConfigError;
 pub(crate) use self::log::log_to_stderr;
 use self::report::{Told, report, say, say_state};
 use self::signals::Signals;
@@ -26,8 +28,14 @@ pub(crate) enum Exit {
     BadInput = 4,
 }
 
-pub(crate) async fn run(arguments: Arguments) -> Exit {
-    let exit = serve(arguments).await;
+pub(crate) async fn run(arguments: Result<Arguments, ConfigError>) -> Exit {
+    let exit = match arguments {
+        Ok(arguments) => serve(arguments).await,
+        Err(error) => {
+            tracing::error!(%error, "failed to start");
+            Exit::BadInput
+        }
+    };
     // Whoever read stdout may be gone; the exit code says the same.
     drop(say(&json!({"type": "stopped", "exitCode": exit as u8})));
     exit

@@ -1,7 +1,7 @@
 //! `companion`: the client as a process of its own.
 //!
 //! ```text
-//! companion --data-dir D [--url U --token T | --setup-code C] [--node [--allow-run P]... [--browser]]
+//! companion [--config FILE] --data-dir D [--url U --token T | --setup-code C] [--node [--allow-run P]... [--browser]]
 //!           [--mcp-port PORT] [--wsl PROGRAM] [--tls-ca PEM | --tls-fingerprint SHA256]
 //!           [--policy pr741|hardened] [--seed N] [--log-format json|text]
 //! ```
@@ -23,7 +23,7 @@
 //! | 1 | the client broke: its task ended by itself, or signals can't be handled |
 //! | 2 | wrong usage |
 //! | 3 | the data directory can't be used: not readable, not writable, or in use |
-//! | 4 | the setup code, the URL, the CA file or the fingerprint can't be used; nothing was connected |
+//! | 4 | the config file, the setup code, the URL, the CA file or the fingerprint can't be used; nothing was connected |
 
 mod companion;
 
@@ -33,7 +33,10 @@ use clap::Parser as _;
 
 fn main() -> ExitCode {
     let arguments = companion::Arguments::parse();
-    companion::log_to_stderr(arguments.log_format);
+    let told = arguments.log_format;
+    let arguments = arguments.with_config();
+    let format = arguments.as_ref().map_or(told, |it| it.log_format);
+    companion::log_to_stderr(format.unwrap_or_default());
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -20,7 +20,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use nix::sys::signal::Signal;
 use peer::Connection;
-use process::{Companion, command, is_state};
+use process::{Companion, bare_command, command, is_state};
 use rstest::rstest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -35,6 +35,11 @@ async fn ends_at_once(data_dir: &Path, arguments: &[&str]) -> Output {
     .await
     .unwrap()
     .unwrap()
+}
+
+fn put(path: &Path, text: &str) {
+    let mut file = std::fs::File::create(path).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
 }
 
 #[rstest]
@@ -102,14 +107,32 @@ async fn it_connects_both_roles_keeps_secrets_and_ends_cleanly(#[case] signal: S
     }
 }
 
-/// Pairing by setup code alone never offers the browser: its control host wants the shared token.
+/// A gateway's listener, and its control host two ports above.
+async fn with_control_host() -> (TcpListener, TcpListener) {
+    loop {
+        let gateway = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = gateway.local_addr().unwrap().port().saturating_add(2);
+        if let Ok(control) = TcpListener::bind(("127.0.0.1", port)).await {
+            return (gateway, control);
+        }
+    }
+}
+
+/// Pairing by setup code alone never offers the browser: its control host wants the shared token. Nor does anybody whose
+/// gateway has no control host.
 #[rstest]
-#[case::with_the_token(true)]
-#[case::with_a_setup_code(false)]
+#[case::with_the_token(true, true, true)]
+#[case::with_a_setup_code(false, true, false)]
+#[case::without_a_control_host(true, false, false)]
 #[tokio::test]
-async fn the_browser_is_offered_only_with_the_shared_token(#[case] by_token: bool) {
+async fn the_browser_is_offered_only_with_the_shared_token_and_a_control_host(
+    #[case] by_token: bool,
+    #[case] is_live: bool,
+    #[case] is_offered: bool,
+) {
     let folder = TempDir::new().unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (listener, control) = with_control_host().await;
+    let _control = is_live.then_some(control);
     let url = format!("ws://{}", listener.local_addr().unwrap());
     let code = URL_SAFE_NO_PAD.encode(json!({"url": url, "bootstrapToken": "b00t"}).to_string());
     let way = if by_token {
@@ -124,13 +147,13 @@ async fn the_browser_is_offered_only_with_the_shared_token(#[case] by_token: boo
     let connect = node.challenge().await;
     assert_eq!(
         connect["params"]["caps"].to_string().contains("browser"),
-        by_token
+        is_offered
     );
     assert_eq!(
         connect["params"]["commands"]
             .to_string()
             .contains("browser.proxy"),
-        by_token
+        is_offered
     );
 }
 
@@ -203,14 +226,87 @@ async fn bad_input_ends_with_its_own_code(
     assert!(!said.contains("s3cret"), "{said}");
 }
 
+/// The file lies beside the data directory; what the command line says wins.
+#[tokio::test]
+async fn a_config_file_says_what_the_command_line_does_not() {
+    let folder = TempDir::new().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let config = folder.path().join("companion.toml");
+    let text = format!(
+        "data_dir = \"data\"\nurl = \"ws://{}\"\ntoken = \"of-the-file\"\nnode = true\nallow_run = [\"true\"]\n\
+         policy = \"pr741\"\nseed = 7\nlog_format = \"json\"\n",
+        listener.local_addr().unwrap()
+    );
+    put(&config, &text);
+    let mut command = bare_command();
+    command.arg("--config").arg(&config);
+    let mut companion = Companion::spawn(command);
+    let mut operator = Connection::over(listener.accept().await.unwrap().0).await;
+    let auth = &operator.admit().await["params"]["auth"];
+    assert_eq!(auth, &json!({"token": "of-the-file"}));
+    let mut node = Connection::over(listener.accept().await.unwrap().0).await;
+    let connect = node.admit().await;
+    let commands = connect["params"]["commands"].to_string();
+    assert!(commands.contains("system.run"), "{commands}");
+    let state = companion.line(is_state("Ready")).await;
+    assert_eq!(state["snapshot"]["policy"], "pr741");
+    companion.signal(Signal::SIGTERM);
+    let (code, said) = companion.end().await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains(r#"{"timestamp":"#), "the log is JSON: {said}");
+    assert!(!said.contains("of-the-file"), "{said}");
+    assert!(folder.path().join("data/gateways.json").exists());
+    let mut command = bare_command();
+    let config = ["--config", config.to_str().unwrap()];
+    command.args(config).args(["--policy", "hardened"]);
+    let mut companion = Companion::spawn(command);
+    let state = companion.line(|line| line["type"] == "state").await;
+    assert_eq!(state["snapshot"]["policy"], "hardened");
+}
+
+#[rstest]
+#[case::syntax("data_dir = \"d\"\nnode = yes\n", 2, "string values must be quoted")]
+#[case::unknown("\nnodes = true\n", 2, "unknown field `nodes`, expected one of")]
+#[case::type_of_a_secret("token = 12345\n", 1, "expected a text in quotes")]
+#[case::type_of_a_port("\n\nmcp_port = 70000\n", 3, "expected u16")]
+#[case::policy("policy = \"newest\"\n", 1, "expected `pr741` or `hardened`")]
+#[case::url_alone("node = true\nurl = \"ws://h\"\n", 2, "expected `token` beside `url`")]
+#[case::two_ways(
+    "url = \"ws://h\"\ntoken = \"12345\"\nsetup_code = \"12345\"\n",
+    3,
+    "either `setup_code` or `url`"
+)]
+#[case::no_node("browser = true\n", 1, "expected `node = true` beside `browser`")]
+#[case::pin("\ntls_fingerprint = \"AB\"\n", 2, "expected a SHA-256 fingerprint")]
+#[tokio::test]
+async fn a_config_file_that_cannot_be_used_is_named_with_its_line(
+    #[case] text: &str,
+    #[case] line: usize,
+    #[case] says: &str,
+) {
+    let folder = TempDir::new().unwrap();
+    let config = folder.path().join("companion.toml");
+    put(&config, text);
+    let output = ends_at_once(folder.path(), &["--config", config.to_str().unwrap()]).await;
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(
+        said.contains(&format!("companion.toml, line {line}: ")),
+        "{said}"
+    );
+    assert!(said.contains(says) && said.contains("hint: "), "{said}");
+    assert!(!said.contains("12345"), "{said}");
+    assert!(
+        !folder.path().join("gateways.json").exists(),
+        "nothing was done"
+    );
+}
+
 #[tokio::test]
 async fn a_data_directory_that_cannot_be_used_ends_with_3() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("file");
-    std::fs::File::create(&file)
-        .unwrap()
-        .write_all(b"x")
-        .unwrap();
+    put(&file, "x");
     let output = ends_at_once(&file, &[]).await;
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     let mut first = Companion::start(folder.path(), &[]);

@@ -9,6 +9,9 @@ use gateway_client::Fingerprint;
 #[derive(Debug, clap::Parser)]
 #[command(name = "companion", version)]
 pub(crate) struct Arguments {
+    /// A TOML file with any of the other options, by their names with _ for -; what is said here wins over it.
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
     /// Where gateways.json and the identities lie; made when it is not there. Default: `OPENCLAW_TRAY_DATA_DIR`.
     #[arg(long, value_name = "FOLDER")]
     pub(super) data_dir: Option<PathBuf>,
@@ -44,15 +47,15 @@ pub(crate) struct Arguments {
     /// Believe the wss gateway with exactly this certificate: its SHA-256, as openssl prints it.
     #[arg(long, value_name = "SHA256")]
     pub(super) tls_fingerprint: Option<Fingerprint>,
-    /// Which generation of the client to be.
-    #[arg(long, value_name = "POLICY", default_value = "hardened")]
-    pub(super) policy: PolicyName,
+    /// Which generation of the client to be; hardened unless it is said.
+    #[arg(long, value_name = "POLICY")]
+    pub(super) policy: Option<PolicyName>,
     /// Seed of ids, jitter and new device keys; drawn from the system when absent.
     #[arg(long, value_name = "N")]
     pub(super) seed: Option<u64>,
-    /// Form of the log on stderr.
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub(crate) log_format: LogFormat,
+    /// Form of the log on stderr; text unless it is said.
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) log_format: Option<LogFormat>,
 }
 
 /// An argument that never prints itself.
@@ -74,17 +77,21 @@ impl std::str::FromStr for Hidden {
 }
 
 /// Form of the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum LogFormat {
     /// One JSON object per line.
     Json,
     /// For people.
+    #[default]
     Text,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(super) enum PolicyName {
     Pr741,
+    #[default]
     Hardened,
 }
 

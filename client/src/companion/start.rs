@@ -97,7 +97,8 @@ pub(super) async fn start(arguments: Arguments, seed: u64) -> Result<Started, St
         store,
         NetConnector::new(trust),
         clock.clone(),
-    )?;
+    )
+    .await?;
     let timeline = Arc::new(Mutex::new(Timeline::default()));
     let context = McpContext {
         control: client.control(),
@@ -115,7 +116,7 @@ pub(super) async fn start(arguments: Arguments, seed: u64) -> Result<Started, St
     })
 }
 
-fn spawn(
+async fn spawn(
     arguments: Arguments,
     seed: u64,
     store: FileStore,
@@ -123,14 +124,14 @@ fn spawn(
     clock: Clock,
 ) -> Result<ClientHandle, LoadError> {
     let facts = DeviceFacts::of_this_machine();
-    let browser = browser(&arguments, &store.load()?.registry);
+    let browser = browser(&arguments, &store.load()?.registry).await;
     let mut node = NodeSurface {
         caps: Builtins::caps(),
         commands: Builtins::commands(),
         ..NodeSurface::default()
     };
     let options = ClientOptions {
-        policy: arguments.policy.policy(),
+        policy: arguments.policy.unwrap_or_default().policy(),
         seed,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         machine_name: facts.device_name.clone(),
@@ -183,7 +184,7 @@ fn with_proofs(
 
 /// The control host of the gateway that is connected first. What a node offers is said once per process, so a
 /// later switch to another gateway does not change it.
-fn browser(arguments: &Arguments, registry: &Registry) -> Option<BrowserProxy> {
+async fn browser(arguments: &Arguments, registry: &Registry) -> Option<BrowserProxy> {
     let record = match (&arguments.setup_code, &arguments.url, &arguments.token) {
         (Some(_), _, _) => GatewayRecord::default(),
         (None, Some(url), Some(token)) => GatewayRecord {
@@ -195,8 +196,14 @@ fn browser(arguments: &Arguments, registry: &Registry) -> Option<BrowserProxy> {
         },
         (None, _, _) => registry.active().cloned().unwrap_or_default(),
     };
-    match browser_proxy(&record, arguments.browser, arguments.node) {
-        Ok(browser) => Some(with_owner_check(browser, &record)),
+    let found = browser_proxy(&record, arguments.browser, arguments.node);
+    let found = match found.map(|browser| with_owner_check(browser, &record)) {
+        // Behind a tunnel there is nothing to look at before the tunnel is up.
+        Ok(browser) if record.ssh_tunnel.is_none() => browser.if_live().await,
+        found => found,
+    };
+    match found {
+        Ok(browser) => Some(browser),
         Err(block) => {
             tracing::info!(%block, "browser.proxy is not offered");
             None

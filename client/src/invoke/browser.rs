@@ -32,6 +32,8 @@ const ANSWER_MAX: usize = 16 * 1024 * 1024;
 const FILE_MAX: u64 = 10 * 1024 * 1024;
 const TIMEOUT: Duration = Duration::from_secs(20);
 const TIMEOUT_MAX_MS: u64 = 120_000;
+/// How long a control host may take to accept a connection before it counts as absent.
+const LIVE: Duration = Duration::from_secs(1);
 
 /// Why this client does not offer `browser.proxy`; checked in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,6 +50,9 @@ pub enum BrowserBlock {
     /// Nobody can say that the port belongs to the gateway's browser.
     #[error("the browser endpoint is not verified")]
     UnverifiedBrowserEndpoint,
+    /// Nobody listens there, or somebody whose owner is not known.
+    #[error("no control host of the gateway listens on its port")]
+    NoControlHost,
 }
 
 /// The control host that belongs to a gateway.
@@ -123,6 +128,18 @@ impl BrowserProxy {
     pub fn owner_check(mut self, is_known: impl Fn(u16) -> bool + Send + Sync + 'static) -> Self {
         self.owner_is_known = Arc::new(is_known);
         self
+    }
+
+    /// This one, where a control host listens whose owner may have the token. Nothing is said to it.
+    ///
+    /// # Errors
+    /// [`BrowserBlock::NoControlHost`].
+    pub async fn if_live(self) -> Result<Self, BrowserBlock> {
+        let address = ("127.0.0.1", self.port);
+        match timeout(LIVE, TcpStream::connect(address)).await {
+            Ok(Ok(_)) if (self.owner_is_known)(self.port) => Ok(self),
+            Ok(_) | Err(_) => Err(BrowserBlock::NoControlHost),
+        }
     }
 
     /// The port of the control host.

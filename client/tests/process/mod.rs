@@ -18,14 +18,16 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
 pub(crate) fn command(data_dir: &Path, arguments: &[&str]) -> Command {
+    let mut command = bare_command();
+    command.arg("--data-dir").arg(data_dir).args(arguments);
+    command
+}
+
+/// Without any argument.
+pub(crate) fn bare_command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_companion"));
     command
-        .arg("--data-dir")
-        .arg(data_dir)
-        .args(arguments)
-        .env_remove("RUST_LOG")
-        .env("RUST_LOG", "trace");
-    command
+        .env("RUST_LOG", "trace")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
