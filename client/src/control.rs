@@ -40,7 +40,8 @@ impl Control {
     /// [`ClientStopped`], and also for a wish that has no end of its own.
     pub async fn fulfil(&self, intent: Intent) -> Result<ClientEvent, ClientStopped> {
         let (caller, answer) = oneshot::channel();
-        self.order(Order::Intent(intent, Some(caller))).await?;
+        self.order(Order::Intent(Box::new(intent), Some(caller)))
+            .await?;
         answer.await.map_err(|_| ClientStopped)
     }
 

@@ -1,8 +1,8 @@
 //! The one task that owns the core, the store and every socket.
 //!
 //! It hands inputs to the core, carries out what comes back, and waits for the next input or deadline. It
-//! never waits for a socket, a disk, a handler or a reader of events, so nobody can stall it. Only a look at who owns a
-//! managed gateway's port holds everything up, for some seconds at most: what is proven must still be so when it counts.
+//! never waits for a socket, a disk, a handler or a reader of events, so nobody can stall it. A look at who owns a
+//! managed gateway's port holds up what it is for, and nothing else.
 //!
 //! | queue | holds | when it is full |
 //! |---|---|---|
@@ -32,7 +32,7 @@ use crate::answers::Answers;
 use crate::clock::Clock;
 use crate::connector::Connector;
 use crate::desk::StoreDesk;
-use crate::endpoints::Endpoints;
+use crate::endpoints::{Endpoints, Found};
 use crate::invoke::{Invocation, InvokeHandler};
 use crate::owner::OwnerProbe;
 use crate::socket::{self, CLOSE_WAIT, Command, EventSender, Plan, SocketEvent, SocketOptions};
@@ -51,10 +51,11 @@ pub(crate) const EVENTS: usize = 4096;
 /// Inputs handled in a row before other tasks of the runtime get a turn.
 const BUDGET: usize = 32;
 
-/// A wish, a request to look at the disk again, or somebody else's finding.
+/// A wish, a request to look at the disk again, or somebody else's finding. Small: the queue has room for 32 of them as
+/// soon as it is there.
 pub(crate) enum Order {
     /// A wish, and who wants to hear how it ended.
-    Intent(Intent, Option<oneshot::Sender<ClientEvent>>),
+    Intent(Box<Intent>, Option<oneshot::Sender<ClientEvent>>),
     /// A look at the core between two inputs.
     Look(Box<dyn FnOnce(&Client) + Send>),
     RereadIdentities,
@@ -64,7 +65,8 @@ pub(crate) enum Order {
 /// The driver's ends of the channels to its handle.
 pub(crate) struct Channels {
     pub(crate) orders: mpsc::Receiver<Order>,
-    pub(crate) events: mpsc::Sender<ClientEvent>,
+    /// `None` once nobody watches any more.
+    pub(crate) events: Option<mpsc::Sender<ClientEvent>>,
     pub(crate) events_lost: Arc<AtomicU64>,
     pub(crate) snapshot: watch::Sender<Snapshot>,
 }
@@ -154,7 +156,8 @@ impl<C: Connector, S: Store> Driver<C, S> {
                 tokio::task::yield_now().await;
             }
         }
-        self.wind_down().await;
+        // In a box: a second driver inside of this task would be there from its start.
+        Box::pin(self.wind_down()).await;
     }
 
     /// One input and everything that follows from it. Whoever reads an event finds a snapshot that is as new.
@@ -164,20 +167,28 @@ impl<C: Connector, S: Store> Driver<C, S> {
         self.publish();
         for event in std::mem::take(&mut self.news) {
             self.answers.hear(&event);
-            if self.channels.events.try_send(event).is_err() {
+            self.tell(event);
+        }
+    }
+
+    /// Tells whoever watches. A queue that nobody will ever read is given back.
+    fn tell(&mut self, event: ClientEvent) {
+        let sent = match &self.channels.events {
+            Some(events) => events.try_send(event),
+            None => Ok(()),
+        };
+        match sent {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Full(_)) => {
                 self.channels.events_lost.fetch_add(1, Ordering::Relaxed);
             }
+            Err(mpsc::error::TrySendError::Closed(_)) => self.channels.events = None,
         }
     }
 
     /// Waits for the next thing that happens. A deadline that has passed comes before all else, so that
     /// busy sockets can't delay it. `None` means that the thing concerned the driver alone.
     async fn next_input(&mut self) -> Option<Input> {
-        if self.endpoints.is_looking() {
-            let (findings, input) = self.endpoints.found().await?;
-            self.hand(findings, input);
-            return None;
-        }
         let deadline = self
             .core
             .wake_at()
@@ -192,6 +203,10 @@ impl<C: Connector, S: Store> Driver<C, S> {
             biased;
             () = wake => Some(Input::Woke),
             () = self.clock.changed() => None,
+            found = self.endpoints.found() => {
+                self.looked(found);
+                None
+            }
             order = self.channels.orders.recv() => self.order(order),
             told = self.store.next() => {
                 self.inputs.extend(told);
@@ -210,18 +225,50 @@ impl<C: Connector, S: Store> Driver<C, S> {
             while let Some(output) = self.core.poll() {
                 self.carry_out(output);
             }
-            if self.endpoints.is_looking() {
-                break;
+            let now = self.clock.now().since_start;
+            let due = self.core.looks_at_deadline(now);
+            if !self.endpoints.is_looking() && self.endpoints.look(due, &mut None) {
+                self.core.hold_attempts(true);
             }
             let Some(input) = self.inputs.pop_front() else {
                 break;
             };
-            let now = self.clock.now();
-            let looks = self.core.looks_before(now.since_start, &input);
-            if let Some(input) = self.endpoints.look(looks, input) {
+            if let Some(input) = self.after_look(input) {
                 self.hand(Vec::new(), input);
             }
         }
+    }
+
+    /// Gives an input back when it can be handed over at once.
+    fn after_look(&mut self, input: Input) -> Option<Input> {
+        let looks = self.core.looks_before(&input);
+        if self.endpoints.is_looking() {
+            if self.endpoints.is_ahead_of(&input) || !looks.is_empty() {
+                self.endpoints.wait(input);
+                return None;
+            }
+            return Some(input);
+        }
+        let mut input = Some(input);
+        if self.endpoints.look(looks, &mut input) {
+            self.core.hold_attempts(true);
+        }
+        input
+    }
+
+    /// Hands over what waited for a look. A deadline that came meanwhile needs a look of its own.
+    fn looked(&mut self, found: Found) {
+        let Found {
+            findings,
+            input,
+            mut waiting,
+        } = found;
+        let of_deadline = input.is_none();
+        self.core.hold_attempts(!of_deadline);
+        self.hand(findings, input.unwrap_or(Input::Woke));
+        self.core.hold_attempts(false);
+        waiting.append(&mut self.inputs);
+        self.inputs = waiting;
     }
 
     /// Hands over an input after everything that was found out for it.
@@ -277,8 +324,8 @@ impl<C: Connector, S: Store> Driver<C, S> {
             }
             Some(Order::Intent(intent, caller)) => {
                 self.answers.expect(&intent, caller);
-                self.stopping = intent == Intent::Stop;
-                Some(Input::User(intent))
+                self.stopping = *intent == Intent::Stop;
+                Some(Input::User(*intent))
             }
             Some(Order::Report(finding)) => Some(*finding),
             Some(Order::RereadIdentities) => {

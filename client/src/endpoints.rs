@@ -1,5 +1,9 @@
-//! The looks at managed ports of one client: started and awaited for its driver.
+//! The looks at managed ports of one client: started and awaited for its driver, and what has to wait for them.
+//!
+//! A look may take seconds, because a distribution is asked. Only what it is for waits, and what must not overtake that:
+//! later messages of the same socket, and later wishes about connections.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +20,26 @@ pub(crate) struct Endpoints {
     probe: Option<Arc<dyn OwnerProbe>>,
     looks: JoinSet<(String, EndpointOwner)>,
     found: Vec<Input>,
-    /// The input for which it is looked, and the gateways nothing is known of yet.
-    held: Option<(Input, Vec<String>)>,
+    look: Option<Look>,
+    /// What came behind the input of the look and keeps its place.
+    waiting: VecDeque<Input>,
+}
+
+/// What all the looks that run are for.
+struct Look {
+    /// `None` when a deadline is to open a socket.
+    input: Option<Input>,
+    /// The gateways nothing is known of yet.
+    missing: Vec<String>,
+}
+
+/// What a look found.
+pub(crate) struct Found {
+    pub(crate) findings: Vec<Input>,
+    /// What waited for it; `None` for a deadline.
+    pub(crate) input: Option<Input>,
+    /// What waited behind that, in its order.
+    pub(crate) waiting: VecDeque<Input>,
 }
 
 impl Endpoints {
@@ -26,21 +48,25 @@ impl Endpoints {
             probe,
             looks: JoinSet::new(),
             found: Vec::new(),
-            held: None,
+            look: None,
+            waiting: VecDeque::new(),
         }
     }
 
     pub(crate) fn is_looking(&self) -> bool {
-        self.held.is_some()
+        self.look.is_some()
     }
 
-    /// Holds the input until these have been looked at; gives it back when there is nothing to look at.
-    pub(crate) fn look(&mut self, endpoints: Vec<ManagedEndpoint>, input: Input) -> Option<Input> {
-        let probe = self.probe.clone().filter(|_| !endpoints.is_empty());
-        let Some(probe) = probe else {
-            return Some(input);
+    /// Looks before an input, or a deadline, goes on; false when there is nothing to look at or nobody to do it.
+    pub(crate) fn look(
+        &mut self,
+        endpoints: Vec<ManagedEndpoint>,
+        input: &mut Option<Input>,
+    ) -> bool {
+        let Some(probe) = self.probe.clone().filter(|_| !endpoints.is_empty()) else {
+            return false;
         };
-        let ids = endpoints.iter().map(|it| it.gateway_id.clone()).collect();
+        let missing = endpoints.iter().map(|it| it.gateway_id.clone()).collect();
         for endpoint in endpoints {
             let (id, probe) = (endpoint.gateway_id.clone(), Arc::clone(&probe));
             self.looks.spawn(async move {
@@ -48,31 +74,68 @@ impl Endpoints {
                 (id, owner.unwrap_or(EndpointOwner::Foreign))
             });
         }
-        self.held = Some((input, ids));
-        None
+        let input = input.take();
+        self.look = Some(Look { input, missing });
+        true
     }
 
-    /// Waits for all looks; what was found, and the input that waited. May be called again when it was dropped.
-    pub(crate) async fn found(&mut self) -> Option<(Vec<Input>, Input)> {
-        while let Some(look) = self.looks.join_next().await {
-            let (Some((_, missing)), Ok((gateway_id, owner))) = (&mut self.held, look) else {
+    /// Whether an input has to stay behind what waits for the look that runs.
+    pub(crate) fn is_ahead_of(&self, input: &Input) -> bool {
+        let first = self.look.iter().filter_map(|look| look.input.as_ref());
+        let mut earlier = first.chain(&self.waiting);
+        match input {
+            Input::User(intent) if intent.is_about_connections() => {
+                earlier.any(|earlier| matches!(earlier, Input::User(_)))
+            }
+            Input::Message { socket, .. } | Input::Closed { socket, .. } => earlier.any(
+                |earlier| matches!(earlier, Input::Message { socket: same, .. } if same == socket),
+            ),
+            Input::User(_)
+            | Input::Opened { .. }
+            | Input::OpenFailed { .. }
+            | Input::Stored { .. }
+            | Input::IdentityRead { .. }
+            | Input::EndpointOwner { .. }
+            | Input::TunnelUp { .. }
+            | Input::TunnelDown { .. }
+            | Input::InvokeDone { .. }
+            | Input::Woke => false,
+        }
+    }
+
+    /// Keeps an input until the look that runs is over.
+    pub(crate) fn wait(&mut self, input: Input) {
+        self.waiting.push_back(input);
+    }
+
+    /// Waits for all looks, or for ever when nobody looks. May be called again when it was dropped.
+    pub(crate) async fn found(&mut self) -> Found {
+        let Some(look) = &mut self.look else {
+            return std::future::pending().await;
+        };
+        while let Some(seen) = self.looks.join_next().await {
+            let Ok((gateway_id, owner)) = seen else {
                 continue;
             };
-            missing.retain(|id| *id != gateway_id);
+            look.missing.retain(|id| *id != gateway_id);
             self.found.push(Input::EndpointOwner { gateway_id, owner });
         }
-        let (input, missing) = self.held.take()?;
-        let mut found = std::mem::take(&mut self.found);
         // A probe that broke has proven nothing.
-        found.extend(missing.into_iter().map(|gateway_id| Input::EndpointOwner {
-            gateway_id,
-            owner: EndpointOwner::Foreign,
-        }));
-        Some((found, input))
+        let missing = std::mem::take(&mut look.missing);
+        self.found
+            .extend(missing.into_iter().map(|gateway_id| Input::EndpointOwner {
+                gateway_id,
+                owner: EndpointOwner::Foreign,
+            }));
+        Found {
+            findings: std::mem::take(&mut self.found),
+            input: self.look.take().and_then(|look| look.input),
+            waiting: std::mem::take(&mut self.waiting),
+        }
     }
 
     pub(crate) async fn shutdown(&mut self) {
-        self.held = None;
+        self.look = None;
         self.looks.shutdown().await;
     }
 }

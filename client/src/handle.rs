@@ -114,7 +114,7 @@ impl<C: Connector, S: Store> Setup<C, S> {
         let events_lost = Arc::new(AtomicU64::new(0));
         let channels = Channels {
             orders,
-            events,
+            events: Some(events),
             events_lost: Arc::clone(&events_lost),
             snapshot,
         };
@@ -177,7 +177,7 @@ impl ClientHandle {
     /// [`ClientStopped`].
     pub async fn intent(&self, intent: Intent) -> Result<(), ClientStopped> {
         self.orders
-            .send(Order::Intent(intent, None))
+            .send(Order::Intent(Box::new(intent), None))
             .await
             .map_err(|_| ClientStopped)
     }
@@ -236,7 +236,11 @@ impl ClientHandle {
     /// Stops the client and waits until nothing of it is left, at most 5 seconds.
     pub async fn shutdown(mut self) {
         // A driver that is gone already has nothing to stop.
-        drop(self.orders.send(Order::Intent(Intent::Stop, None)).await);
+        drop(
+            self.orders
+                .send(Order::Intent(Box::new(Intent::Stop), None))
+                .await,
+        );
         if timeout(SHUTDOWN, self.task.join_next()).await.is_err() {
             tracing::warn!("the client did not stop in time and was dropped");
         }
@@ -257,7 +261,7 @@ impl Wishes {
     /// [`ClientStopped`].
     pub async fn intent(&self, intent: Intent) -> Result<(), ClientStopped> {
         self.orders
-            .send(Order::Intent(intent, None))
+            .send(Order::Intent(Box::new(intent), None))
             .await
             .map_err(|_| ClientStopped)
     }

@@ -43,8 +43,8 @@ pub type GuestFuture = Pin<Box<dyn Future<Output = Result<GuestPort, String>> + 
 /// }
 /// ```
 pub trait OwnerProbe: Send + Sync + 'static {
-    /// One look. Nothing is handed to the client meanwhile, so it must end; after some seconds it is given up and the
-    /// owner counts as foreign.
+    /// One look. What it is for waits meanwhile, so it must end; after some seconds it is given up and the owner counts as
+    /// foreign.
     fn look(&self, endpoint: ManagedEndpoint) -> OwnerFuture;
 }
 

@@ -90,7 +90,8 @@ pub(crate) async fn run<C: Connector>(
     events: EventSender,
 ) {
     let id = plan.id;
-    let stream = match open(&*connector, &plan).await {
+    // In a box that is gone when the socket is open: the handshake's state is four fifths of this task's.
+    let stream = match Box::pin(open(&*connector, &plan)).await {
         Ok(stream) => stream,
         Err(error) => {
             tell(&events, id, SocketEvent::OpenFailed(error.to_string())).await;

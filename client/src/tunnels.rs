@@ -15,8 +15,8 @@ pub(crate) struct Tunnels {
     ssh: Option<Ssh>,
     running: BTreeMap<TunnelId, Running>,
     tasks: JoinSet<()>,
-    news: mpsc::Receiver<(TunnelId, TunnelEvent)>,
-    sender: TunnelSender,
+    /// Made with the first tunnel: most clients have none.
+    news: Option<(TunnelSender, mpsc::Receiver<(TunnelId, TunnelEvent)>)>,
 }
 
 struct Running {
@@ -30,13 +30,11 @@ struct Running {
 
 impl Tunnels {
     pub(crate) fn new(ssh: Option<Ssh>) -> Self {
-        let (sender, news) = mpsc::channel(EVENTS);
         Self {
             ssh,
             running: BTreeMap::new(),
             tasks: JoinSet::new(),
-            news,
-            sender,
+            news: None,
         }
     }
 
@@ -49,7 +47,8 @@ impl Tunnels {
         let ssh = self.ssh.clone().ok_or("this client runs no ssh")?;
         let is_trial = spec.local_port == 0;
         let plan = TunnelPlan { id, spec, ssh };
-        let task = self.tasks.spawn(run(plan, self.sender.clone()));
+        let (sender, _) = self.news.get_or_insert_with(|| mpsc::channel(EVENTS));
+        let task = self.tasks.spawn(run(plan, sender.clone()));
         let running = Running {
             gateway_id,
             is_trial,
@@ -69,9 +68,12 @@ impl Tunnels {
 
     /// Waits for the next news. `None` when it concerns a tunnel that was stopped.
     pub(crate) async fn next(&mut self) -> Option<Input> {
+        let Some((_, news)) = &mut self.news else {
+            return std::future::pending().await;
+        };
         let (tunnel, event) = tokio::select! {
             biased;
-            Some(news) = self.news.recv() => news,
+            Some(news) = news.recv() => news,
             Some(_) = self.tasks.join_next() => return None,
             else => std::future::pending().await,
         };

@@ -1,8 +1,8 @@
 //! What the client tells whoever watches it: the runner, the tray, the log.
 
 use gateway_protocol::Role;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Value, json};
 
 use crate::intent::{ApprovalKind, IntentOutcome};
 use crate::state::{NodeState, OperatorState, OverallState};
@@ -106,7 +106,7 @@ pub enum ClientEvent {
         /// Event name.
         name: String,
         /// Payload.
-        payload: Value,
+        payload: Payload,
     },
     /// An invoke was answered (or dropped, when its connection was lost).
     InvokeAnswered {
@@ -119,6 +119,47 @@ pub enum ClientEvent {
     },
     /// The client has stopped.
     Stopped,
+}
+
+/// The payload of an event as it came in its frame: parsed by whoever reads it. A gateway broadcasts much that no client
+/// reads, and parsing it was most of what a thousand clients did.
+///
+/// ```
+/// use client_core::Payload;
+/// use serde_json::json;
+///
+/// assert_eq!(Payload::of_frame(r#"{"type":"event","event":"e","payload":[1]}"#.to_owned()).read(), json!([1]));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payload {
+    frame: String,
+}
+
+impl Payload {
+    /// The payload of this frame.
+    pub fn of_frame(frame: String) -> Self {
+        Self { frame }
+    }
+
+    /// The payload; null when the frame has none, or one that no reader of JSON takes, such as a number out of range.
+    pub fn read(&self) -> Value {
+        let frame = serde_json::from_str::<Value>(&self.frame).ok();
+        let payload = frame.and_then(|mut frame| frame.get_mut("payload").map(Value::take));
+        payload.unwrap_or(Value::Null)
+    }
+}
+
+impl Serialize for Payload {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.read().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Payload {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let payload = Value::deserialize(deserializer)?;
+        Ok(Self::of_frame(json!({"payload": payload}).to_string()))
+    }
 }
 
 /// Pairing status of one role.

@@ -137,6 +137,30 @@ pub enum Intent {
 }
 
 impl Intent {
+    /// It changes what is connected, so it keeps its place among its like; the others may go ahead of one that waits.
+    pub fn is_about_connections(&self) -> bool {
+        match self {
+            Self::Connect
+            | Self::Disconnect
+            | Self::Reconnect
+            | Self::ReconnectNode
+            | Self::ReconnectIfCurrent { .. }
+            | Self::EnsureNodeConnected
+            | Self::ApplySetupCode { .. }
+            | Self::ConnectSharedToken { .. }
+            | Self::AddGateway { .. }
+            | Self::SwitchGateway { .. }
+            | Self::RemoveGateway { .. }
+            | Self::SetNodeEnabled { .. } => true,
+            Self::Approve { .. }
+            | Self::Reject { .. }
+            | Self::RefreshPending
+            | Self::Request { .. }
+            | Self::NodeEvent { .. }
+            | Self::Stop => false,
+        }
+    }
+
     /// Its name in files and events.
     pub fn name(&self) -> &'static str {
         match self {

@@ -67,7 +67,7 @@ mod client;
 pub use classify::ErrorKind;
 pub use client::{BLOCKED_NODE, BLOCKED_OPERATOR, Client, Dashboard};
 pub use credential::{CredentialSource, ResolutionStatus};
-pub use event::{ClientEvent, DiagnosticCategory, PairingStatus};
+pub use event::{ClientEvent, DiagnosticCategory, PairingStatus, Payload};
 pub use gateway_protocol::Role;
 pub use identity::{IDENTITY_RECOVERY, Identity, IdentityDamage};
 pub use input::{

@@ -74,7 +74,11 @@ impl Client {
             Some(seed) => Identity::from_seed(seed, self.now.wall).validate().ok()?,
             None => identity.validate().ok()?,
         };
-        let (source, secret) = self.credential_now(slot)?;
+        let (mut source, secret) = self.credential_now(slot)?;
+        let is_bootstrap = source == CredentialSource::BootstrapToken;
+        if is_bootstrap && self.options.has(Mutation::BootstrapAsShared) {
+            source = CredentialSource::SharedToken;
+        }
         let echoes = self.options.policy.signs_challenge_time()
             && !self.options.has(Mutation::LocalClockSignedAt);
         let signed_at = challenge.ts.filter(|_| echoes).unwrap_or(self.now.wall.0);

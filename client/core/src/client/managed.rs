@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::client::Client;
-use crate::client::connection::{Phase, Slot};
+use crate::client::connection::Phase;
 use crate::client::timers::Timer;
 use crate::input::{Input, ManagedEndpoint};
 use crate::intent::Intent;
@@ -27,23 +27,22 @@ impl GatewayRecord {
 impl Client {
     /// The managed gateways whose owners a shell with a probe has to look up and report right before it hands in this
     /// input: those to which it may open a socket or send a credential. Empty for every other gateway, and for a policy
-    /// that proves nothing.
-    pub fn looks_before(&self, now: Duration, input: &Input) -> Vec<ManagedEndpoint> {
-        if !self.options.probes_owners || !self.options.policy.proves_endpoints() {
+    /// that proves nothing. Deadlines have [`Self::looks_at_deadline`].
+    pub fn looks_before(&self, input: &Input) -> Vec<ManagedEndpoint> {
+        if !self.proves_owners() {
             return Vec::new();
         }
-        if let Input::User(intent) = input
-            && may_connect(intent)
-        {
-            let known = self.state.registry.gateways.iter();
-            return known.filter_map(GatewayRecord::managed_endpoint).collect();
-        }
-        let waits_for_challenge = match input {
+        match input {
+            Input::User(intent) if may_connect(intent) => {
+                let known = self.state.registry.gateways.iter();
+                known.filter_map(GatewayRecord::managed_endpoint).collect()
+            }
             // Whatever the first messages look like: one of them is the challenge.
-            Input::Message { socket, .. } => self.slot_of(*socket).filter(|slot| {
-                let phase = self.connection(*slot).map(|it| &it.phase);
-                matches!(phase, Some(Phase::Open { .. }))
-            }),
+            Input::Message { socket, .. } => {
+                let slot = self.slot_of(*socket).and_then(|slot| self.connection(slot));
+                let slot = slot.filter(|it| matches!(it.phase, Phase::Open { .. }));
+                self.endpoint_of(slot.map(|it| it.gateway_id.as_str()))
+            }
             Input::User(_)
             | Input::Opened { .. }
             | Input::OpenFailed { .. }
@@ -54,25 +53,36 @@ impl Client {
             | Input::TunnelUp { .. }
             | Input::TunnelDown { .. }
             | Input::InvokeDone { .. }
-            | Input::Woke => None,
-        };
-        let gateway_id = match waits_for_challenge {
-            Some(slot) => self.gateway_of(slot),
-            // Any input lets the deadlines that have come do their work first.
-            None if self.timers.is_due(now, opens_socket) => self.gateway_id.as_deref(),
-            None => None,
-        };
+            | Input::Woke => Vec::new(),
+        }
+    }
+
+    /// The managed gateway whose owner has to be looked up because a deadline that opens a socket to it has come. Any
+    /// input lets deadlines do their work, so hold them with [`Self::hold_attempts`] until the finding is reported.
+    pub fn looks_at_deadline(&self, now: Duration) -> Vec<ManagedEndpoint> {
+        let due =
+            !self.attempts_held && self.proves_owners() && self.timers.is_due(now, opens_socket);
+        self.endpoint_of(self.gateway_id.as_deref().filter(|_| due))
+    }
+
+    /// While held, no deadline opens a socket; the others do their work. A deadline that came meanwhile is due at once
+    /// when they are let go.
+    pub fn hold_attempts(&mut self, held: bool) {
+        self.attempts_held = held;
+    }
+
+    fn proves_owners(&self) -> bool {
+        self.options.probes_owners && self.options.policy.proves_endpoints()
+    }
+
+    fn endpoint_of(&self, gateway_id: Option<&str>) -> Vec<ManagedEndpoint> {
         let record = gateway_id.and_then(|id| self.state.registry.find(id));
         let endpoint = record.and_then(GatewayRecord::managed_endpoint);
         endpoint.into_iter().collect()
     }
-
-    fn gateway_of(&self, slot: Slot) -> Option<&str> {
-        self.connection(slot).map(|it| it.gateway_id.as_str())
-    }
 }
 
-fn opens_socket(timer: &Timer) -> bool {
+pub(super) fn opens_socket(timer: &Timer) -> bool {
     match timer {
         Timer::Attempt { .. }
         | Timer::DelayedReconnect { .. }

@@ -57,6 +57,7 @@ use self::durable::Pending;
 use self::ensure::NodeWaiter;
 use self::invoke::Invokes;
 use self::lifecycle::Transition;
+use self::managed::opens_socket;
 use self::report::{NodeRole, OperatorRole, Told};
 use self::requests::PendingRequest;
 use self::timers::{Timer, Timers};
@@ -69,6 +70,9 @@ use crate::output::Output;
 use crate::registry::GatewayRecord;
 use crate::snapshot::Snapshot;
 use crate::store::DurableState;
+
+/// Orders that there is always room for.
+const IDLE_OUTPUTS: usize = 4;
 
 /// The whole client: operator and node lifecycles over one identity per gateway. Pure.
 ///
@@ -115,6 +119,8 @@ pub struct Client {
     pending_lists: (Vec<Value>, Vec<Value>),
     told: Told,
     stopped: bool,
+    /// Deadlines that open a socket wait.
+    attempts_held: bool,
     /// Memory of the mutants that repeat something.
     first_nonce: Option<String>,
     first_request_id: Option<String>,
@@ -168,6 +174,7 @@ impl Client {
             pending_lists: (Vec::new(), Vec::new()),
             told: Told::default(),
             stopped: false,
+            attempts_held: false,
             first_nonce: None,
             first_request_id: None,
         }
@@ -181,7 +188,7 @@ impl Client {
         if let Input::EndpointOwner { gateway_id, owner } = &input {
             self.owners.insert(gateway_id.clone(), *owner);
         }
-        while let Some(timer) = self.timers.pop_due(now.since_start) {
+        while let Some(timer) = self.timers.pop_due(now.since_start, self.held()) {
             self.on_timer(timer);
         }
         match input {
@@ -211,12 +218,23 @@ impl Client {
 
     /// The next order to the shell.
     pub fn poll(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        let next = self.outputs.pop_front();
+        if next.is_none() {
+            // A burst of orders leaves room for as many, and most clients are idle most of the time.
+            self.outputs.shrink_to(IDLE_OUTPUTS);
+        }
+        next
     }
 
     /// When to hand in [`Input::Woke`], since the start of the run; `None` when nothing is due.
     pub fn wake_at(&self) -> Option<Duration> {
-        self.timers.next_at()
+        self.timers.next_at(self.held())
+    }
+
+    /// Which deadlines wait whatever the time.
+    fn held(&self) -> impl Fn(&Timer) -> bool + use<> {
+        let held = self.attempts_held;
+        move |timer| held && opens_socket(timer)
     }
 
     /// The client at this moment.

@@ -269,31 +269,19 @@ impl Client {
         }
     }
 
-    pub(super) fn on_node_event(&mut self, socket: SocketId, name: &str, payload: &Value) {
+    /// Does what an event asks for; whether it is told to whoever watches.
+    pub(super) fn on_node_event(&mut self, socket: SocketId, name: &str, payload: &Value) -> bool {
+        let live = self.node.as_ref().and_then(Connection::live_socket) == Some(socket);
         match name {
-            "node.pair.requested" => {
-                return self.own_pairing_requested(ApprovalKind::Node, payload);
-            }
-            "device.pair.requested" => {
-                return self.own_pairing_requested(ApprovalKind::Device, payload);
-            }
+            "node.pair.requested" => self.own_pairing_requested(ApprovalKind::Node, payload),
+            "device.pair.requested" => self.own_pairing_requested(ApprovalKind::Device, payload),
             "node.pair.resolved" | "device.pair.resolved" => {
-                return self.own_pairing_resolved(socket, payload);
+                self.own_pairing_resolved(socket, payload);
             }
-            _ => {}
+            "node.invoke.request" if live => self.on_invoke_event(socket, payload),
+            "node.invoke.cancel" if live => self.on_cancel_event(payload),
+            _ => return true,
         }
-        if self.node.as_ref().and_then(Connection::live_socket) != Some(socket) {
-            return;
-        }
-        match name {
-            "node.invoke.request" => self.on_invoke_event(socket, payload),
-            "node.invoke.cancel" => self.on_cancel_event(payload),
-            "tick" => {}
-            _ => self.tell(ClientEvent::Gateway {
-                role: Role::Node,
-                name: name.to_owned(),
-                payload: payload.clone(),
-            }),
-        }
+        false
     }
 }

@@ -233,13 +233,19 @@ impl Client {
         }
     }
 
-    pub(super) fn on_operator_event(&mut self, socket: SocketId, name: &str, payload: &Value) {
+    /// Does what an event asks for; whether it is told to whoever watches.
+    pub(super) fn on_operator_event(
+        &mut self,
+        socket: SocketId,
+        name: &str,
+        payload: &Value,
+    ) -> bool {
         let live = self
             .operator
             .as_ref()
             .is_some_and(|it| matches!(it.phase, Phase::Live { socket: own } if own == socket));
-        if !live || name == "tick" {
-            return;
+        if !live {
+            return false;
         }
         match name {
             "node.pair.requested" | "node.pair.resolved" => self.refresh_node_lists(),
@@ -251,11 +257,6 @@ impl Client {
             "sessions.changed" => self.background("sessions.list"),
             _ => {}
         }
-        let role = gateway_protocol::Role::Operator;
-        self.tell(ClientEvent::Gateway {
-            role,
-            name: name.to_owned(),
-            payload: payload.clone(),
-        });
+        true
     }
 }

@@ -1,5 +1,6 @@
 //! One socket from open to end, for any slot, and the loop that opens the next. ref: client-behaviour.md §7
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use gateway_protocol::{Frame, Outgoing, Request};
@@ -8,7 +9,8 @@ use serde_json::{Value, json};
 use crate::client::Client;
 use crate::client::connection::{Connection, Phase, Retry, Slot};
 use crate::client::timers::Timer;
-use crate::event::DiagnosticCategory as Category;
+use crate::event::{ClientEvent, DiagnosticCategory as Category, Payload};
+use crate::hello;
 use crate::input::{Inbound, SocketId};
 use crate::mutation::Mutation;
 use crate::output::Output;
@@ -241,7 +243,16 @@ impl Client {
             });
             return self.on_closed(socket, Some(1009), "message too large");
         }
-        let Ok(frame) = serde_json::from_str::<Value>(&text) else {
+        if let Some(name) = broadcast(&text) {
+            return self.tell_event(slot, socket, &name, text);
+        }
+        let phase = self.connection(slot).map(|it| &it.phase);
+        let frame = if matches!(phase, Some(Phase::Asked { .. })) {
+            hello::read_frame(&text)
+        } else {
+            serde_json::from_str(&text)
+        };
+        let Ok(frame) = frame else {
             return self.diagnose(Category::Warning, "Message is not JSON; ignored");
         };
         let name = |key: &str| frame.get(key).and_then(Value::as_str).unwrap_or_default();
@@ -250,7 +261,17 @@ impl Client {
             "event" if name("event") == "connect.challenge" => {
                 self.on_challenge(slot, socket, payload);
             }
-            "event" => self.on_event(slot, socket, name("event"), payload),
+            "event" => {
+                let name = name("event");
+                let is_told = match slot {
+                    Slot::Operator => self.on_operator_event(socket, name, payload),
+                    Slot::Node => self.on_node_event(socket, name, payload),
+                    Slot::Validation => false,
+                };
+                if is_told {
+                    self.tell_event(slot, socket, name, text);
+                }
+            }
             "res" => self.on_response(slot, socket, &frame),
             "req" if slot == Slot::Node => self.on_node_request(socket, &frame),
             _ => self.diagnose(Category::Warning, "Unexpected frame; ignored"),
@@ -278,12 +299,17 @@ impl Client {
         None
     }
 
-    fn on_event(&mut self, slot: Slot, socket: SocketId, name: &str, payload: &Value) {
-        match slot {
-            Slot::Operator => self.on_operator_event(socket, name, payload),
-            Slot::Node => self.on_node_event(socket, name, payload),
-            Slot::Validation => {}
+    /// Tells whoever watches of an event.
+    fn tell_event(&mut self, slot: Slot, socket: SocketId, name: &str, frame: String) {
+        let live = self.connection(slot).and_then(Connection::live_socket) == Some(socket);
+        if !live || slot == Slot::Validation || name == "tick" {
+            return;
         }
+        self.tell(ClientEvent::Gateway {
+            role: slot.role(),
+            name: name.to_owned(),
+            payload: Payload::of_frame(frame),
+        });
     }
 
     /// Gives up a connection whose challenge has not come. field-bugs.md 2
@@ -346,6 +372,31 @@ impl Client {
 
 fn is_tick(message: &Inbound) -> bool {
     matches!(message, Inbound::Text(text) if text.contains("\"event\":\"tick\""))
+}
+
+/// The name of an event that the client itself does nothing about. Its payload, most of what a busy gateway sends, is
+/// passed over; whatever is odd about the frame is left to a closer look.
+fn broadcast(text: &str) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Envelope<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Cow<'a, str>,
+        #[serde(borrow)]
+        event: Cow<'a, str>,
+    }
+    let Envelope { kind, event } = serde_json::from_str(text).ok()?;
+    let is_read = matches!(
+        event.as_ref(),
+        "connect.challenge"
+            | "node.pair.requested"
+            | "node.pair.resolved"
+            | "device.pair.requested"
+            | "device.pair.resolved"
+            | "sessions.changed"
+            | "node.invoke.request"
+            | "node.invoke.cancel"
+    );
+    (kind == "event" && !is_read).then(|| event.into_owned())
 }
 
 /// The id of a `ping` request.

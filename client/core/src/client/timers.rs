@@ -52,17 +52,21 @@ impl Timers {
         self.next += 1;
     }
 
-    pub(crate) fn next_at(&self) -> Option<Duration> {
-        self.due.keys().next().map(|(at, _)| *at)
+    /// The earliest deadline that is not held.
+    pub(crate) fn next_at(&self, held: impl Fn(&Timer) -> bool) -> Option<Duration> {
+        let (at, _) = self.due.iter().find(|(_, timer)| !held(timer))?;
+        Some(at.0)
     }
 
-    /// The earliest deadline that has come.
-    pub(crate) fn pop_due(&mut self, now: Duration) -> Option<Timer> {
-        let (at, _) = *self.due.keys().next()?;
-        if at > now {
-            return None;
-        }
-        self.due.pop_first().map(|(_, timer)| timer)
+    /// The earliest deadline that has come and is not held.
+    pub(crate) fn pop_due(
+        &mut self,
+        now: Duration,
+        held: impl Fn(&Timer) -> bool,
+    ) -> Option<Timer> {
+        let come = self.due.iter().take_while(|((at, _), _)| *at <= now);
+        let key = *come.into_iter().find(|(_, timer)| !held(timer))?.0;
+        self.due.remove(&key)
     }
 
     /// Whether such a deadline has come.

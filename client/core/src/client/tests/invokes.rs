@@ -1,4 +1,4 @@
-//! Node invokes: catalogue rows 198, 244, 245.
+//! Node invokes: catalogue rows 170, 198, 244, 245.
 
 use rstest::rstest;
 
@@ -52,6 +52,40 @@ fn an_invoke_reaches_the_shell_and_is_answered_once() {
     assert_eq!(
         results(&bench, node),
         [json!({"id": "i-1", "nodeId": own, "ok": true, "payload": {"path": "/bin/sh"}})]
+    );
+}
+
+/// What stands in the arguments is somebody else's word.
+#[rstest]
+#[case::none(None, None)]
+#[case::null(Some(json!(null)), None)]
+#[case::number(Some(json!(7)), None)]
+#[case::object(Some(json!({"key": "agent:main"})), None)]
+#[case::empty(Some(json!("")), None)]
+#[case::blank(Some(json!(" \t")), None)]
+#[case::text(Some(json!("agent:main")), Some("agent:main"))]
+fn only_the_envelope_names_the_session(
+    #[case] envelope: Option<Value>,
+    #[case] expected: Option<&str>,
+    #[values(true, false)] by_event: bool,
+) {
+    let (mut bench, node) = ready();
+    let args = json!({"sessionKey": "agent:args", "session": {"sessionKey": "agent:nested"}});
+    let mut params = json!({"id": "i-1", "command": "system.which", "args": args});
+    if let Some(key) = envelope {
+        params["sessionKey"] = key;
+    }
+    if by_event {
+        bench.event(node, "node.invoke.request", params);
+    } else {
+        let request =
+            json!({"type": "req", "id": "r-1", "method": "node.invoke", "params": params});
+        bench.text(node, &request);
+    }
+    let invoke = &bench.invokes[0];
+    assert_eq!(
+        (invoke.session_key.as_deref(), &invoke.args),
+        (expected, &args)
     );
 }
 

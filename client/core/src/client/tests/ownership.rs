@@ -147,28 +147,39 @@ fn a_finding_comes_before_the_attempt_that_is_due_with_it() {
     });
     let at = bench.client.wake_at().unwrap();
     let now = Now::at(at, EPOCH);
-    let due = bench.client.looks_before(at, &Input::Woke);
-    assert_eq!(due.len(), 1, "an attempt is due");
+    assert_eq!(
+        bench.client.looks_at_deadline(at).len(),
+        1,
+        "an attempt is due"
+    );
+    bench.client.hold_attempts(true);
+    assert!(
+        bench.client.looks_at_deadline(at).is_empty(),
+        "once is enough"
+    );
+    assert!(
+        bench.client.wake_at().is_none_or(|next| next > at),
+        "a held deadline wakes nobody"
+    );
+    bench.client.handle(now, Input::Woke);
+    let is_open = |it: &Output| matches!(it, Output::Open { .. });
+    assert!(!std::iter::from_fn(|| bench.client.poll()).any(|it| is_open(&it)));
+    bench.client.hold_attempts(false);
+    assert_eq!(bench.client.wake_at(), Some(at));
     let owner = EndpointOwner::Foreign;
     let gateway_id = "g".to_owned();
     bench
         .client
         .handle(now, Input::EndpointOwner { gateway_id, owner });
     bench.client.handle(now, Input::Woke);
-    let opens = std::iter::from_fn(|| bench.client.poll());
-    assert!(
-        !opens
-            .into_iter()
-            .any(|it| matches!(it, Output::Open { .. }))
-    );
+    assert!(!std::iter::from_fn(|| bench.client.poll()).any(|it| is_open(&it)));
 }
 
 #[test]
 fn it_is_looked_before_a_connect_an_attempt_and_a_challenge_and_not_else() {
     let mut bench = bench(Policy::Hardened, Some(EXPECTED), None);
     let looks = |bench: &Bench, input: Input| {
-        let now = bench.client.now.since_start;
-        let found = bench.client.looks_before(now, &input);
+        let found = bench.client.looks_before(&input);
         found.first().map(|it| (it.distro.clone(), it.port))
     };
     let wanted = Some(("OpenClaw".to_owned(), 18_789));
@@ -199,5 +210,5 @@ fn nobody_looks_for_nothing(#[case] probes_owners: bool, #[case] policy: Policy)
     };
     let bench = Bench::with(options, managed(None));
     let connect = Input::User(Intent::Connect);
-    assert_eq!(bench.client.looks_before(Duration::ZERO, &connect), []);
+    assert_eq!(bench.client.looks_before(&connect), []);
 }

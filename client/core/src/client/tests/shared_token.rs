@@ -1,4 +1,4 @@
-//! Shared tokens, validated first: catalogue rows 013, 015, 042 to 049.
+//! Shared tokens, validated first: catalogue rows 013, 015, 042 to 049, 115.
 
 use rstest::rstest;
 
@@ -141,4 +141,32 @@ fn a_bad_url_is_refused() {
     });
     assert_eq!(bench.outcome().0, IntentOutcome::InvalidUrl);
     assert!(bench.client.snapshot().is_fully_connected());
+}
+
+/// Whoever edits the record wants no other credential; only a connect with a token replaces one. ref: §16
+#[rstest]
+fn an_edit_of_the_shared_token_leaves_the_pairing_alone(
+    #[values(Policy::Hardened, Policy::Pr741)] policy: Policy,
+) {
+    let mut bench = paired(policy);
+    let socket = bench.socket(Role::Operator);
+    let edited = record(Some("fresh"), None);
+    bench.intent(Intent::AddGateway {
+        record: Box::new(edited),
+    });
+    assert_eq!(bench.outcome(), (IntentOutcome::Success, None));
+    assert!(bench.sockets[&socket].live);
+    let tokens = |bench: &Bench| Role::ALL.map(|role| bench.stored_token(role).is_some());
+    assert_eq!(tokens(&bench), [true, true]);
+    assert_eq!(bench.stored_record().usable_shared_token(), Some("fresh"));
+    bench.intent(Intent::Reconnect);
+    let socket = bench.socket(Role::Operator);
+    assert_eq!(auth_keys(&bench.challenge(socket)), ["deviceToken"]);
+
+    bench.intent(connect("fresh"));
+    let validation = bench.socket(Role::Operator);
+    bench.challenge(validation);
+    bench.hello(validation, json!({"role": "operator", "scopes": []}));
+    let kept = policy == Policy::Hardened;
+    assert_eq!(tokens(&bench), [kept, kept]);
 }
