@@ -14,6 +14,7 @@ mod bootstrap_cleared_last;
 mod challenge_comes_first;
 mod client_keeps_running;
 mod close_code_is_known;
+mod credential_is_stored;
 mod credentials_follow_trust;
 mod device_id_never_changes;
 mod every_frame_is_schema_valid;
@@ -103,6 +104,7 @@ pub const REGISTRY: &[Row] = &[
     client_keeps_running::ROW,
     every_request_is_claimed::ROW,
     one_auth_key_per_connect::ROW,
+    credential_is_stored::ROW,
     tokens_stay_with_their_role::ROW,
     credentials_follow_trust::ROW,
     device_id_never_changes::ROW,

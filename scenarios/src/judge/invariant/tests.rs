@@ -205,6 +205,22 @@ fn the_bootstrap_token_goes_last(#[case] notes: &[(&str, bool)], #[case] expecte
     assert_eq!(breaches("bootstrap_cleared_last", &record).len(), expected);
 }
 
+#[rstest]
+#[case::there(&[("shared_token", true)], 0)]
+#[case::another_kind(&[("bootstrap_token", true), ("operator_token", true)], 1)]
+#[case::gone_meanwhile(&[("shared_token", true), ("shared_token", false)], 0)]
+#[case::never_there(&[("shared_token", false)], 1)]
+#[case::nobody_saw_the_disk(&[], 0)]
+fn a_credential_is_stored(#[case] notes: &[(&str, bool)], #[case] expected: usize) {
+    let mut record = well_behaved().record();
+    record.stores = notes
+        .iter()
+        .map(|(what, present)| note(what, *present))
+        .collect();
+    let found = breaches("credential_is_stored", &record);
+    assert_eq!(found.len(), expected, "{found:?}");
+}
+
 fn address(id: &str, url: Option<&str>) -> StoreNote {
     StoreNote {
         actor: "companion".to_owned(),
