@@ -276,7 +276,7 @@ async fn a_config_file_says_what_the_command_line_does_not() {
     3,
     "either `setup_code` or `url`"
 )]
-#[case::no_node("browser = true\n", 1, "expected `node = true` beside `browser`")]
+#[case::no_node("browser = true\n", 1, "expected `node` to be on beside `browser`")]
 #[case::pin("\ntls_fingerprint = \"AB\"\n", 2, "expected a SHA-256 fingerprint")]
 #[tokio::test]
 async fn a_config_file_that_cannot_be_used_is_named_with_its_line(

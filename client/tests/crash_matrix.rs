@@ -1,6 +1,5 @@
 //! What a later start finds after each step of each write met each fate: measured, and the same as the documented table.
 
-#[expect(dead_code, reason = "the disk serves several test programs")]
 mod faulty;
 
 use std::fmt::Write as _;

@@ -136,11 +136,11 @@ impl File {
             ),
             (
                 at(self.allow_run.as_ref()).filter(|_| !self.node),
-                "expected `node = true` beside `allow_run`",
+                "expected `node` to be on beside `allow_run`",
             ),
             (
                 at(self.browser.as_ref()).filter(|_| !self.node),
-                "expected `node = true` beside `browser`",
+                "expected `node` to be on beside `browser`",
             ),
         ];
         if let Some((at, what)) = rules.into_iter().find_map(|(at, what)| Some((at?, what))) {

@@ -31,7 +31,7 @@ pub(crate) enum Fault {
 }
 
 #[derive(Default)]
-struct Plan {
+pub(crate) struct Plan {
     steps: u32,
     fail_at: Option<(u32, Fault)>,
     is_dead: bool,
@@ -41,7 +41,7 @@ struct Plan {
 /// A disk that fails once, and then, when the process was killed, forever.
 #[derive(Clone, Default)]
 pub(crate) struct FaultyDisk {
-    plan: Arc<Mutex<Plan>>,
+    pub(crate) plan: Arc<Mutex<Plan>>,
     /// A mutant: says that it synced and does not.
     pub(crate) lies_about_sync: bool,
 }
