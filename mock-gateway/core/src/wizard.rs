@@ -34,7 +34,7 @@ pub struct WizardScript {
 }
 
 /// Talks of this run of the gateway.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Wizards {
     talks: BTreeMap<String, Talk>,
     /// How often a step has restarted the gateway; outlives a restart.
@@ -42,7 +42,7 @@ pub(crate) struct Wizards {
 }
 
 /// One talk: the step it is at, under the id that it was shown with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Talk {
     at: usize,
     step_id: String,
