@@ -89,7 +89,11 @@ impl TlsTrust {
         Ok(Self::Ca(roots))
     }
 
-    fn config(&self) -> Result<ClientConfig, TlsError> {
+    /// A client that believes nobody else.
+    ///
+    /// # Errors
+    /// When there are no roots to believe, or one of them is none.
+    pub fn config(&self) -> Result<ClientConfig, TlsError> {
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()

@@ -7,15 +7,19 @@
     reason = "helpers of tests fail the test"
 )]
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use gateway_protocol::{ConnectParams, Keypair, SignatureVersion};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{ClientConnection, StreamOwned};
 use tokio_tungstenite::tungstenite::{self, Message, WebSocket};
 
 const TOKEN: &str = "planted-shared-token-of-this-test";
@@ -68,7 +72,7 @@ impl Drop for Program {
     }
 }
 
-fn frame(socket: &mut WebSocket<TcpStream>) -> Value {
+fn frame(socket: &mut WebSocket<impl Read + Write>) -> Value {
     loop {
         if let Message::Text(text) = socket.read().unwrap() {
             return serde_json::from_str(text.as_str()).unwrap();
@@ -90,7 +94,18 @@ fn connect_with(url: &str, token: &str, agent: &str) -> Value {
 
 fn stay(url: &str, token: &str, agent: &str) -> (WebSocket<TcpStream>, Value) {
     let stream = TcpStream::connect(url.trim_start_matches("ws://")).unwrap();
-    let (mut socket, _response) = tungstenite::client(url, stream).unwrap();
+    stay_on(stream, url, token, agent)
+}
+
+fn stay_on<S: Read + Write>(
+    stream: S,
+    url: &str,
+    token: &str,
+    agent: &str,
+) -> (WebSocket<S>, Value) {
+    let (mut socket, _response) = tungstenite::client(url, stream)
+        .map_err(|error| error.to_string())
+        .unwrap();
     let challenge = frame(&mut socket);
     assert_eq!(challenge["event"], "connect.challenge");
     let pair = Keypair::from_seed(DEVICE);
@@ -164,6 +179,117 @@ fn a_recording_holds_what_was_said_and_no_secret() {
     );
 }
 
+/// A client that believes the CA in this file, and nobody else.
+fn tls(url: &str, ca: &Path) -> StreamOwned<ClientConnection, TcpStream> {
+    let trust = gateway_client::tls::TlsTrust::ca_file(ca).unwrap();
+    let config = Arc::new(trust.config().unwrap());
+    let name = ServerName::try_from("127.0.0.1").unwrap();
+    let connection = ClientConnection::new(config, name).unwrap();
+    StreamOwned::new(
+        connection,
+        TcpStream::connect(url.trim_start_matches("wss://")).unwrap(),
+    )
+}
+
+/// The SHA-256 of the certificate that is shown at a port.
+fn fingerprint(url: &str, ca: &Path) -> String {
+    let mut stream = tls(url, ca);
+    stream.conn.complete_io(&mut stream.sock).unwrap();
+    let certificate = &stream.conn.peer_certificates().unwrap()[0];
+    let digest = <sha2::Sha256 as sha2::Digest>::digest(certificate);
+    digest
+        .iter()
+        .map(|byte| format!("{byte:02X}"))
+        .collect::<Vec<_>>()
+        .join(":")
+}
+
+/// A gateway behind TLS, recorded for a client that speaks TLS and for one that does not, on one port. Who can't be proven to be
+/// the gateway gets nothing.
+#[test]
+fn tls_on_both_sides_is_recorded() {
+    let home = tempfile::tempdir().unwrap();
+    let here = home.path();
+    let gateway = Program::start(here, &["serve", "--token", TOKEN]);
+    // The gateway of this test is the mock behind TLS; what puts TLS before it is another recording.
+    let front = [
+        "record",
+        "--to",
+        gateway.url(),
+        "--save",
+        "front.jsonl",
+        "--tls-ca",
+        "gateway.pem",
+    ];
+    let front = Program::start(here, &front);
+    let to = front.url().to_owned();
+    assert!(to.starts_with("wss://"), "{to}");
+    let pin = fingerprint(&to, &here.join("gateway.pem"));
+    for (name, trust) in [
+        ("ca", ["--to-ca", "gateway.pem"]),
+        ("pin", ["--to-pin", &pin]),
+    ] {
+        let (save, ca) = (format!("{name}.jsonl"), format!("{name}.pem"));
+        let mut command = vec!["record", "--to", &to, "--save", &save, "--tls-ca", &ca];
+        command.extend(trust);
+        let recorder = Program::start(here, &command);
+        let url = recorder.url().to_owned();
+        let (mut socket, answer) = stay_on(tls(&url, &here.join(&ca)), &url, TOKEN, "1");
+        assert_eq!(answer["ok"], true, "{answer}");
+        socket.close(None).unwrap();
+        while socket.read().is_ok() {}
+        assert_eq!(connect(&url.replace("wss://", "ws://"))["ok"], true);
+        assert_eq!(recorder.interrupt(), Some(0));
+        let text = std::fs::read_to_string(here.join(&save)).unwrap();
+        assert_eq!(
+            text.matches("\"hello-ok\"").count(),
+            4,
+            "sent and delivered, twice"
+        );
+        assert_eq!(text.matches("\"tls\":true").count(), 1);
+        assert!(!text.contains(TOKEN) && !text.contains("PRIVATE KEY"));
+        assert_eq!(verified(here, &save), Some(0));
+        let pem = std::fs::read_to_string(here.join(&ca)).unwrap();
+        assert!(
+            pem.contains("BEGIN CERTIFICATE") && !pem.contains("KEY"),
+            "{pem}"
+        );
+    }
+    let other = "AB".repeat(32);
+    let stranger = [
+        "record", "--to", &to, "--save", "no.jsonl", "--to-pin", &other,
+    ];
+    let stranger = Program::start(here, &stranger);
+    let stream = TcpStream::connect(stranger.url().trim_start_matches("ws://")).unwrap();
+    assert!(tungstenite::client(stranger.url(), stream).is_err());
+    assert_eq!(stranger.interrupt(), Some(0));
+    assert!(
+        !std::fs::read_to_string(here.join("no.jsonl"))
+            .unwrap()
+            .contains("challenge")
+    );
+}
+
+/// Every mistake in the options is told before a file is made.
+#[rstest::rstest]
+#[case::no_port(&["--to", "ws://127.0.0.1"], "expected ws://HOST:PORT or wss://HOST")]
+#[case::no_pin(&["--to", "wss://127.0.0.1:1", "--to-pin", "abcd"], "64 hex digits")]
+#[case::no_roots(&["--to", "wss://127.0.0.1:1", "--to-ca", "nowhere.pem"], "nowhere.pem")]
+#[case::no_name(&["--to", "ws://127.0.0.1:1", "--tls-ca", "ca.pem", "--tls-name", "b\u{e9}"], "--tls-name")]
+fn mistakes_are_told(#[case] options: &[&str], #[case] says: &str) {
+    let home = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_clawproof"))
+        .arg("record")
+        .args(options)
+        .current_dir(home.path())
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.contains(says) && told.contains("hint: "), "{told}");
+    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
+}
+
 #[test]
 fn a_recording_names_no_machine_and_hides_what_was_learned_late() {
     const LATE: &str = "learned-in-the-second-connection";
@@ -176,11 +302,16 @@ fn a_recording_names_no_machine_and_hides_what_was_learned_late() {
     );
     let agent = format!("{LATE} of anna-b on annas-laptop, 10.1.2.3, /home/clara/bin");
     assert_eq!(connect_with(recorder.url(), TOKEN, &agent)["ok"], true);
-    let streamed = std::fs::read_to_string(home.path().join("said.jsonl")).unwrap();
-    assert!(
-        streamed.contains(LATE),
-        "nobody said yet that it is a secret"
-    );
+    // Nobody said yet that it is a secret, so it is written, by a thread that the client does not wait for.
+    let began = Instant::now();
+    let streamed = || std::fs::read_to_string(home.path().join("said.jsonl")).unwrap();
+    while !streamed().contains(LATE) {
+        assert!(
+            began.elapsed() < Duration::from_secs(20),
+            "it is written while it is said"
+        );
+        std::thread::yield_now();
+    }
     assert_eq!(connect_with(recorder.url(), LATE, "1")["ok"], false);
     assert_eq!(recorder.interrupt(), Some(0));
     let text = std::fs::read_to_string(home.path().join("said.jsonl")).unwrap();

@@ -63,6 +63,11 @@ impl GatewayUrl {
         })
     }
 
+    /// Whether the port was written.
+    pub fn has_port(&self) -> bool {
+        self.explicit_port
+    }
+
     /// The URL of the upgrade: ws or wss, without userinfo.
     pub fn socket_url(&self) -> String {
         let mut url = self.display();

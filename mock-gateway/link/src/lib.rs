@@ -47,7 +47,7 @@ mod lane;
 pub use crate::fault::{FAULTS, FaultName, FaultRow};
 pub use crate::memory::{MemoryListener, MemoryNet, MemoryStream};
 pub use crate::message::WireMessage;
-pub use crate::proxy::{Proxy, ProxyOptions};
+pub use crate::proxy::{Proxy, ProxyOptions, ProxyTls};
 pub use crate::rule::{Cut, Fate, InFlight, Rule};
 pub use crate::spec::{ConnSelector, FaultSpec, SpecError};
 pub use crate::stream::{Carrier, Controlled, FaultStream, StreamControl, hold_open, linger};

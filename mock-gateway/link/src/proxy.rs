@@ -2,9 +2,10 @@
 //!
 //! The client's handshake passes unchanged, and so does every byte after it, as long as no fault says otherwise.
 //! Whole messages pass a [`Wire`] as they do inside of the mock gateway, so the transcript and the faults of a
-//! connection are the same whoever the gateway is. HTTP that does not upgrade passes as it is and is not recorded.
+//! connection are the same whoever the gateway is. A proxy that only records passes bytes the moment they come instead:
+//! what it looks into is a copy. HTTP that does not upgrade passes as it is; that it did is noted.
 //!
-//! - [`Proxy`]: the port. `tunnel`: one connection after its upgrade.
+//! - [`Proxy`]: the port. `ends`: its streams, plain or TLS. `tunnel`: one connection after its upgrade.
 //!
 //! ```no_run
 //! # async fn example() -> std::io::Result<()> {
@@ -27,8 +28,10 @@ use axum::serve::Listener as _;
 use gateway_protocol::time::VIRTUAL_EPOCH;
 use gateway_protocol::{Now, UnixMillis};
 use serde_json::{Value, json};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::io::{
+    AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, copy, copy_bidirectional, split,
+};
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -40,9 +43,13 @@ use crate::table::{Admission, FaultTable};
 use crate::tcp::TcpCarrier;
 use crate::wire::Wire;
 
+mod ends;
 mod tunnel;
 
-/// Largest HTTP head that is waited for; node takes 16 KiB.
+use ends::End;
+pub use ends::ProxyTls;
+
+/// Largest HTTP head that is looked into; node takes 16 KiB.
 const LARGEST_HEAD: usize = 64 * 1024;
 
 /// A test names itself with this header of its upgrade, for the transcript; no gateway looks at it.
@@ -65,6 +72,11 @@ pub struct ProxyOptions {
     pub forwarding_from: Option<IpAddr>,
     /// The actor behind connections that name none.
     pub guest: Option<String>,
+    /// TLS, on either side.
+    pub tls: ProxyTls,
+    /// Every byte passes the moment it is read, and what is recorded is a copy: nothing waits for the rest of its message,
+    /// nothing overtakes it, and no fault changes a message.
+    pub only_records: bool,
 }
 
 impl ProxyOptions {
@@ -78,6 +90,8 @@ impl ProxyOptions {
             epoch: VIRTUAL_EPOCH,
             forwarding_from: None,
             guest: None,
+            tls: ProxyTls::default(),
+            only_records: false,
         }
     }
 }
@@ -101,6 +115,8 @@ struct Site {
     epoch: UnixMillis,
     forwarding_from: Option<IpAddr>,
     guest: Option<String>,
+    tls: ProxyTls,
+    only_records: bool,
     /// Connections that are past the upgrade and have seen no close frame.
     open: Mutex<BTreeSet<u32>>,
 }
@@ -108,6 +124,24 @@ struct Site {
 impl Site {
     fn now(&self) -> Now {
         Now::at(self.began.elapsed(), self.epoch)
+    }
+
+    /// What was asked over HTTP, and how that was answered: the first exchange of a connection, without its content.
+    fn note_http(&self, conn: u32, request: &Head, response: &Head) {
+        let micros = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let word = |head: &Head, at: usize| {
+            let line = head.lines.first();
+            line.and_then(|line| line.split(' ').nth(at))
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let (method, status) = (word(request, 0), word(response, 1));
+        if method.is_empty() {
+            return;
+        }
+        let path = request.path().unwrap_or_default();
+        let draft = Draft::new(micros, Kind::Note).text(format!("HTTP {method} {path} {status}"));
+        self.recorder.record(draft.data(json!({ "http": conn })));
     }
 
     fn set_open(&self, conn: u32, is_open: bool) {
@@ -136,6 +170,8 @@ impl Proxy {
             epoch: options.epoch,
             forwarding_from: options.forwarding_from,
             guest: options.guest,
+            tls: options.tls,
+            only_records: options.only_records,
             open: Mutex::default(),
         });
         let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
@@ -222,87 +258,113 @@ async fn run(
 
 /// The handshake, then whatever it led to.
 async fn serve(
-    mut client: FaultStream<TcpStream>,
+    client: FaultStream<TcpStream>,
     conn: u32,
     ip: IpAddr,
     site: &Arc<Site>,
     is_websocket: &mut bool,
 ) -> io::Result<()> {
-    let Some(request) = read_head(&mut client).await? else {
-        return Ok(());
-    };
+    let control = client.control();
+    let mut client = End::of_client(client, &site.tls).await?;
+    let request = read_head(&mut client).await?;
     let head = Head::of(&request.head);
-    let mut upstream = match connect(site, head.header("x-forwarded-for").is_some()).await {
-        Ok(upstream) => upstream,
+    let is_forwarded = head.header("x-forwarded-for").is_some();
+    let mut gateway = match End::to_gateway(site, is_forwarded).await {
+        Ok(gateway) => gateway,
         Err(error) => {
-            // Nobody is at home: the client must see an end that no gateway would make.
-            client.control().reset();
+            // Nobody is at home, or nobody who can be believed: the client must see an end that no gateway would make.
+            control.reset();
             tracing::warn!(conn, "no gateway at {}: {error}", site.upstream);
             return Ok(());
         }
     };
-    upstream.set_nodelay(true)?;
-    upstream.write_all(&request.head).await?;
-    if !head.wants_upgrade() {
-        upstream.write_all(&request.rest).await?;
-        copy_bidirectional(&mut client, &mut upstream).await?;
-        return Ok(());
-    }
-    let Some(response) = read_head(&mut upstream).await? else {
-        return client.shutdown().await;
-    };
-    client.write_all(&response.head).await?;
-    if !Head::of(&response.head).is_switching() {
+    gateway.write_all(&request.head).await?;
+    if request.is_whole && head.wants_upgrade() {
+        let response = read_head(&mut gateway).await?;
+        client.write_all(&response.head).await?;
+        let answer = Head::of(&response.head);
+        if response.is_whole && answer.is_switching() {
+            *is_websocket = true;
+            let wire = Wire::new(conn, site.faults.clone(), site.recorder.clone());
+            wire.opened(site.now(), head.described(ip, client.is_tls(), site));
+            site.set_open(conn, true);
+            let ends = (client, control, gateway);
+            let tunnel = tunnel::Tunnel::new(wire, Arc::clone(site));
+            return tunnel.run(ends, &request.rest, &response.rest).await;
+        }
+        site.note_http(conn, &head, &answer);
         client.write_all(&response.rest).await?;
-        upstream.write_all(&request.rest).await?;
-        copy_bidirectional(&mut client, &mut upstream).await?;
-        return Ok(());
     }
-    *is_websocket = true;
-    let wire = Wire::new(conn, site.faults.clone(), site.recorder.clone());
-    wire.opened(site.now(), head.described(ip, site.guest.as_deref()));
-    site.set_open(conn, true);
-    tunnel::Tunnel::new(wire, Arc::clone(site))
-        .run(client, upstream, &request.rest, &response.rest)
-        .await
-}
-
-async fn connect(site: &Site, is_forwarded: bool) -> io::Result<TcpStream> {
-    let socket = if site.upstream.is_ipv4() {
-        TcpSocket::new_v4()?
+    gateway.write_all(&request.rest).await?;
+    let copied = if head.wants_upgrade() {
+        let copied = copy_bidirectional(&mut client, &mut gateway).await;
+        copied.map(|_bytes| ())
     } else {
-        TcpSocket::new_v6()?
+        exchange(&mut client, &mut gateway, |answer| {
+            site.note_http(conn, &head, answer);
+        })
+        .await
     };
-    if let Some(from) = site.forwarding_from
-        && is_forwarded
-    {
-        socket.bind(SocketAddr::from((from, 0)))?;
+    if copied.is_err() {
+        // One of them broke off, and the other must see that.
+        control.reset();
+        gateway.abort();
     }
-    socket.connect(site.upstream).await
+    Ok(())
 }
 
-/// The head of an HTTP message with its blank line, and what was read beyond it.
+/// Passes bytes both ways until both sides have ended, and shows the head of what the gateway answers.
+async fn exchange(
+    client: &mut End,
+    gateway: &mut End,
+    answered: impl FnOnce(&Head),
+) -> io::Result<()> {
+    let (mut from_client, mut to_client) = split(client);
+    let (mut from_gateway, mut to_gateway) = split(gateway);
+    let up = async {
+        copy(&mut from_client, &mut to_gateway).await?;
+        to_gateway.shutdown().await
+    };
+    let down = async {
+        let response = read_head(&mut from_gateway).await?;
+        answered(&Head::of(&response.head));
+        to_client.write_all(&response.head).await?;
+        to_client.write_all(&response.rest).await?;
+        copy(&mut from_gateway, &mut to_client).await?;
+        to_client.shutdown().await
+    };
+    tokio::try_join!(up, down)?;
+    Ok(())
+}
+
+/// What was read up to and with the blank line of an HTTP message, and what was read beyond it.
 struct ReadHead {
     head: Vec<u8>,
     rest: Vec<u8>,
+    /// The blank line came.
+    is_whole: bool,
 }
 
-/// Reads to the blank line; none when the stream ended before.
-async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<ReadHead>> {
+/// Reads to the blank line, to the end of the stream, or until there is more than any head holds.
+async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<ReadHead> {
     let mut head = Vec::with_capacity(1024);
     loop {
         if let Some(at) = head.windows(4).position(|four| four == b"\r\n\r\n") {
             let rest = head.split_off(at + 4);
-            return Ok(Some(ReadHead { head, rest }));
+            let is_whole = true;
+            return Ok(ReadHead {
+                head,
+                rest,
+                is_whole,
+            });
         }
-        if head.len() > LARGEST_HEAD {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "the head of the request has no end",
-            ));
-        }
-        if stream.read_buf(&mut head).await? == 0 {
-            return Ok(None);
+        if head.len() > LARGEST_HEAD || stream.read_buf(&mut head).await? == 0 {
+            let (rest, is_whole) = (Vec::new(), false);
+            return Ok(ReadHead {
+                head,
+                rest,
+                is_whole,
+            });
         }
     }
 }
@@ -341,19 +403,31 @@ impl Head {
     }
 
     /// As the mock gateway describes an upgrade, for the transcript.
-    fn described(&self, ip: IpAddr, guest: Option<&str>) -> Value {
-        let target = self.lines.first().and_then(|line| line.split(' ').nth(1));
-        let path = target.map(|target| target.split('?').next().unwrap_or(target));
+    fn described(&self, ip: IpAddr, is_tls: bool, site: &Site) -> Value {
         let mut described = json!({
             "remoteIp": ip,
             "origin": self.header("origin"),
             "host": self.header("host"),
-            "path": path,
+            "path": self.path(),
         });
-        let actor = self.header(ACTOR_HEADER).or(guest);
-        if let (Some(actor), Some(fields)) = (actor, described.as_object_mut()) {
+        let Some(fields) = described.as_object_mut() else {
+            return described;
+        };
+        if let Some(actor) = self.header(ACTOR_HEADER).or(site.guest.as_deref()) {
             fields.insert("actor".to_owned(), actor.into());
         }
+        if let Some(protocol) = self.header("sec-websocket-protocol") {
+            fields.insert("subprotocols".to_owned(), protocol.into());
+        }
+        if is_tls {
+            fields.insert("tls".to_owned(), true.into());
+        }
         described
+    }
+
+    /// The path of a request without its query, which may hold a token.
+    fn path(&self) -> Option<&str> {
+        let target = self.lines.first()?.split(' ').nth(1)?;
+        target.split('?').next()
     }
 }

@@ -185,6 +185,11 @@ impl Wire {
         self.record(draft.data(data));
     }
 
+    /// Records a remark about one direction.
+    pub fn note(&self, now: Now, dir: Direction, text: &str) {
+        self.record(Draft::new(micros(now), Kind::Note).dir(dir).text(text));
+    }
+
     /// Records that the stream ended in order; `dir` is the half that ended.
     pub fn eof(&self, now: Now, dir: Direction) {
         self.record(Draft::new(micros(now), Kind::Eof).dir(dir));

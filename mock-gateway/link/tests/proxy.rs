@@ -28,7 +28,17 @@ struct Net {
 }
 
 impl Net {
+    /// With messages that faults may change.
     fn new() -> Self {
+        Self::with(false)
+    }
+
+    /// Nothing but a recorder between the two.
+    fn recording() -> Self {
+        Self::with(true)
+    }
+
+    fn with(only_records: bool) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -43,6 +53,7 @@ impl Net {
             faults.clone(),
         );
         options.forwarding_from = Some([127, 0, 0, 2].into());
+        options.only_records = only_records;
         let proxy = {
             let _inside = runtime.enter();
             Proxy::start(options).unwrap()
@@ -144,16 +155,18 @@ const FROM_CLIENT: &[u8] = &[
 const FROM_GATEWAY: &[u8] = &[0x81, 2, b'h', b'i', 0x8a, 1, b'p'];
 
 /// The handshake and every byte behind it pass unchanged, both ways, and are recorded as messages.
-#[test]
-fn bytes_pass_unchanged_and_are_recorded() {
-    let net = Net::new();
+#[rstest]
+fn bytes_pass_unchanged_and_are_recorded(#[values(true, false)] only_records: bool) {
+    let net = Net::with(only_records);
     let (mut client, mut gateway) = net.upgraded();
     client.write_all(FROM_CLIENT).unwrap();
-    // The ping has overtaken the message in whose middle it stood: its own bytes are the same.
     let mut came = exactly(&mut gateway, FROM_CLIENT.len());
     let mut sent = FROM_CLIENT.to_vec();
-    came.sort_unstable();
-    sent.sort_unstable();
+    if !only_records {
+        // Messages travel whole: the ping has overtaken the one in whose middle it stood. Its own bytes are the same.
+        came.sort_unstable();
+        sent.sort_unstable();
+    }
     assert_eq!(came, sent);
     gateway.write_all(FROM_GATEWAY).unwrap();
     assert_eq!(exactly(&mut client, FROM_GATEWAY.len()), FROM_GATEWAY);
@@ -175,6 +188,103 @@ fn bytes_pass_unchanged_and_are_recorded() {
     assert_eq!(net.proxy.as_ref().unwrap().open(), [1]);
 }
 
+/// Whatever is said, in whichever pieces it is written, the very bytes arrive in their order; each side hears the other.
+#[test]
+fn any_bytes_arrive_as_they_were_written() {
+    use proptest::prelude::*;
+    use proptest::test_runner::{Config, TestRunner};
+
+    let net = Net::recording();
+    let frame = prop_oneof![
+        Just(FROM_CLIENT.to_vec()),
+        Just(FROM_GATEWAY.to_vec()),
+        Just(vec![0x88, 2, 3, 0xe8]),
+        (0_u16..2000).prop_map(|length| {
+            let mut frame = vec![0x82, 126];
+            frame.extend(length.to_be_bytes());
+            frame.resize(frame.len() + usize::from(length), 7);
+            frame
+        }),
+        prop::collection::vec(any::<u8>(), 0..40),
+    ];
+    let stream = prop::collection::vec(frame, 1..8).prop_map(|frames| frames.concat());
+    let mut runner = TestRunner::new(Config::with_cases(64));
+    let pieces = 1_usize..700;
+    runner
+        .run(&(stream.clone(), stream, pieces), |(up, down, piece)| {
+            let (mut client, mut gateway) = net.upgraded();
+            for (bytes, from, to) in [
+                (&up, &mut client, &mut gateway),
+                (&down, &mut gateway, &mut client),
+            ] {
+                for part in bytes.chunks(piece) {
+                    from.write_all(part).unwrap();
+                }
+                prop_assert_eq!(&exactly(to, bytes.len()), bytes);
+            }
+            Ok(())
+        })
+        .unwrap();
+}
+
+/// A fragment is on its way before the rest of its message is written.
+#[test]
+fn a_recorded_fragment_waits_for_nothing() {
+    let net = Net::recording();
+    let (mut client, mut gateway) = net.upgraded();
+    client.write_all(&FROM_CLIENT[..9]).unwrap();
+    assert_eq!(exactly(&mut gateway, 9), FROM_CLIENT[..9]);
+    client.write_all(&FROM_CLIENT[9..]).unwrap();
+    assert_eq!(exactly(&mut gateway, 13), FROM_CLIENT[9..]);
+}
+
+/// One side says its last word and still hears the other.
+#[rstest]
+fn a_stream_that_is_half_closed_goes_on(
+    #[values(true, false)] by_client: bool,
+    #[values(true, false)] only_records: bool,
+) {
+    let net = Net::with(only_records);
+    let (mut client, mut gateway) = net.upgraded();
+    let (ending, other) = if by_client {
+        (&mut client, &mut gateway)
+    } else {
+        (&mut gateway, &mut client)
+    };
+    ending.write_all(&[0x81, 1, b'x']).unwrap();
+    ending.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(to_end(other).unwrap(), [0x81, 1, b'x']);
+    other.write_all(FROM_GATEWAY).unwrap();
+    assert_eq!(exactly(ending, FROM_GATEWAY.len()), FROM_GATEWAY);
+}
+
+/// Close codes, binary and the end of what can be read stand in the record.
+#[test]
+fn what_is_no_text_is_recorded_too() {
+    let net = Net::recording();
+    let (mut client, mut gateway) = net.upgraded();
+    // A binary message, a compressed one, a close that is no longer read; then a close from the other side.
+    let sent = [0x82, 2, 1, 2, 0xc1, 1, b'x', 0x88, 2, 3, 0xe8];
+    client.write_all(&sent).unwrap();
+    assert_eq!(exactly(&mut gateway, sent.len()), sent);
+    gateway
+        .write_all(&[0x88, 6, 0x0f, 0xa0, b'b', b'u', b's', b'y'])
+        .unwrap();
+    exactly(&mut client, 8);
+    let entries = net.recorder.entries_since(0);
+    let of = |kind: Kind| entries.iter().filter(move |entry| entry.kind == kind);
+    assert_eq!(
+        of(Kind::Binary).next().unwrap().raw.as_deref(),
+        Some("AQI=")
+    );
+    let close = of(Kind::Close).next().unwrap();
+    let said = close.close.as_ref().unwrap();
+    assert_eq!((said.code, said.reason.as_str()), (Some(4000), "busy"));
+    let note = of(Kind::Note).next().unwrap();
+    assert_eq!(note.dir, Some(Direction::ClientToGateway));
+    assert!(note.text.as_deref().unwrap().contains("not looked into"));
+}
+
 /// What is no sound WebSocket passes too: the gateway must see what the client did.
 #[test]
 fn nonsense_passes_unchanged() {
@@ -185,17 +295,58 @@ fn nonsense_passes_unchanged() {
     assert_eq!(exactly(&mut gateway, nonsense.len()), nonsense);
 }
 
-/// A request that does not upgrade is answered by the gateway, and its end is seen.
+/// A request that does not upgrade is answered by the gateway, its end is seen, and that it was made is noted without what
+/// its query may hold.
 #[test]
 fn http_passes() {
     let net = Net::new();
     let mut client = net.client();
-    client.write_all(b"GET /health HTTP/1.1\r\n\r\n").unwrap();
+    let request = b"GET /health?token=x HTTP/1.1\r\n\r\n";
+    client.write_all(request).unwrap();
     let mut gateway = net.gateway();
-    assert_eq!(exactly(&mut gateway, 24), b"GET /health HTTP/1.1\r\n\r\n");
+    assert_eq!(exactly(&mut gateway, request.len()), request);
     gateway.write_all(b"HTTP/1.1 200 OK\r\n\r\nlive").unwrap();
     drop(gateway);
     assert_eq!(to_end(&mut client).unwrap(), b"HTTP/1.1 200 OK\r\n\r\nlive");
+    let entries = net.recorder.entries_since(0);
+    let notes: Vec<_> = entries.iter().map(|entry| entry.text.as_deref()).collect();
+    assert_eq!(notes, [Some("HTTP GET /health 200")]);
+}
+
+/// A body that is still on its way does not wait for the answer, nor does the answer wait for a head that never comes.
+#[rstest]
+#[case::an_answer(b"HTTP/1.1 413 Too Large\r\n\r\n")]
+#[case::no_answer_at_all(b"SSH-2.0-nonsense")]
+fn an_upload_passes(#[case] answer: &[u8]) {
+    let net = Net::new();
+    let mut client = net.client();
+    client
+        .write_all(b"POST /x HTTP/1.1\r\ncontent-length: 200000\r\n\r\n")
+        .unwrap();
+    let body = vec![b'b'; 200_000];
+    client.write_all(&body).unwrap();
+    let mut gateway = net.gateway();
+    exactly(&mut gateway, 44);
+    assert_eq!(exactly(&mut gateway, body.len()), body);
+    gateway.write_all(answer).unwrap();
+    drop(gateway);
+    assert_eq!(to_end(&mut client).unwrap(), answer);
+}
+
+/// A refused upgrade passes with its words.
+#[test]
+fn a_refused_upgrade_passes() {
+    let net = Net::recording();
+    let mut client = net.client();
+    client.write_all(REQUEST.as_bytes()).unwrap();
+    let mut gateway = net.gateway();
+    exactly(&mut gateway, REQUEST.len());
+    let refusal = b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\n\r\nno";
+    gateway.write_all(refusal).unwrap();
+    drop(gateway);
+    assert_eq!(exactly(&mut client, refusal.len()), refusal);
+    let entries = net.recorder.entries_since(0);
+    assert_eq!(entries[0].text.as_deref(), Some("HTTP GET /a/b 401"));
 }
 
 /// A connection that says it was forwarded comes from the address that the gateway trusts; others do not.

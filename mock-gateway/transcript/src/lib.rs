@@ -33,6 +33,7 @@ pub mod diff;
 pub mod digest;
 pub mod encoding;
 pub mod entry;
+pub mod follow;
 pub mod header;
 pub mod normalize;
 pub mod payload;
@@ -44,6 +45,7 @@ pub mod resign;
 pub mod writer;
 
 pub use crate::entry::{CloseInfo, Direction, Draft, Entry, Kind, RawEntry, Stage};
+pub use crate::follow::Follower;
 pub use crate::header::{FORMAT, Header};
 pub use crate::payload::Payload;
 pub use crate::query::Query;

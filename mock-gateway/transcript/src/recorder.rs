@@ -23,6 +23,8 @@ type OnRaw = Box<dyn Fn(&RawEntry) + Send + Sync>;
 pub struct Recorder(Arc<Inner>);
 
 struct Inner {
+    /// As it was given; it names a machine or holds a token where a person wrote one into it.
+    given: Header,
     header: Header,
     keep: usize,
     store: Mutex<Store>,
@@ -71,9 +73,11 @@ impl Recorder {
 
     fn with(header: Header, keep: usize, out: Option<Box<dyn Write + Send>>) -> Self {
         let mut redactor = Redactor::of_record(&header, &[]);
-        let header = redactor.header(header);
+        let given = header;
+        let header = redactor.header(given.clone());
         let writer = out.map(|out| LineWriter::new(&header, out));
         Self(Arc::new(Inner {
+            given,
             header,
             keep,
             store: Mutex::default(),
@@ -244,9 +248,15 @@ impl Recorder {
         }
     }
 
-    /// A redactor that knows what was registered.
+    /// A redactor that knows what was registered so far.
+    pub(crate) fn redactor(&self) -> Redactor {
+        self.informed(&lock(&self.0.store))
+    }
+
+    /// The same, and it gives the names that stand in the header.
     fn informed(&self, store: &Store) -> Redactor {
         let mut redactor = Redactor::of_record(&self.0.header, &store.secrets);
+        redactor.header(self.0.given.clone());
         for (kind, name) in &store.names {
             redactor.register_name(kind, name);
         }
@@ -305,6 +315,7 @@ impl Live {
         let entry = self.redactor.entry(raw);
         if let Some(writer) = &mut self.writer {
             writer.entry(&entry);
+            writer.flush();
         }
         for callback in &self.callbacks {
             callback(&entry);

@@ -17,6 +17,7 @@
 //! ```
 
 mod identity;
+mod line;
 pub(crate) mod needle;
 mod place;
 mod structure;

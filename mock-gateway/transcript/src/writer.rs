@@ -1,4 +1,4 @@
-//! JSON Lines out: the header first, one flush per line, so that a crash leaves a readable prefix.
+//! JSON Lines out: the header first, whole lines flushed as they come, so that a crash leaves a readable prefix.
 
 use std::io::Write;
 
@@ -44,11 +44,23 @@ impl LineWriter {
             failure: None,
         };
         writer.line(header);
+        writer.flush();
         writer
     }
 
+    /// Writes an entry; nobody else need see it before [`LineWriter::flush`].
     pub(crate) fn entry(&mut self, entry: &Entry) {
         self.line(entry);
+    }
+
+    pub(crate) fn flush(&mut self) {
+        if self.failure.is_none() {
+            let line = self.line;
+            let flushed = self.out.flush();
+            self.failure = flushed
+                .map_err(|source| WriteError::Io { line, source })
+                .err();
+        }
     }
 
     /// The first error, which is also forgotten.
@@ -67,7 +79,6 @@ impl LineWriter {
             .and_then(|text| {
                 self.out
                     .write_all(text.as_bytes())
-                    .and_then(|()| self.out.flush())
                     .map_err(|source| WriteError::Io { line, source })
             });
         self.failure = written.err();

@@ -1,15 +1,19 @@
 //! `clawproof record`: between any client and any gateway, without changing a byte, and writes what is said.
 
-use std::fs::OpenOptions;
-use std::io;
+mod tls;
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter};
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 
+use client_core::url::GatewayUrl;
+use gateway_client::tls::TlsError;
 use gateway_protocol::UnixMillis;
 use link::{FaultTable, Proxy, ProxyOptions};
 use serde_json::json;
 use thiserror::Error;
-use transcript::{Direction, Entry, Header, Kind, Recorder, Stage, WriteError};
+use transcript::{Direction, Entry, Follower, Header, Kind, Recorder, Stage, WriteError};
 
 use super::args::RecordArgs;
 use super::exit::Exit;
@@ -21,8 +25,12 @@ use crate::interrupt::interrupted;
 /// Why nothing was, or could be, recorded.
 #[derive(Debug, Error)]
 enum RecordError {
-    #[error("--to {0}: expected ws://HOST:PORT")]
+    #[error("--to {0}: expected ws://HOST:PORT or wss://HOST")]
     Url(String),
+    #[error("whom to believe")]
+    Trust(#[source] TlsError),
+    #[error("make a certificate: {0}")]
+    Certificate(String),
     #[error("--to {0}: the host has no address")]
     Host(String, #[source] io::Error),
     #[error("listen on {0}")]
@@ -48,9 +56,11 @@ enum RecordError {
 impl RecordError {
     const fn hint(&self) -> &'static str {
         match self {
-            Self::Url(_) => {
-                "a gateway behind TLS (wss://) is not recorded: point --to at its plain port"
+            Self::Url(_) => "the client names the path; a plain gateway needs its port in --to",
+            Self::Trust(_) => {
+                "--to-ca names a PEM file of roots, --to-pin the SHA-256 of the gateway's certificate: 64 hex digits, with or without colons"
             }
+            Self::Certificate(_) => "check the names in --tls-name",
             Self::Host(..) => "check the name in --to",
             Self::Listen(..) => "choose another --listen; port 0 takes a free one",
             Self::Exists(_) => {
@@ -64,9 +74,17 @@ impl RecordError {
         }
     }
 
+    fn of_file(path: &Path, error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::AlreadyExists {
+            Self::Exists(path.to_owned())
+        } else {
+            Self::Create(path.to_owned(), error)
+        }
+    }
+
     const fn exit(&self) -> Exit {
         match self {
-            Self::Url(_) | Self::Host(..) => Exit::Usage,
+            Self::Url(_) | Self::Host(..) | Self::Trust(_) | Self::Certificate(_) => Exit::Usage,
             Self::Listen(..) => Exit::WorldUnavailable,
             Self::Exists(_)
             | Self::Create(..)
@@ -94,43 +112,46 @@ pub(super) fn record(args: &RecordArgs) -> Exit {
 }
 
 async fn until_interrupted(args: &RecordArgs) -> Result<(), RecordError> {
-    let upstream = upstream(&args.to)?;
-    let header = Header::new(
-        args.seed,
-        "recorded",
-        format!(
-            "whoever answers at {}",
-            authority(&args.to).unwrap_or_default()
-        ),
-    );
-    let header = header.resigned(args.seed);
-    let recorder = recorder(&args.save, header)?;
+    let (upstream, url) = upstream(&args.to)?;
+    let host = url.host.clone();
+    let gateway = format!("whoever answers at {host}:{}", url.port);
+    let header = Header::new(args.seed, "recorded", gateway).resigned(args.seed);
+    if args.save.symlink_metadata().is_ok() {
+        return Err(RecordError::Exists(args.save.clone()));
+    }
+    let tls = tls::of(args, &host, url.tls)?;
+    let file = create(&args.save)?;
+    let recorder = Recorder::in_memory(header);
     for secret in &args.secret {
         recorder.register_secret("given", secret);
     }
     for (kind, name) in this_machine() {
         recorder.register_name(kind, &name);
     }
-    recorder.on_record(Box::new(|entry| {
+    let follower = Follower::start(&recorder, Box::new(BufWriter::new(file)), |entry| {
         if let Some(line) = told(entry) {
             say(line);
         }
-    }));
+    });
     let mut options = ProxyOptions::new(upstream, recorder.clone(), FaultTable::new());
     options.listen = args.listen;
     options.epoch = wall_clock();
+    options.only_records = true;
+    options.tls = tls;
     let proxy = Proxy::start(options).map_err(|error| RecordError::Listen(args.listen, error))?;
     let addr = proxy.addr();
+    let s = if args.tls_ca.is_some() { "s" } else { "" };
     out(json!({
-        "url": format!("ws://{addr}"), "httpUrl": format!("http://{addr}"), "to": args.to, "transcript": args.save,
+        "url": format!("ws{s}://{addr}"), "httpUrl": format!("http{s}://{addr}"), "to": args.to, "transcript": args.save,
+        "ca": args.tls_ca,
     }));
     say(format_args!(
-        "recording into {}; point your client at ws://{addr}, Ctrl-C ends it",
+        "recording into {}; point your client at ws{s}://{addr}, Ctrl-C ends it",
         args.save.display()
     ));
     interrupted().await.map_err(RecordError::Signals)?;
     proxy.stop().await;
-    recorder
+    follower
         .finish()
         .map_err(|error| RecordError::Write(args.save.clone(), error))?;
     settle(&recorder, &args.save)?;
@@ -176,36 +197,26 @@ fn this_machine() -> Vec<(&'static str, String)> {
     names
 }
 
-/// `ws://HOST:PORT`, or the same with http; a path is the client's to name.
-fn upstream(url: &str) -> Result<SocketAddr, RecordError> {
-    let Some(authority) = authority(url).filter(|authority| authority.contains(':')) else {
-        return Err(RecordError::Url(url.to_owned()));
-    };
+/// Where the gateway is; a path is the client's to name. A plain one is on no port that could be guessed.
+fn upstream(url: &str) -> Result<(SocketAddr, GatewayUrl), RecordError> {
+    let bad = || RecordError::Url(url.to_owned());
+    let parsed = GatewayUrl::parse(url).ok_or_else(bad)?;
+    if !parsed.tls && !parsed.has_port() {
+        return Err(bad());
+    }
     let host = |error| RecordError::Host(url.to_owned(), error);
-    let mut addresses = authority.to_socket_addrs().map_err(host)?;
-    addresses
+    let mut addresses = (parsed.host.as_str(), parsed.port)
+        .to_socket_addrs()
+        .map_err(host)?;
+    let first = addresses
         .next()
-        .ok_or_else(|| host(io::ErrorKind::NotFound.into()))
+        .ok_or_else(|| host(io::ErrorKind::NotFound.into()))?;
+    Ok((first, parsed))
 }
 
-/// `HOST:PORT` of a URL: a path or a query may hold a token.
-fn authority(url: &str) -> Option<&str> {
-    let rest = ["ws://", "http://"]
-        .iter()
-        .find_map(|scheme| url.strip_prefix(scheme))?;
-    rest.split(['/', '?', '#']).next()
-}
-
-fn recorder(path: &Path, header: Header) -> Result<Recorder, RecordError> {
+fn create(path: &Path) -> Result<File, RecordError> {
     let file = OpenOptions::new().write(true).create_new(true).open(path);
-    let file = file.map_err(|error| {
-        if error.kind() == io::ErrorKind::AlreadyExists {
-            RecordError::Exists(path.to_owned())
-        } else {
-            RecordError::Create(path.to_owned(), error)
-        }
-    })?;
-    Ok(Recorder::to_writer(header, Box::new(file)))
+    file.map_err(|error| RecordError::of_file(path, error))
 }
 
 fn wall_clock() -> UnixMillis {
@@ -263,12 +274,12 @@ mod tests {
     #[case::ws("ws://127.0.0.1:18789")]
     #[case::path("ws://127.0.0.1:18789/?x=1")]
     #[case::http("http://127.0.0.1:18789/")]
+    #[case::tls("wss://127.0.0.1:18789")]
     fn a_url_names_its_gateway(#[case] url: &str) {
-        assert_eq!(upstream(url).unwrap(), ([127, 0, 0, 1], 18_789).into());
+        assert_eq!(upstream(url).unwrap().0, ([127, 0, 0, 1], 18_789).into());
     }
 
     #[rstest]
-    #[case::tls("wss://127.0.0.1:18789")]
     #[case::no_port("ws://127.0.0.1")]
     #[case::no_scheme("127.0.0.1:18789")]
     fn anything_else_is_explained(#[case] url: &str) {

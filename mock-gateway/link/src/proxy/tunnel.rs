@@ -8,15 +8,15 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 use transcript::Direction;
 
 use super::Site;
+use super::ends::End;
 use crate::frames::{FrameCutter, Piece, encode};
 use crate::message::WireMessage;
 use crate::rule::Cut;
-use crate::stream::{Carrier as _, Controlled as _, FaultStream, StreamControl, hold_open, linger};
+use crate::stream::{StreamControl, hold_open, linger};
 use crate::wire::{Departure, Wire};
 
 /// Bytes read at once.
@@ -27,6 +27,9 @@ const WRITE_AHEAD: usize = 1024 * 1024;
 
 /// Messages whose bytes are remembered while they are on the wire; a fault that loses more makes them anew.
 const REMEMBERED: usize = 1024;
+
+/// What the record says where it ends before the conversation does.
+const OPAQUE: &str = "what follows passed and was not looked into: it is no plain WebSocket (an extension, more than 32 MiB, a mistake)";
 
 /// How long the second half of a connection may outlive the first; node's `ws` waits as long.
 const LINGER: Duration = Duration::from_secs(30);
@@ -45,9 +48,18 @@ struct Half {
     is_shut: bool,
     /// A close frame has passed.
     has_closed: bool,
+    /// What passes is no longer looked into.
+    is_opaque: bool,
+    /// Under TLS what was written may wait in the stream.
+    is_unflushed: bool,
 }
 
 impl Half {
+    /// Whether anything is to be written or flushed.
+    fn pushes(&self) -> bool {
+        self.is_unflushed || !self.out.is_empty()
+    }
+
     /// Writes as much as the stream takes without waiting; a broken one shows itself to the next read.
     fn write_now(&mut self, stream: &mut (impl AsyncWrite + Unpin)) {
         let mut context = Context::from_waker(Waker::noop());
@@ -64,6 +76,7 @@ impl Half {
 enum Event {
     Read(Direction, io::Result<usize>),
     Wrote(Direction, io::Result<usize>),
+    Flushed(Direction, io::Result<()>),
     WireMoved,
     Late,
 }
@@ -88,10 +101,24 @@ pub(super) struct Tunnel {
 
 /// Both streams, split.
 struct Ends {
-    client_read: ReadHalf<FaultStream<TcpStream>>,
-    client_write: WriteHalf<FaultStream<TcpStream>>,
-    gateway_read: ReadHalf<TcpStream>,
-    gateway_write: WriteHalf<TcpStream>,
+    client_read: ReadHalf<End>,
+    client_write: WriteHalf<End>,
+    gateway_read: ReadHalf<End>,
+    gateway_write: WriteHalf<End>,
+    client_tls: bool,
+    gateway_tls: bool,
+    from_client: Vec<u8>,
+    from_gateway: Vec<u8>,
+}
+
+impl Ends {
+    /// Whether what travels this way is written under TLS.
+    const fn is_tls(&self, dir: Direction) -> bool {
+        match dir {
+            Direction::ClientToGateway => self.gateway_tls,
+            Direction::GatewayToClient => self.client_tls,
+        }
+    }
 }
 
 impl Tunnel {
@@ -107,12 +134,12 @@ impl Tunnel {
     /// Runs the connection to its end; the last two are what was read beyond the handshake.
     pub(super) async fn run(
         mut self,
-        client: FaultStream<TcpStream>,
-        gateway: TcpStream,
+        (client, control, gateway): (End, StreamControl, End),
         from_client: &[u8],
         from_gateway: &[u8],
     ) -> io::Result<()> {
-        let control = client.control();
+        let (client_tls, gateway_tls) = (client.is_tls(), gateway.is_tls());
+        (self.up.is_unflushed, self.down.is_unflushed) = (gateway_tls, client_tls);
         let (client_read, client_write) = tokio::io::split(client);
         let (gateway_read, gateway_write) = tokio::io::split(gateway);
         let mut ends = Ends {
@@ -120,6 +147,10 @@ impl Tunnel {
             client_write,
             gateway_read,
             gateway_write,
+            client_tls,
+            gateway_tls,
+            from_client: vec![0; READ],
+            from_gateway: vec![0; READ],
         };
         self.take(Direction::ClientToGateway, from_client);
         self.take(Direction::GatewayToClient, from_gateway);
@@ -140,7 +171,6 @@ impl Tunnel {
     /// Moves bytes until both sides have ended, or a fault cuts the connection.
     async fn carry_on(&mut self, ends: &mut Ends) -> Over {
         let mut changes = self.site.faults.watch();
-        let (mut from_client, mut from_gateway) = (vec![0; READ], vec![0; READ]);
         let mut linger: Option<Instant> = None;
         loop {
             if let Some(cut) = self.carry(ends) {
@@ -154,40 +184,25 @@ impl Tunnel {
                 linger.get_or_insert_with(|| Instant::now() + LINGER);
             }
             let due = self.wire.next_deadline().map(|at| self.site.began + at);
-            let reads_client = !self.up.has_ended && self.up.out.len() < WRITE_AHEAD;
-            let reads_gateway = !self.down.has_ended && self.down.out.len() < WRITE_AHEAD;
             let event = tokio::select! {
                 biased;
-                done = ends.client_write.write(&self.down.out), if !self.down.out.is_empty() => {
-                    Event::Wrote(Direction::GatewayToClient, done)
-                }
-                done = ends.gateway_write.write(&self.up.out), if !self.up.out.is_empty() => {
-                    Event::Wrote(Direction::ClientToGateway, done)
-                }
-                done = ends.client_read.read(&mut from_client), if reads_client => {
-                    Event::Read(Direction::ClientToGateway, done)
-                }
-                done = ends.gateway_read.read(&mut from_gateway), if reads_gateway => {
-                    Event::Read(Direction::GatewayToClient, done)
-                }
-                changed = changes.changed() => {
-                    if changed.is_err() {
-                        return Over::InOrder;
-                    }
-                    Event::WireMoved
-                }
-                () = until(due), if due.is_some() => Event::WireMoved,
+                event = moved(&self.up, &self.down, due, ends) => event,
+                changed = changes.changed() => match changed {
+                    Ok(()) => Event::WireMoved,
+                    Err(_gone) => Event::Late,
+                },
                 () = until(linger), if linger.is_some() => Event::Late,
             };
             let over = match event {
-                Event::Read(dir, done) => {
-                    let bytes = match dir {
-                        Direction::ClientToGateway => &from_client,
-                        Direction::GatewayToClient => &from_gateway,
-                    };
-                    self.read(dir, done, bytes)
+                Event::Read(dir, done) => self.read(dir, done, ends),
+                Event::Wrote(dir, done) => {
+                    self.half(dir).is_unflushed = ends.is_tls(dir);
+                    self.wrote(dir, done)
                 }
-                Event::Wrote(dir, done) => self.wrote(dir, done),
+                Event::Flushed(dir, done) => {
+                    self.half(dir).is_unflushed = false;
+                    self.wrote(dir, done.map(|()| 0))
+                }
                 Event::WireMoved => false,
                 Event::Late => return Over::InOrder,
             };
@@ -198,7 +213,7 @@ impl Tunnel {
     }
 
     /// Takes what was read; true when the stream broke.
-    fn read(&mut self, dir: Direction, done: io::Result<usize>, bytes: &[u8]) -> bool {
+    fn read(&mut self, dir: Direction, done: io::Result<usize>, ends: &Ends) -> bool {
         match done {
             Ok(0) => {
                 if !self.half(dir).has_closed {
@@ -208,6 +223,10 @@ impl Tunnel {
                 false
             }
             Ok(count) => {
+                let bytes = match dir {
+                    Direction::ClientToGateway => &ends.from_client,
+                    Direction::GatewayToClient => &ends.from_gateway,
+                };
                 self.take(dir, bytes.get(..count).unwrap_or_default());
                 false
             }
@@ -232,16 +251,29 @@ impl Tunnel {
         }
     }
 
-    /// Bytes of one side enter the wire as messages.
+    /// Bytes of one side enter the wire as messages; where it only records, the bytes themselves are on their way already.
     fn take(&mut self, dir: Direction, bytes: &[u8]) {
         let now = self.site.now();
+        let only_records = self.site.only_records;
         let half = match dir {
             Direction::ClientToGateway => &mut self.up,
             Direction::GatewayToClient => &mut self.down,
         };
+        if only_records {
+            half.out.extend_from_slice(bytes);
+        }
         half.cutter.push(bytes);
         while let Some(piece) = half.cutter.next() {
             match piece {
+                Piece::Message { message, .. } if only_records => {
+                    half.has_closed |= matches!(message, WireMessage::Close(_));
+                    self.wire.enter(now, dir, message);
+                }
+                Piece::Opaque(_) if only_records => {
+                    if !std::mem::replace(&mut half.is_opaque, true) {
+                        self.wire.note(now, dir, OPAQUE);
+                    }
+                }
                 Piece::Message { message, raw } => {
                     if half.originals.len() >= REMEMBERED {
                         half.originals.pop_front();
@@ -275,6 +307,9 @@ impl Tunnel {
         if matches!(message, WireMessage::Close(_)) {
             self.half(dir).has_closed = true;
             self.site.set_open(self.wire.conn(), false);
+        }
+        if self.site.only_records {
+            return;
         }
         let half = self.half(dir);
         let known = half
@@ -317,8 +352,8 @@ impl Tunnel {
     async fn after_cut(
         self,
         cut: Cut,
-        mut client: FaultStream<TcpStream>,
-        gateway: TcpStream,
+        mut client: End,
+        gateway: End,
         control: &StreamControl,
     ) -> io::Result<()> {
         drop(gateway);
@@ -354,6 +389,34 @@ impl Tunnel {
             matches!(message, WireMessage::Close(_)).then(|| message.clone())
         });
         encode(&reply.unwrap_or(WireMessage::Close(None)), false)
+    }
+}
+
+/// Waits until bytes move, or something on the wire is due.
+async fn moved(up: &Half, down: &Half, due: Option<Instant>, ends: &mut Ends) -> Event {
+    let reads_client = !up.has_ended && up.out.len() < WRITE_AHEAD;
+    let reads_gateway = !down.has_ended && down.out.len() < WRITE_AHEAD;
+    tokio::select! {
+        biased;
+        event = push(&mut ends.client_write, Direction::GatewayToClient, down), if down.pushes() => event,
+        event = push(&mut ends.gateway_write, Direction::ClientToGateway, up), if up.pushes() => event,
+        done = ends.client_read.read(&mut ends.from_client), if reads_client => {
+            Event::Read(Direction::ClientToGateway, done)
+        }
+        done = ends.gateway_read.read(&mut ends.from_gateway), if reads_gateway => {
+            Event::Read(Direction::GatewayToClient, done)
+        }
+        () = until(due), if due.is_some() => Event::WireMoved,
+        else => std::future::pending().await,
+    }
+}
+
+/// Writes what waits; flushes when nothing does.
+async fn push(stream: &mut WriteHalf<End>, dir: Direction, half: &Half) -> Event {
+    if half.out.is_empty() {
+        Event::Flushed(dir, stream.flush().await)
+    } else {
+        Event::Wrote(dir, stream.write(&half.out).await)
     }
 }
 

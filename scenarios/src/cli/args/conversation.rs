@@ -11,14 +11,29 @@ use super::{MessageFormat, examples_and_exits};
 #[command(after_help = concat_examples!(
     "clawproof record --to ws://127.0.0.1:18789                      a free port, into recording.jsonl",
     "clawproof record --to ws://127.0.0.1:18789 --listen 127.0.0.1:18790 --save pairing.jsonl",
+    "clawproof record --to wss://gateway.example --tls-ca ca.pem     the client trusts ca.pem and connects to wss://",
+    "clawproof record --to wss://127.0.0.1:18789 --to-pin AB:CD:...  a gateway with a certificate of its own making",
 ))]
 pub struct RecordArgs {
-    /// The gateway: ws://HOST:PORT
+    /// The gateway: ws://HOST:PORT, or wss://HOST[:PORT]
     #[arg(long, value_name = "URL")]
     pub to: String,
+    /// Roots that vouch for a wss gateway, as PEM; this computer's own when left out
+    #[arg(long, value_name = "FILE", conflicts_with = "to_pin")]
+    pub to_ca: Option<PathBuf>,
+    /// The one certificate that a wss gateway must have: its SHA-256, as openssl prints it
+    #[arg(long, value_name = "SHA256")]
+    pub to_pin: Option<String>,
     /// Where the client connects; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     pub listen: std::net::SocketAddr,
+    /// Speak TLS with clients that begin it, on the same port, and write the CA that they must trust to FILE, which must not
+    /// exist. Its key is made for this recording and never written
+    #[arg(long, value_name = "FILE")]
+    pub tls_ca: Option<PathBuf>,
+    /// A name that clients know the port by, besides localhost and the address of --listen (may be repeated)
+    #[arg(long, value_name = "HOST", requires = "tls_ca")]
+    pub tls_name: Vec<String>,
     /// The transcript, written line by line as things are said; a file that exists is not touched
     #[arg(long, value_name = "FILE", default_value = "recording.jsonl")]
     pub save: PathBuf,
