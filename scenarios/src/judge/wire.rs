@@ -295,7 +295,8 @@ pub fn summary<R: Recorded>(entry: &R, wire: &Wire) -> String {
                 format!("close {code} {reason:?}")
             }
         }
-        Kind::Fault | Kind::Step | Kind::Note => {
+        Kind::Note => entry.text().unwrap_or("note").to_owned(),
+        Kind::Fault | Kind::Step => {
             format!("{} {}", entry.kind(), entry.text().unwrap_or_default())
         }
         Kind::Ping | Kind::Pong | Kind::Open | Kind::Eof | Kind::Reset => entry.kind().to_string(),

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use transcript::{Direction, Entry, Kind, Stage, Transcript};
 
+use super::sequence::{WSL_LANE, is_of_wsl};
 use crate::judge::wire::{Wire, summary};
 
 mod compact;
@@ -112,6 +113,9 @@ pub fn rows(transcript: &Transcript) -> (Vec<String>, Vec<Value>) {
         }
     }
     lanes.push(GATEWAY.to_owned());
+    if transcript.entries.iter().any(is_of_wsl) {
+        lanes.push(WSL_LANE.to_owned());
+    }
     if transcript
         .entries
         .iter()
@@ -130,6 +134,7 @@ pub fn rows(transcript: &Transcript) -> (Vec<String>, Vec<Value>) {
         let own = entry.conn.and_then(|conn| lane(&lane_of(conn)));
         let (from, to) = match (entry.dir, entry.kind) {
             (_, Kind::Fault) => (lane(FAULTS), lane(FAULTS)),
+            _ if is_of_wsl(entry) => (lane(WSL_LANE), lane(WSL_LANE)),
             (Some(Direction::ClientToGateway), _) => (own, gateway),
             (Some(Direction::GatewayToClient), _) => (gateway, own),
             (None, _) => (own.or(gateway), own.or(gateway)),
@@ -158,6 +163,7 @@ pub fn rows(transcript: &Transcript) -> (Vec<String>, Vec<Value>) {
 fn kind(entry: &Entry) -> &'static str {
     match (entry.kind, entry.frame_type()) {
         (Kind::Fault, _) => "fault",
+        (Kind::Note, _) if is_of_wsl(entry) => "wsl",
         (_, Some("req")) => "req",
         (_, Some("res")) if entry.ok() == Some(true) => "ok",
         (_, Some("res")) | (Kind::Close | Kind::Reset, _) => "err",

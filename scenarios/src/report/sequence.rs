@@ -11,9 +11,18 @@ use transcript::{Direction, Entry, Kind, Stage, Transcript};
 
 use crate::judge::wire::{Wire, seconds, summary};
 
+/// The actor of entries about the computer of a set-up: calls of wsl.exe, steps.
+pub const WSL_LANE: &str = "wsl";
+
+/// Whether an entry tells what happened in WSL, and not on the wire.
+pub fn is_of_wsl(entry: &Entry) -> bool {
+    entry.kind == Kind::Note && entry.conn.is_none() && entry.actor.as_deref() == Some(WSL_LANE)
+}
+
 /// One arrow, or one remark.
 struct Row {
     t_us: u64,
+    is_of_wsl: bool,
     conn: Option<u32>,
     dir: Option<Direction>,
     text: String,
@@ -44,6 +53,9 @@ pub fn mermaid(transcript: &Transcript) -> String {
         "    participant g as {}",
         escape(&transcript.header.gateway)
     );
+    if transcript.entries.iter().any(is_of_wsl) {
+        let _infallible = writeln!(text, "    participant w as {WSL_LANE}");
+    }
     for row in rows(transcript, &wire) {
         let times = if row.times > 1 {
             format!(" (x{})", row.times)
@@ -60,6 +72,7 @@ pub fn mermaid(transcript: &Transcript) -> String {
                 writeln!(text, "    g{arrow}c{conn}: {said}")
             }
             (Some(conn), None) => writeln!(text, "    Note over c{conn},g: {said}"),
+            (None, _) if row.is_of_wsl => writeln!(text, "    Note over w: {said}"),
             (None, _) => writeln!(text, "    Note over g: {said}"),
         };
     }
@@ -132,6 +145,7 @@ fn row(entry: &Entry, wire: &Wire) -> Option<Row> {
     };
     Some(Row {
         t_us: entry.t_us,
+        is_of_wsl: is_of_wsl(entry),
         conn: entry.conn,
         dir: entry.dir,
         text: summary(entry, wire),

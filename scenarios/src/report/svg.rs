@@ -69,6 +69,7 @@ fn draw(out: &mut String, row: &Value, y: usize, said_x: usize) {
         "ok" => "#15803d",
         "err" | "fault" => "#b91c1c",
         "event" => "#7c3aed",
+        "wsl" => "#a14a05",
         _ => "#63635e",
     };
     let us = row.get(1).and_then(Value::as_u64).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use transcript::Direction;
 
 use super::*;
@@ -129,4 +129,39 @@ fn the_sequence_diagram() {
 #[test]
 fn the_plain_sequence() {
     insta::assert_snapshot!(sequence::plain(&conversation()));
+}
+
+/// The computer of a set-up has a lane of its own, on the page, in the picture and in Mermaid; so has what the harness does to
+/// the wire.
+#[test]
+fn wsl_and_faults_have_lanes() {
+    let mut talk = conversation();
+    let at = |n: u64, kind: &str, rest: Value| {
+        let mut entry = json!({"n": n, "t_us": 60_000_000 + n, "kind": kind});
+        entry
+            .as_object_mut()
+            .unwrap()
+            .extend(rest.as_object().unwrap().clone());
+        serde_json::from_value(entry).unwrap()
+    };
+    let called =
+        json!({"actor": "wsl", "text": "wsl.exe --list -> 0", "data": {"event": "command"}});
+    talk.entries.push(at(100, "note", called));
+    talk.entries
+        .push(at(101, "fault", json!({"conn": 1, "text": "reset"})));
+    let (lanes, rows) = html::rows(&talk);
+    assert_eq!(lanes, ["companion operator", "gateway", "wsl", "faults"]);
+    let lane = |n: u64| {
+        rows.iter()
+            .find(|row| row[0] == n)
+            .map(|row| row[3].clone())
+    };
+    assert_eq!((lane(100), lane(101)), (Some(2.into()), Some(3.into())));
+    let picture = svg::svg("x", &lanes, &rows);
+    assert!(picture.contains(">wsl</text>") && picture.contains("wsl.exe --list -&gt; 0"));
+    let diagram = sequence::mermaid(&talk);
+    assert!(
+        diagram.contains("participant w as wsl") && diagram.contains("Note over w: "),
+        "{diagram}"
+    );
 }

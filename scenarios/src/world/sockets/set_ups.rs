@@ -8,14 +8,37 @@ use gateway_client::Store as _;
 use gateway_core::Control;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
+use transcript::{Draft, Kind};
 use wsl_fixtures::setup::{Asked, Connection, Role};
 
 use super::{ClientActor, Peer, Road, Sockets};
+use crate::report::sequence::WSL_LANE;
 use crate::setup::{ask as request, decided};
 use crate::world::arrange::SetupPlan;
 use crate::world::set_up::{Ask, Bench, Told, Wish};
 use crate::world::witness::{Reports, Witness};
 use crate::world::{Refusal, World as _};
+
+/// A longer command is cut in words; it stands whole in the data.
+const WORDS: usize = 160;
+
+/// A call of wsl.exe with how it ended, or a step of the set-up with what came of it.
+fn in_words(report: &Value) -> String {
+    let text = |name: &str| report.get(name).and_then(Value::as_str).unwrap_or_default();
+    let words = if text("event") == "command" {
+        let exit = report.get("exit").and_then(Value::as_i64);
+        let exit = exit.map_or_else(String::new, |code| format!(" -> {code}"));
+        format!("{}{exit}", text("command"))
+    } else {
+        let all = [text("event"), text("step"), text("outcome")];
+        let some: Vec<&str> = all.into_iter().filter(|word| !word.is_empty()).collect();
+        some.join(" ")
+    };
+    match words.char_indices().nth(WORDS) {
+        Some((at, _)) => format!("{}...", words.get(..at).unwrap_or_default()),
+        None => words,
+    }
+}
 
 /// A set-up of the scenario.
 pub(super) struct SetUp {
@@ -102,6 +125,7 @@ impl<C: Road, P: Peer> Sockets<C, P> {
                     return Ok(());
                 }
                 Ask::Report(report) => {
+                    self.note_set_up(&report);
                     set_up.reports.push_value(report);
                     continue;
                 }
@@ -167,6 +191,14 @@ impl<C: Road, P: Peer> Sockets<C, P> {
             }
             Ask::Report(_) | Ask::Idle { .. } => Told::Done,
         }
+    }
+
+    /// Puts what happened in the computer beside what was said on the wire.
+    fn note_set_up(&self, report: &Value) {
+        let micros = u64::try_from(self.now().as_micros()).unwrap_or(u64::MAX);
+        let draft = Draft::new(micros, Kind::Note).actor(WSL_LANE);
+        self.recorder
+            .record(draft.text(in_words(report)).data(report.clone()));
     }
 
     async fn disconnect(&mut self, companion: &str) {
