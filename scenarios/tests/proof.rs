@@ -9,6 +9,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use proptest::prelude::*;
+use proptest::test_runner::{Config as ProptestConfig, TestRunner};
 use scenarios::prove::{digests, verify};
 
 const SCENARIO: &str = "network-recovery/closed-a-while-after-hello";
@@ -36,9 +38,9 @@ fn sign_again(root: &Path) {
     overwrite(&root.join(digests::SUMS), sums.as_bytes());
 }
 
-/// Red on the bug, green without it, and the bundle holds; whichever file loses one bit, it does not.
+/// Red on the bug, green without it, and the bundle holds; whichever file is changed in whichever byte, it does not.
 #[test]
-fn a_bundle_holds_until_one_bit_of_any_file_is_flipped() {
+fn a_bundle_holds_until_one_byte_of_any_file_is_changed() {
     let home = tempfile::tempdir().unwrap();
     let (root, code) = bundle(home.path(), "mutant:reuse_nonce", "companion");
     assert_eq!(code, Some(0));
@@ -48,17 +50,100 @@ fn a_bundle_holds_until_one_bit_of_any_file_is_flipped() {
     let mut files: Vec<String> = digests::files(&root).unwrap().into_keys().collect();
     files.push(digests::SUMS.to_owned());
     assert!(files.len() > 20, "{files:?}");
-    for file in files {
-        let path = root.join(&file);
+    let changed = |file: &str, at: usize, bits: u8| {
+        let path = root.join(file);
         let whole = std::fs::read(&path).unwrap();
         let mut flipped = whole.clone();
-        let middle = flipped.len() / 2;
-        *flipped.get_mut(middle).unwrap() ^= 1;
+        *flipped.get_mut(at % whole.len()).unwrap() ^= bits;
         overwrite(&path, &flipped);
-        assert_ne!(verify(&root).problems, Vec::<String>::new(), "{file}");
+        let problems = verify(&root).problems;
         overwrite(&path, &whole);
+        !problems.is_empty()
+    };
+    // The first, the middle and the last byte of each, then any byte of any.
+    for file in &files {
+        let length = std::fs::metadata(root.join(file)).unwrap().len();
+        let length = usize::try_from(length).unwrap();
+        for at in [0, length / 2, length - 1] {
+            assert!(changed(file, at, 1), "{file}, byte {at}");
+        }
     }
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(64));
+    let anything = (prop::sample::select(files), any::<usize>(), 1_u8..=255);
+    let all_are_found = runner.run(&anything, |(file, at, bits)| {
+        prop_assert!(
+            changed(&file, at, bits),
+            "{}, byte {}, bits {}",
+            file,
+            at,
+            bits
+        );
+        Ok(())
+    });
+    all_are_found.unwrap();
     assert_eq!(verify(&root).problems, Vec::<String>::new());
+}
+
+/// Somebody's client before and after its fix: two commands that we did not write, and the state of neither is ours to see.
+#[test]
+fn a_foreign_client_is_proved_before_and_after_its_fix() {
+    let home = tempfile::tempdir().unwrap();
+    let stranger = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stranger");
+    let client = |adapter: &str| format!("client:{}", stranger.join(adapter).display());
+    let (before, after) = (client("adapter.toml"), client("fixed/adapter.toml"));
+    let scenario = "setup-connect/client/rate-limit-is-respected";
+    let prove = |base: &str, head: &str, name: &str| {
+        let target = home.path().join(name);
+        let output = Command::new(env!("CARGO_BIN_EXE_clawproof"))
+            .args(["prove", "--base", base, "--head", head, scenario, "--save"])
+            .arg(&target)
+            .output()
+            .expect("the program starts");
+        (target, output.status.code())
+    };
+    let (root, code) = prove(&before, &after, "proof");
+    assert_eq!(code, Some(0));
+    let report = verify(&root);
+    assert_eq!(report.problems, Vec::<String>::new());
+    let subject = |side: &str| report.manifest[side]["subject"].clone();
+    assert_eq!(
+        (subject("base"), subject("headSide")),
+        (before.clone().into(), after.into())
+    );
+    // The client without its fix twice: nothing is proved.
+    let (root, code) = prove(&before, &before, "nothing");
+    assert_eq!(code, Some(10));
+    assert_ne!(verify(&root).problems, Vec::<String>::new());
+}
+
+/// What a client had on disk before and has after is shown as booleans, and whether it is the same, without the values.
+#[test]
+fn states_before_and_after_are_booleans() {
+    let home = tempfile::tempdir().unwrap();
+    let (root, _) = bundle(home.path(), "mutant:reuse_nonce", "companion");
+    let path = root.join(format!("head/scenarios/{SCENARIO}/core/state.json"));
+    let state: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    for (part, fact) in [
+        ("durable_before", "operator_token"),
+        ("durable", "operator_token"),
+    ] {
+        let actors = state[part].as_object().unwrap();
+        assert!(!actors.is_empty(), "{part} of {state}");
+        assert!(
+            actors.values().all(|facts| facts[fact].is_boolean()),
+            "{part}"
+        );
+    }
+    let kept = state["durable_kept"].as_object().unwrap();
+    assert!(
+        kept.values().all(|facts| facts["device"] == true),
+        "{kept:?}"
+    );
+    let summary = std::fs::read_to_string(root.join("SUMMARY.md")).unwrap();
+    assert!(
+        summary.contains("| device | the same | the same |"),
+        "{summary}"
+    );
 }
 
 /// Digests that fit do not help: a verdict, a label and a claim must follow from scenario, transcript and record.

@@ -36,6 +36,42 @@ pub fn view(state: &DurableState) -> Value {
     })
 }
 
+/// What of a state is the same as it was before, as booleans; both sides absent is the same too. Compared as it is, so equality
+/// is shown without the values.
+///
+/// ```json
+/// { "record": true, "device": true, "shared_token": true, "bootstrap_token": false, "operator_token": true, "node_token": true }
+/// ```
+pub fn kept(before: &DurableState, after: &DurableState) -> Value {
+    let parts = |state: &DurableState| {
+        let record = state.registry.active();
+        let identity = record.and_then(|record| state.identities.get(&record.id));
+        let token = |role| identity.and_then(|identity| identity.token(role).map(str::to_owned));
+        [
+            ("record", record.map(|record| record.id.clone())),
+            (
+                "device",
+                identity.map(|identity| identity.device_id.clone()),
+            ),
+            (
+                "shared_token",
+                record.and_then(|record| Some(record.usable_shared_token()?.to_owned())),
+            ),
+            (
+                "bootstrap_token",
+                record.and_then(|record| Some(record.usable_bootstrap_token()?.to_owned())),
+            ),
+            ("operator_token", token(Role::Operator)),
+            ("node_token", token(Role::Node)),
+        ]
+    };
+    let same = |((name, before), (_, after)): ((&str, Option<String>), (&str, Option<String>))| {
+        (name.to_owned(), Value::from(before == after))
+    };
+    let pairs = parts(before).into_iter().zip(parts(after));
+    Value::Object(pairs.map(same).collect())
+}
+
 /// Turns a client's store operations into notes: one per durable thing that came or went.
 #[derive(Clone, Debug)]
 pub struct StoreNotes {

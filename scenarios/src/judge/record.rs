@@ -174,6 +174,12 @@ pub struct FinalViews {
     pub snapshots: BTreeMap<String, Value>,
     /// Each client's durable state, secrets as booleans.
     pub durable: BTreeMap<String, Value>,
+    /// The same before the first step.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub durable_before: BTreeMap<String, Value>,
+    /// What of each durable state is the same at the end as before the first step.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub durable_kept: BTreeMap<String, Value>,
 }
 
 /// A secret in an artifact.

@@ -204,7 +204,7 @@ fn counters(files: &BTreeMap<String, Vec<u8>>, out: &mut String) {
     }
 }
 
-/// What each client has on disk at the end, as booleans.
+/// What each client has on disk before and after, as booleans, and whether it is the same.
 fn states(files: &BTreeMap<String, Vec<u8>>, changes: &[Change], out: &mut String) {
     const FACTS: [&str; 4] = [
         "shared_token",
@@ -212,29 +212,18 @@ fn states(files: &BTreeMap<String, Vec<u8>>, changes: &[Change], out: &mut Strin
         "operator_token",
         "node_token",
     ];
-    out.push_str("\n## Credentials on disk at the end\n\n| scenario | client | fact | base | head |\n|---|---|---|---|---|\n");
+    out.push_str("\n## Credentials on disk, before and after\n\n| scenario | client | fact | base | head |\n|---|---|---|---|---|\n");
     for change in changes {
-        let durable = |side: &str| -> Value {
+        let state = |side: &str| -> Value {
             let bytes = files.get(&format!("{}/state.json", place(side, change)));
-            let state: Value = bytes
+            bytes
                 .and_then(|bytes| serde_json::from_slice(bytes).ok())
-                .unwrap_or_default();
-            state.get("durable").cloned().unwrap_or_default()
+                .unwrap_or_default()
         };
-        let (base, head) = (durable("base"), durable("head"));
-        for actor in head
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(actor, _)| actor)
-        {
-            for fact in FACTS {
-                let of = |state: &Value| {
-                    state
-                        .pointer(&format!("/{actor}/{fact}"))
-                        .and_then(Value::as_bool)
-                        .map_or("unknown", |there| if there { "present" } else { "absent" })
-                };
+        let (base, head) = (state("base"), state("head"));
+        let actors = head.get("durable").and_then(Value::as_object);
+        for actor in actors.into_iter().flatten().map(|(actor, _)| actor) {
+            let mut row = |fact: &str, of: &dyn Fn(&Value) -> String| {
                 let _fine = writeln!(
                     out,
                     "| `{}` | {actor} | {fact} | {} | {} |",
@@ -242,8 +231,39 @@ fn states(files: &BTreeMap<String, Vec<u8>>, changes: &[Change], out: &mut Strin
                     of(&base),
                     of(&head)
                 );
+            };
+            row("device", &|state| same(state, actor, "device"));
+            row("record", &|state| same(state, actor, "record"));
+            for fact in FACTS {
+                row(fact, &|state| before_and_after(state, actor, fact));
             }
         }
+    }
+}
+
+fn same(state: &Value, actor: &str, fact: &str) -> String {
+    let kept = state.pointer(&format!("/durable_kept/{actor}/{fact}"));
+    let word = kept
+        .and_then(Value::as_bool)
+        .map_or("unknown", |kept| if kept { "the same" } else { "changed" });
+    word.to_owned()
+}
+
+/// `absent to present`, `present and the same`, `present and changed`.
+fn before_and_after(state: &Value, actor: &str, fact: &str) -> String {
+    let of = |part: &str| {
+        let there = state.pointer(&format!("/{part}/{actor}/{fact}"));
+        there.and_then(Value::as_bool)
+    };
+    let word = |there: Option<bool>| match there {
+        Some(true) => "present",
+        Some(false) => "absent",
+        None => "unknown",
+    };
+    match (of("durable_before"), of("durable")) {
+        (Some(true), Some(true)) => format!("present and {}", same(state, actor, fact)),
+        (before, after) if before == after => word(after).to_owned(),
+        (before, after) => format!("{} to {}", word(before), word(after)),
     }
 }
 

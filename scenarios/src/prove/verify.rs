@@ -11,7 +11,7 @@ use transcript::resign::keypair_of;
 use transcript::{Header, Redactor};
 
 use super::digests::{self, SUMS};
-use super::manifest::{MANIFEST, canary, gateway_kind};
+use super::manifest::{MANIFEST, SCHEMA, canary, gateway_kind};
 use super::rederive::{Rederived, rederive};
 
 /// What a check found.
@@ -56,6 +56,11 @@ pub fn verify(root: &Path) -> Report {
         Some(Err(error)) => report.problems.push(format!("{MANIFEST}: {error}")),
         None => report.problems.push(format!("{MANIFEST} is missing")),
     }
+    if let Some(version) = foreign_version(&report.manifest) {
+        // What it means elsewhere is not known here.
+        report.problems.push(version);
+        return report;
+    }
     judge_again(&files, &mut report);
     rows(&files, &mut report);
     label(&mut report);
@@ -64,6 +69,16 @@ pub fn verify(root: &Path) -> Report {
         super::bundle::check(&mut report);
     }
     report
+}
+
+/// Whether the manifest is of another version than this program writes.
+fn foreign_version(manifest: &Value) -> Option<String> {
+    let version = manifest
+        .get("schemaVersion")
+        .filter(|version| **version != SCHEMA)?;
+    Some(format!(
+        "{MANIFEST}: it is of schemaVersion {version}, expected {SCHEMA}; use the clawproof that wrote it"
+    ))
 }
 
 fn extension(path: &str) -> &str {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use client_core::DurableState;
 use gateway_protocol::SkewClock;
 use transcript::{Draft, Kind};
 
@@ -100,6 +101,8 @@ pub(super) struct Conductor<'a, W> {
     approved: u64,
     patience: f64,
     shared: Shared,
+    /// What each client had stored before the first step.
+    before: BTreeMap<String, DurableState>,
     began: Instant,
 }
 
@@ -151,6 +154,7 @@ impl<'a, W: World> Conductor<'a, W> {
             approved: 0,
             patience,
             shared: Shared::of(scenario),
+            before: BTreeMap::new(),
             began: Instant::now(),
         }
     }
@@ -160,6 +164,7 @@ impl<'a, W: World> Conductor<'a, W> {
     /// The secrets of the run come beside the record, for the canary scan.
     pub(super) async fn run(mut self) -> Conducted {
         let mut end = RunEnd::Completed;
+        self.before = self.durable_states();
         for (index, step) in self.scenario.steps.iter().enumerate() {
             match self.step(index, &step.value).await {
                 Ok(()) => {}
@@ -356,6 +361,14 @@ impl<'a, W: World> Conductor<'a, W> {
         (record, secrets)
     }
 
+    /// What each client that shows it has stored.
+    fn durable_states(&self) -> BTreeMap<String, DurableState> {
+        let names = self.scenario.actor.keys();
+        names
+            .filter_map(|name| Some((name.clone(), self.world.durable(name)?)))
+            .collect()
+    }
+
     async fn views(&mut self) -> FinalViews {
         let mut views = FinalViews::default();
         if self.redacts || self.scenario.asks_the_gateway() {
@@ -365,9 +378,16 @@ impl<'a, W: World> Conductor<'a, W> {
             if let Some(snapshot) = self.world.snapshot(name) {
                 views.snapshots.insert(name.clone(), snapshot);
             }
-            if let Some(state) = self.world.durable(name) {
-                views.durable.insert(name.clone(), durable::view(&state));
+        }
+        for (name, state) in self.durable_states() {
+            if let Some(before) = self.before.get(&name) {
+                let kept = durable::kept(before, &state);
+                views
+                    .durable_before
+                    .insert(name.clone(), durable::view(before));
+                views.durable_kept.insert(name.clone(), kept);
             }
+            views.durable.insert(name, durable::view(&state));
         }
         self.shared.add_retired(&mut views.gateway);
         views

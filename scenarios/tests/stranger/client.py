@@ -40,23 +40,31 @@ def messages(stream):
 
 
 def talk(url, token):
+    """Talks until the connection is over; true when the gateway refused it."""
     wire, stream = upgrade(url)
+    refused = False
     for opcode, payload in messages(stream):
         if opcode == 8:
             send(wire, 8, payload)
-            return
+            return refused
+        frame = json.loads(payload) if opcode == 1 else {}
+        refused |= frame.get("ok") is False
         if opcode == 9:
             send(wire, 10, payload)
-        elif opcode == 1 and json.loads(payload).get("event") == "connect.challenge":
+        elif frame.get("event") == "connect.challenge":
             client = {"id": "gateway-client", "mode": "backend", "version": "1", "platform": "linux"}
             params = {"minProtocol": 4, "maxProtocol": 4, "client": client, "role": "operator"}
             params |= {"scopes": ["operator.read"], "auth": {"token": token}}
             send(wire, 1, json.dumps({"type": "req", "id": "1", "method": "connect", "params": params}).encode())
+    return refused
 
 
+HEEDS_REFUSALS = "heeds-refusals" in sys.argv
 while True:
     try:
-        talk(*sys.argv[1:3])
+        if talk(*sys.argv[1:3]) and HEEDS_REFUSALS:
+            print("refused, and that is that", flush=True)
+            time.sleep(600)
     except OSError as error:
         print(error, flush=True)
     time.sleep(1)
