@@ -164,7 +164,7 @@ fn a_recording_holds_what_was_said_and_no_secret() {
     assert_eq!(verified(home.path(), "said.jsonl"), Some(0));
     let changed = text.replacen("operator.read", "operator.rea_", 1);
     let mut file = std::fs::File::create(home.path().join("changed.jsonl")).unwrap();
-    std::io::Write::write_all(&mut file, changed.as_bytes()).unwrap();
+    Write::write_all(&mut file, changed.as_bytes()).unwrap();
     assert_eq!(verified(home.path(), "changed.jsonl"), Some(10));
     // Nothing is overwritten.
     let again = Command::new(env!("CARGO_BIN_EXE_clawproof"))
@@ -325,7 +325,7 @@ fn a_recording_names_no_machine_and_hides_what_was_learned_late() {
     );
     assert_eq!(verified(home.path(), "said.jsonl"), Some(0));
     let named = text.replacen("<ip:1>", "10.1.2.3", 1);
-    std::io::Write::write_all(
+    Write::write_all(
         &mut std::fs::File::create(home.path().join("named.jsonl")).unwrap(),
         named.as_bytes(),
     )
