@@ -89,7 +89,7 @@ fn client_script(mutation: &str) -> Option<String> {
             "{READY}[[step]]\ncontrol = {{ invoke = {{ node = \"$companion.device\", command = \"device.info\" }} }}\n{WAIT}"
         ),
         // Shown by a client that has nothing but a code.
-        "bootstrap_as_shared" => format!("holds = {{ bootstrap_token = \"valid\" }}\n{start}{WAIT}"),
+        "bootstrap_sent_as_shared" => format!("holds = {{ bootstrap_token = \"valid\" }}\n{start}{WAIT}"),
         // Shown while credentials are handed out.
         "clear_bootstrap_early" => format!(
             "holds = {{ bootstrap_token = \"valid\" }}\n{start}\

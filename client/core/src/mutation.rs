@@ -13,7 +13,7 @@ pub enum Mutation {
     /// `auth` carries the shared token beside the credential that was chosen.
     SecondAuthKey,
     /// The bootstrap token is sent as if it were the shared token.
-    BootstrapAsShared,
+    BootstrapSentAsShared,
     /// Reconnects come every 10 ms.
     ReconnectStorm,
     /// The bootstrap token goes as soon as one role token is stored.

@@ -76,7 +76,7 @@ impl Client {
         };
         let (mut source, secret) = self.credential_now(slot)?;
         let is_bootstrap = source == CredentialSource::BootstrapToken;
-        if is_bootstrap && self.options.has(Mutation::BootstrapAsShared) {
+        if is_bootstrap && self.options.has(Mutation::BootstrapSentAsShared) {
             source = CredentialSource::SharedToken;
         }
         let echoes = self.options.policy.signs_challenge_time()

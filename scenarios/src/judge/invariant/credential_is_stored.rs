@@ -11,7 +11,7 @@ pub(super) const ROW: Row = Row {
     doc: "The credential of a connect is of a kind that is on the client's disk at that moment, or the shared token that its user has just given.",
     source: "client-behaviour §2.1, §8.1; scenario-catalogue K4",
     subject: Subject::Companion,
-    mutant: "client:bootstrap_as_shared",
+    mutant: "client:bootstrap_sent_as_shared",
     check,
 };
 
