@@ -76,7 +76,7 @@ fn a_message_has_a_sent_and_a_delivered_entry() {
         (entries[1].stage, entries[1].t_us),
         (Some(Stage::Delivered), 5_000)
     );
-    assert_eq!(entries[0].frame, Some(json!({"type": "req"})));
+    assert_eq!(entries[0].frame.as_deref(), Some(&json!({"type": "req"})));
 }
 
 #[test]

@@ -239,7 +239,7 @@ fn runs_that_differ_in_ids_and_times_are_equal_when_normalised() {
     assert_ne!(digest::exact(&left), digest::exact(&right));
     assert_eq!(digest::normalized(&left), digest::normalized(&right));
     assert_eq!(
-        normalize(&left).entries[0].frame.as_ref().unwrap(),
+        normalize(&left).entries[0].frame.as_deref().unwrap(),
         &json!({"type": "req", "id": "<request:1>", "method": "health", "params": {"nonce": "<nonce:1>", "ts": "<time>",
             "url": "ws://127.0.0.1:<port>/", "lan": "http://192.168.1.20:<port>/x", "ref": "<uuid:1>"}})
     );
