@@ -78,10 +78,6 @@ impl Gateway {
         let token = (!self.profile.rules.node_errors_9).then(|| self.mint(SecretKind::NodeToken));
         let record = self.nodes.approve(&pending, token, now);
         let live = self.nodes.live.get(&pending.node_id).copied();
-        if self.profile.rules.node_errors_9 && live.is_some() {
-            // What a connected node may run has changed. Seen in `ci/proofs/real-session`.
-            self.tell_runners_changed(&pending.node_id);
-        }
         self.tell_node_pairing(
             "node.pair.resolved",
             &pending.resolved("approved", now),
