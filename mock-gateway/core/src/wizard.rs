@@ -39,6 +39,8 @@ pub(crate) struct Wizards {
     talks: BTreeMap<String, Talk>,
     /// How often a step has restarted the gateway; outlives a restart.
     restarted: u32,
+    /// A talk that was cancelled and that nobody has asked about since, where the release remembers it so long.
+    cancelled: Option<String>,
 }
 
 /// One talk: the step it is at, under the id that it was shown with.
@@ -61,6 +63,7 @@ impl Wizards {
     /// What lives in memory only is gone.
     pub(crate) fn restart(&mut self) {
         self.talks.clear();
+        self.cancelled = None;
     }
 
     pub(crate) fn is_running(&self) -> bool {
@@ -77,6 +80,16 @@ impl Wizards {
 
     pub(crate) fn end(&mut self, talk: &str) {
         self.talks.remove(talk);
+    }
+
+    /// Remembers a talk that was cancelled until its status is asked for.
+    pub(crate) fn remember(&mut self, talk: &str) {
+        self.cancelled = Some(talk.to_owned());
+    }
+
+    /// Whether it is the one that is remembered; it is forgotten then.
+    pub(crate) fn forget(&mut self, talk: &str) -> bool {
+        self.cancelled.take_if(|known| known == talk).is_some()
     }
 
     /// Takes an answer; `fresh` is the id of the step after it. `None` when it answers no step that waits.

@@ -35,7 +35,7 @@ pub(crate) const GATEWAY_ID: &str = "gateway";
 /// The distribution of a gateway that the app manages.
 const DISTRO: &str = "OpenClaw";
 
-/// A public address out of the range for documentation: where remote clients appear to be.
+/// Out of the range for documentation: where remote clients appear to be.
 const REMOTE_ADDRESS: &str = "203.0.113.7";
 
 /// Names the actor behind a connection in the transcript; no gateway looks at it.
@@ -51,11 +51,9 @@ pub(crate) struct Arrangement {
     pub(crate) gateway: Option<Gateway>,
     /// Its configuration.
     pub(crate) config: Config,
-    /// Its version.
     pub(crate) profile: &'static Profile,
     /// Clients by name.
     pub(crate) clients: BTreeMap<String, ClientPlan>,
-    /// Set-ups by name.
     pub(crate) setups: BTreeMap<String, SetupPlan>,
     /// Raw actors by name.
     pub(crate) raws: BTreeMap<String, RawPlan>,

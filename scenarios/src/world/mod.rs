@@ -201,11 +201,6 @@ pub(crate) trait World {
     /// The gateway's view, as JSON.
     async fn view(&mut self) -> Value;
 
-    /// How often a client was told something, where the world counts it: between two equal counts its state is the same.
-    fn stirred(&self, _actor: &str) -> Option<u64> {
-        None
-    }
-
     /// A client's snapshot as JSON.
     fn snapshot(&self, actor: &str) -> Option<Value>;
 

@@ -54,6 +54,10 @@ impl Gateway {
         if !["wizard.next", "wizard.cancel", "wizard.status"].contains(&method) {
             return None;
         }
+        let cancelled = || Answer::Now(Ok(json!({ "status": "cancelled", "error": "cancelled" })));
+        if method == "wizard.status" && self.wizards.forget(talk) {
+            return Some(cancelled());
+        }
         if !self.wizards.has(talk) {
             return Some(Answer::Now(Err(self.no_wizard())));
         }
@@ -61,7 +65,10 @@ impl Gateway {
             "wizard.next" => self.next_of_wizard(now, call),
             "wizard.cancel" => {
                 self.wizards.end(talk);
-                Answer::Now(Ok(json!({ "status": "cancelled", "error": "cancelled" })))
+                if self.profile.rules.rich_hello {
+                    self.wizards.remember(talk);
+                }
+                cancelled()
             }
             _ => Answer::Now(Ok(json!({ "status": "running" }))),
         })

@@ -206,10 +206,10 @@ fn the_bootstrap_token_goes_last(#[case] notes: &[(&str, bool)], #[case] expecte
 }
 
 #[rstest]
-#[case::there(&[("shared_token", true)], 0)]
+#[case::there(&[("operator_token", true), ("node_token", true)], 0)]
 #[case::another_kind(&[("bootstrap_token", true), ("operator_token", true)], 1)]
-#[case::gone_meanwhile(&[("shared_token", true), ("shared_token", false)], 0)]
-#[case::never_there(&[("shared_token", false)], 1)]
+#[case::gone_meanwhile(&[("operator_token", true), ("node_token", true), ("operator_token", false)], 0)]
+#[case::never_there(&[("operator_token", false)], 2)]
 #[case::nobody_saw_the_disk(&[], 0)]
 fn a_credential_is_stored(#[case] notes: &[(&str, bool)], #[case] expected: usize) {
     let mut record = well_behaved().record();

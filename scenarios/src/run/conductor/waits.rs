@@ -45,18 +45,14 @@ impl<W: World> Conductor<'_, W> {
     async fn expect_state(&mut self, expect: &Expect) -> Result<StepResult, Broken> {
         let start = self.world.now();
         let deadline = start.saturating_add(expect.patience().mul_f64(self.patience));
-        let (mut nearest, mut stirred) = (Nearest::default(), None);
         loop {
             let seen = self.world.pulse();
             self.observe()?;
             self.look_after_requests().await;
-            let before = std::mem::replace(&mut stirred, self.stirred(expect));
-            if before.is_none() || before != stirred {
-                match self.state_holds(expect).await {
-                    Ok(()) => return Ok(StepResult::Met { entry: None }),
-                    Err(near) => nearest = near,
-                }
-            }
+            let nearest = match self.state_holds(expect).await {
+                Ok(()) => return Ok(StepResult::Met { entry: None }),
+                Err(nearest) => nearest,
+            };
             let now = self.world.now();
             if now >= deadline {
                 let missed = Missed {
@@ -68,12 +64,6 @@ impl<W: World> Conductor<'_, W> {
             }
             self.world.wait(seen, deadline).await;
         }
-    }
-
-    /// What tells whether a client's state can be another one than at the last look, where the world knows.
-    fn stirred(&self, expect: &Expect) -> Option<u64> {
-        let actor = expect.actor.as_ref().filter(|_| expect.gateway.is_none())?;
-        self.world.stirred(actor)
     }
 
     async fn state_holds(&mut self, expect: &Expect) -> Result<(), Nearest> {

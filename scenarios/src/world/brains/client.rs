@@ -56,8 +56,6 @@ pub(super) struct CoreClient {
     notes: Arc<Mutex<StoreNotes>>,
     pub(super) reports: Reports,
     running: Option<Running>,
-    /// How often it was started, stopped or told something.
-    pub(super) stirred: u64,
     /// When its process is to be killed.
     pub(super) death: Option<Death>,
     /// Who listens at the gateway's address, for a client that looks.
@@ -87,7 +85,6 @@ impl CoreClient {
             notes: Arc::new(Mutex::new(notes)),
             reports: Reports::default(),
             running: None,
-            stirred: 0,
             death: None,
             listener: None,
             ledger: ledger.clone(),
@@ -120,12 +117,10 @@ impl CoreClient {
             inbox: self.listener.map(finding).into_iter().collect(),
             busy: Vec::new(),
         });
-        self.stirred += 1;
         self.intend(Intent::Connect)
     }
 
     pub(super) fn stop(&mut self) {
-        self.stirred += 1;
         self.running = None;
     }
 
@@ -180,7 +175,6 @@ impl CoreClient {
             return Some(running.wish(output, now, &self.reports));
         }
         let input = running.inbox.pop_front()?;
-        self.stirred += 1;
         running.core.handle(clock, input);
         Some(Wish::Nothing)
     }
@@ -193,7 +187,6 @@ impl CoreClient {
         };
         if let Some(done) = running.busy.iter().position(|(at, _, _)| *at <= now) {
             let (_, _, input) = running.busy.remove(done);
-            self.stirred += 1;
             running.core.handle(clock, input);
             return true;
         }
@@ -202,7 +195,6 @@ impl CoreClient {
             .wake_at()
             .is_some_and(|at| at <= clock.since_start)
         {
-            self.stirred += 1;
             running.core.handle(clock, Input::Woke);
             return true;
         }

@@ -236,10 +236,6 @@ impl World for Brains {
         serde_json::to_value(self.gateway.view_at(self.clock().wall)).unwrap_or_default()
     }
 
-    fn stirred(&self, actor: &str) -> Option<u64> {
-        Some(self.clients.get(actor)?.stirred)
-    }
-
     fn snapshot(&self, actor: &str) -> Option<Value> {
         self.clients.get(actor)?.snapshot()
     }
