@@ -106,6 +106,8 @@ pub struct Flow {
     /// Whether it ends soon after the last event, with nothing promised: enough for what needs no end, and a storm is
     /// ten minutes shorter.
     pub is_brief: bool,
+    /// Whether it ends when it is ready for the first time, and need not stay so.
+    pub is_ready_once: bool,
 }
 
 impl Flow {
@@ -137,6 +139,7 @@ impl Flow {
             links: links(seed),
             events,
             is_brief: false,
+            is_ready_once: false,
         }
     }
 
@@ -158,7 +161,11 @@ impl Flow {
         } else {
             model.promise()
         };
-        let last = if self.is_brief { &BRIEF } else { tail(promise) };
+        let last = match (self.is_brief, tail(promise)) {
+            (true, _) => &BRIEF[..],
+            (false, [first @ .., Event::Elapse(_), Event::Ready(_)]) if self.is_ready_once => first,
+            (false, all) => all,
+        };
         let mend = model.mend();
         let events = self.events.iter().chain(&mend).chain(last);
         let steps = events.flat_map(|event| event.steps()).map(Located::nowhere);

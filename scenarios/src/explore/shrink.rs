@@ -19,6 +19,13 @@ pub(super) fn shrink(flow: &Flow, mut fails: impl FnMut(&Flow) -> bool) -> Flow 
     if fails(&brief) {
         best = brief;
     }
+    let once = Flow {
+        is_ready_once: true,
+        ..best.clone()
+    };
+    if !best.is_brief && fails(&once) {
+        best = once;
+    }
     let fast = Flow {
         links: Vec::new(),
         ..best.clone()
@@ -106,6 +113,7 @@ mod tests {
             links: Vec::new(),
             events,
             is_brief: false,
+            is_ready_once: false,
         };
         let needed = [Event::Start, Event::Elapse(17), Event::Elapse(31)];
         let small = shrink(&flow, |flow| {
@@ -124,6 +132,7 @@ mod tests {
             links: Vec::new(),
             events: vec![Event::Start, Event::Elapse(400_000), Event::Stop],
             is_brief: false,
+            is_ready_once: false,
         };
         let small = shrink(&flow, |flow| {
             let passes = |event: &Event| matches!(event, Event::Elapse(millis) if *millis > 500);
