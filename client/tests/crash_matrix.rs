@@ -1,5 +1,7 @@
 //! What a later start finds after each step of each write met each fate: measured, and the same as the documented table.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
+
 mod faulty;
 
 use std::fmt::Write as _;

@@ -1,10 +1,6 @@
 //! The client against the mock gateway, over memory in virtual time and over TCP in real time.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "helpers of tests may panic"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 mod admit;
 mod watch;

@@ -1,11 +1,7 @@
 //! A gateway on another address behind a reverse proxy, which the gateway knows (`trustedProxies`) or does not.
 
 #![cfg(target_os = "linux")]
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "helpers of tests may panic"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 mod admit;
 mod proxy;

@@ -1,7 +1,11 @@
 //! A distribution that takes its time to say who listens: only what must be proven first waits.
 //! ref: client-behaviour.md §18
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests may panic"
+)]
 
 #[expect(dead_code, reason = "each test file uses a part of it")]
 mod peer;

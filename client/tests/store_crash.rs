@@ -1,10 +1,6 @@
 //! A crash or a failure at every step of every write: a reader sees the old content or the new, never a mixture.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests may panic"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 mod faulty;
 

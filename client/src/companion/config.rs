@@ -72,7 +72,7 @@ impl Arguments {
             let at = error.span().map_or(0, |span| span.start);
             bad((at, error.message().to_owned()))
         })?;
-        self.take_over(file, path.parent().unwrap_or(Path::new("")))
+        self.take_over(file, path.parent().unwrap_or_else(|| Path::new("")))
             .map_err(bad)?;
         Ok(self)
     }
@@ -95,9 +95,12 @@ impl Arguments {
         }
         self.node |= file.node;
         self.browser |= file.browser.is_some_and(Spanned::into_inner);
-        self.data_dir = self.data_dir.take().or(file.data_dir.map(from_here));
+        self.data_dir = self
+            .data_dir
+            .take()
+            .or_else(|| file.data_dir.map(from_here));
         self.mcp_port = self.mcp_port.or(file.mcp_port);
-        self.wsl = self.wsl.take().or(file.wsl.map(from_here));
+        self.wsl = self.wsl.take().or_else(|| file.wsl.map(from_here));
         self.policy = self.policy.or(file.policy);
         self.seed = self.seed.or(file.seed);
         self.log_format = self.log_format.or(file.log_format);

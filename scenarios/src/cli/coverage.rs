@@ -77,11 +77,8 @@ pub(super) fn coverage(args: &CoverageArgs) -> Exit {
         && args.selection.needs.is_empty()
         && args.selection.about.is_none();
     // What a part of the suite does not touch needs no reason.
-    match explained(args, &coverage.parts(), whole) {
-        Exit::Passed => exit,
-        missing if exit == Exit::Passed => missing,
-        _ => exit,
-    }
+    let reasons = explained(args, &coverage.parts(), whole);
+    if exit == Exit::Passed { reasons } else { exit }
 }
 
 /// Every hole of the whole suite has a reason that still holds.

@@ -515,16 +515,10 @@ fn command(args: &RunArgs, seed: u64) -> String {
             .iter()
             .map(|policy| format!("--policy {}", policy.name())),
     );
-    words.extend(
-        args.mutant
-            .iter()
-            .map(|mutant| format!("--mutant {mutant}")),
-    );
-    words.extend(
-        args.time_scale
-            .iter()
-            .map(|times| format!("--time-scale {times}")),
-    );
+    let mutant = args.mutant.iter();
+    words.extend(mutant.map(|mutant| format!("--mutant {mutant}")));
+    let scale = args.time_scale.iter();
+    words.extend(scale.map(|times| format!("--time-scale {times}")));
     words.push(format!("--seed {seed}"));
     words.join(" ")
 }

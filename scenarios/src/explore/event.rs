@@ -125,12 +125,9 @@ impl Event {
                 }),
                 ..Control::default()
             }),
-            Self::Down => control(Control {
-                stop: true,
-                ..Control::default()
-            }),
-            Self::Up => control(Control {
-                start: true,
+            Self::Down | Self::Up => control(Control {
+                stop: self == Self::Down,
+                start: self == Self::Up,
                 ..Control::default()
             }),
             Self::Revoke(role) => control(Control {
@@ -145,12 +142,9 @@ impl Event {
                 remove_device: Some(format!("${COMPANION}.device")),
                 ..Control::default()
             }),
-            Self::RotateShared => control(Control {
-                rotate_shared_token: true,
-                ..Control::default()
-            }),
-            Self::Expire => control(Control {
-                expire_pending: true,
+            Self::RotateShared | Self::Expire => control(Control {
+                rotate_shared_token: self == Self::RotateShared,
+                expire_pending: self == Self::Expire,
                 ..Control::default()
             }),
             Self::DiskFails(fails) => Step::Disk(Disk {

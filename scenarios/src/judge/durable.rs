@@ -65,11 +65,11 @@ pub fn kept(before: &DurableState, after: &DurableState) -> Value {
             ("node_token", token(Role::Node)),
         ]
     };
-    let same = |((name, before), (_, after)): ((&str, Option<String>), (&str, Option<String>))| {
-        (name.to_owned(), Value::from(before == after))
-    };
-    let pairs = parts(before).into_iter().zip(parts(after));
-    Value::Object(pairs.map(same).collect())
+    let mut same = serde_json::Map::new();
+    for ((name, before), (_, after)) in parts(before).into_iter().zip(parts(after)) {
+        same.insert(name.to_owned(), Value::from(before == after));
+    }
+    Value::Object(same)
 }
 
 /// Turns a client's store operations into notes: one per durable thing that came or went.

@@ -33,14 +33,13 @@ impl Scout {
 
     fn conduct(&mut self, base: u64, job: &Job, seed: u64) -> Result<Conducted, ArrangeError> {
         let scenario = job.scenario.as_ref();
-        let arrangement = match self.bases.get(&base) {
-            Some(known) => known.anew(scenario, seed)?,
-            None => {
-                let shared = Arrangement::shared(scenario)?;
-                let first = shared.anew(scenario, seed)?;
-                self.bases.insert(base, shared);
-                first
-            }
+        let arrangement = if let Some(known) = self.bases.get(&base) {
+            known.anew(scenario, seed)?
+        } else {
+            let shared = Arrangement::shared(scenario)?;
+            let first = shared.anew(scenario, seed)?;
+            self.bases.insert(base, shared);
+            first
         };
         let brief = Brief {
             scenario,

@@ -46,7 +46,7 @@ pub(crate) struct Allocation {
     pub(crate) port: u16,
     /// Ports that were looked at and are not to be had.
     pub(crate) skipped: Vec<Skipped>,
-    /// Free on 127.0.0.1 and on ::1, where the machine has it.
+    /// Free on `127.0.0.1` and on `::1`, where the machine has it.
     pub(crate) free_on_both_families: bool,
 }
 

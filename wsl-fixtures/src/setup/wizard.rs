@@ -277,9 +277,9 @@ impl Step {
                 .as_bool()
                 .or_else(|| given.as_str()?.parse().ok())
                 .map(Value::Bool),
-            "multiselect" => match given {
-                Value::Array(all) => all.iter().map(|one| self.option(one)).collect(),
-                one => self.option(one).map(|one| Value::Array(vec![one])),
+            "multiselect" => match given.as_array() {
+                Some(all) => all.iter().map(|one| self.option(one)).collect(),
+                None => self.option(given).map(|one| Value::Array(vec![one])),
             },
             "text" => match given {
                 Value::String(_) => Some(given.clone()),
@@ -355,7 +355,7 @@ mod tests {
         }
     }
 
-    fn answered(config: &Config, step: Value) -> Result<Value, String> {
+    fn answered(config: &Config, step: &Value) -> Result<Value, String> {
         let moved = Dialogue::new(config).next(&json!({ "done": false, "step": step }))?;
         match moved {
             Move::Answer { answer, .. } => Ok(answer),
@@ -373,7 +373,7 @@ mod tests {
     #[case::several_skip(json!({"id": "a", "type": "multiselect", "message": "Hooks", "options": [{"value": "x", "label": "X"}, {"value": "__skip__", "label": "Skip"}]}), json!({"stepId": "a", "value": ["__skip__"]}))]
     #[case::an_unknown_type_with_options(json!({"id": "a", "type": "wheel", "message": "Spin", "options": [{"value": "keep", "label": "Keep"}]}), json!({"stepId": "a", "value": "keep"}))]
     fn without_a_given_answer(#[case] step: Value, #[case] expected: Value) {
-        assert_eq!(answered(&config(&[]), step), Ok(expected));
+        assert_eq!(answered(&config(&[]), &step), Ok(expected));
     }
 
     #[rstest]
@@ -386,7 +386,7 @@ mod tests {
         let step = json!({"id": "s1", "type": "select", "title": "Model", "message": "Which model, please?",
             "initialValue": "a", "options": [{"value": "a", "label": "One"}, {"value": "b", "label": "The other"}]});
         assert_eq!(
-            answered(&config(&[(name, given)]), step),
+            answered(&config(&[(name, given)]), &step),
             Ok(json!({"stepId": "s1", "value": "b"}))
         );
     }
@@ -395,14 +395,14 @@ mod tests {
     fn an_answer_that_does_not_fit_says_what_does() {
         let step = json!({"id": "s1", "type": "select", "message": "Mode", "options": [{"value": "a", "label": "A"}]});
         assert_eq!(
-            answered(&config(&[("mode", json!("z"))]), step),
+            answered(&config(&[("mode", json!("z"))]), &step),
             Err("WizardAnswers, 'mode': expected one of {\"oneOf\":[\"a\"]}, got \"z\"".to_owned())
         );
         let secret = json!({"id": "s1", "type": "text", "message": "Key", "sensitive": true});
-        let wrong = answered(&config(&[("key", json!(["abc"]))]), secret).unwrap_err();
+        let wrong = answered(&config(&[("key", json!(["abc"]))]), &secret).unwrap_err();
         assert!(!wrong.contains("abc"), "{wrong}");
         let open = json!({"id": "s1", "type": "text", "message": "Your name"});
-        let missing = answered(&config(&[]), open).unwrap_err();
+        let missing = answered(&config(&[]), &open).unwrap_err();
         assert!(
             missing.contains("WizardAnswers has no 'your-name'"),
             "{missing}"

@@ -36,6 +36,10 @@ const LINGER: Duration = Duration::from_secs(30);
 
 /// One direction of the connection.
 #[derive(Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each comes true once, at a time of its own"
+)]
 struct Half {
     cutter: FrameCutter,
     /// Messages on the wire and the bytes that they were.

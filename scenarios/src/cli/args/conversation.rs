@@ -15,7 +15,7 @@ use super::{MessageFormat, examples_and_exits};
     "clawproof record --to wss://127.0.0.1:18789 --to-pin AB:CD:...  a gateway with a certificate of its own making",
 ))]
 pub struct RecordArgs {
-    /// The gateway: ws://HOST:PORT, or wss://HOST[:PORT]
+    /// The gateway: `ws://HOST:PORT`, or `wss://HOST[:PORT]`
     #[arg(long, value_name = "URL")]
     pub to: String,
     /// Roots that vouch for a wss gateway, as PEM; this computer's own when left out

@@ -220,7 +220,9 @@ fn start(context: &mut Context<'_>) -> Result<Value, Trouble> {
         Asked::Refused(said) if said.contains("unexpected property 'installDaemon'") => {
             ask(context, "wizard.start", json!({}), ASK, "the-start")
         }
-        first => told(first, "wizard.start", "the-start"),
+        first @ (Asked::Answered(_) | Asked::Refused(_) | Asked::Lost(_) | Asked::TimedOut) => {
+            told(first, "wizard.start", "the-start")
+        }
     }
 }
 
