@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinSet;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use transcript::{Draft, Follower, Header, Kind, Payload, Recorder, Redactor};
@@ -194,8 +195,9 @@ fn latency() {
         .expect("a free port");
     let peer = listener.local_addr().expect("an address");
     theirs.spawn(async move {
+        let mut echoes = JoinSet::new();
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
+            echoes.spawn(async move {
                 stream.set_nodelay(true).expect("a socket");
                 let mut socket = tokio_tungstenite::accept_async(stream)
                     .await
