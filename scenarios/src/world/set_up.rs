@@ -2,8 +2,8 @@
 //! memory or over namespaces of this machine.
 //!
 //! The pipeline is plain code that waits; the world is a runtime whose clock is paused. So the pipeline has a thread of
-//! its own, and exactly one of the two runs at any moment: every pause, order and connection is asked for over a
-//! [`Line`] and answered by the world, which alone lets time pass. That keeps a run the same bytes every time.
+//! its own, and exactly one of the two runs at any moment: every pause, order and connection is asked for over
+//! `line::Line` and answered by the world, which alone lets time pass. That keeps a run the same bytes every time.
 //!
 //! | module | content |
 //! |---|---|
