@@ -34,6 +34,7 @@ use crate::connector::Connector;
 use crate::desk::StoreDesk;
 use crate::endpoints::{Endpoints, Found};
 use crate::invoke::{Invocation, InvokeHandler};
+use crate::keeper::{Repairs, ServiceKeeper};
 use crate::owner::OwnerProbe;
 use crate::socket::{self, CLOSE_WAIT, Command, EventSender, Plan, SocketEvent, SocketOptions};
 use crate::store::Store;
@@ -97,6 +98,7 @@ pub(crate) struct Driver<C, S> {
     cancels: BTreeMap<InvokeKey, CancellationToken>,
     tunnels: Tunnels,
     endpoints: Endpoints,
+    repairs: Repairs,
     stopping: bool,
 }
 
@@ -110,6 +112,7 @@ pub(crate) struct Parts<C, S> {
     pub(crate) handler: Arc<dyn InvokeHandler>,
     pub(crate) ssh: Option<Ssh>,
     pub(crate) owners: Option<Arc<dyn OwnerProbe>>,
+    pub(crate) keeper: Option<Arc<dyn ServiceKeeper>>,
 }
 
 impl<C: Connector, S: Store> Driver<C, S> {
@@ -134,6 +137,7 @@ impl<C: Connector, S: Store> Driver<C, S> {
             cancels: BTreeMap::new(),
             tunnels: Tunnels::new(parts.ssh),
             endpoints: Endpoints::new(parts.owners),
+            repairs: Repairs::new(parts.keeper),
             stopping: false,
         }
     }
@@ -214,6 +218,7 @@ impl<C: Connector, S: Store> Driver<C, S> {
             }
             Some((id, event)) = self.socket_events.recv() => self.socket_event(id, event),
             input = self.tunnels.next() => input,
+            input = self.repairs.next() => input,
             Some(done) = self.invokes.join_next() => self.invoke_done(done.ok()),
             Some(_) = self.socket_tasks.join_next() => None,
         }
@@ -298,6 +303,8 @@ impl<C: Connector, S: Store> Driver<C, S> {
             | Input::EndpointOwner { .. }
             | Input::TunnelUp { .. }
             | Input::TunnelDown { .. }
+            | Input::Probed { .. }
+            | Input::Restarted { .. }
             | Input::InvokeDone { .. } => false,
         };
         if matters {
@@ -417,6 +424,8 @@ impl<C: Connector, S: Store> Driver<C, S> {
                 Err(error) => self.inputs.push_back(Input::TunnelDown { tunnel, error }),
             },
             Output::StopTunnel { tunnel } => self.tunnels.stop(tunnel),
+            Output::ProbePort { repair, port } => self.repairs.probe(repair, port),
+            Output::RestartService { repair, endpoint } => self.repairs.restart(repair, endpoint),
             Output::Event(event) => self.news.push(event),
             Output::Invoke(request) => self.invoke(request),
             Output::InvokeCancel { key } => {
@@ -512,6 +521,7 @@ impl<C: Connector, S: Store> Driver<C, S> {
         self.invokes.shutdown().await;
         self.tunnels.shutdown().await;
         self.endpoints.shutdown().await;
+        self.repairs.shutdown().await;
         for open in std::mem::take(&mut self.sockets).into_values() {
             open.task.abort();
         }

@@ -98,6 +98,8 @@ impl Endpoints {
             | Input::EndpointOwner { .. }
             | Input::TunnelUp { .. }
             | Input::TunnelDown { .. }
+            | Input::Probed { .. }
+            | Input::Restarted { .. }
             | Input::InvokeDone { .. }
             | Input::Woke => false,
         }

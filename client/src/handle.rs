@@ -14,6 +14,7 @@ use crate::connector::Connector;
 use crate::control::Control;
 use crate::driver::{Channels, Driver, EVENTS, INTENTS, Order, Parts};
 use crate::invoke::{InvokeHandler, NoCommands};
+use crate::keeper::ServiceKeeper;
 use crate::owner::OwnerProbe;
 use crate::socket::SocketOptions;
 use crate::store::{LoadError, Store};
@@ -45,6 +46,7 @@ pub struct Setup<C, S> {
     handler: Arc<dyn InvokeHandler>,
     ssh: Option<Ssh>,
     owners: Option<Arc<dyn OwnerProbe>>,
+    keeper: Option<Arc<dyn ServiceKeeper>>,
 }
 
 impl<C: Connector, S: Store> Setup<C, S> {
@@ -63,6 +65,7 @@ impl<C: Connector, S: Store> Setup<C, S> {
             handler: Arc::new(NoCommands),
             ssh: None,
             owners: None,
+            keeper: None,
         }
     }
 
@@ -87,6 +90,14 @@ impl<C: Connector, S: Store> Setup<C, S> {
     pub fn owner_probe(mut self, probe: impl OwnerProbe) -> Self {
         self.owners = Some(Arc::new(probe));
         self.options.probes_owners = true;
+        self
+    }
+
+    /// Repairs managed gateways that are gone, with these hands. ref: client-behaviour.md §25
+    #[must_use]
+    pub fn service_keeper(mut self, keeper: impl ServiceKeeper) -> Self {
+        self.keeper = Some(Arc::new(keeper));
+        self.options.keeps_services = true;
         self
     }
 
@@ -127,6 +138,7 @@ impl<C: Connector, S: Store> Setup<C, S> {
             handler: self.handler,
             ssh: self.ssh,
             owners: self.owners,
+            keeper: self.keeper,
         };
         let mut task = JoinSet::new();
         task.spawn(Driver::new(parts, channels).run());

@@ -12,6 +12,7 @@
 //! - [`sanitize`], [`Timeline`]: what may be logged, and the last 500 lines of it.
 //! - [`tunnel`]: SSH tunnels, and who owns their near ends.
 //! - [`OwnerProbe`]: who owns the port of a gateway that the app manages on this computer.
+//! - [`ServiceKeeper`]: restarts the services of such gateways.
 //! - [`tls`]: whom a wss URL is believed.
 //! - [`Clock`]: tokio's clock and a wall clock from a fixed epoch.
 //! - [`store`]: `gateways.json` and the identity files, atomic and fail-closed; and a store in memory.
@@ -30,6 +31,7 @@ mod driver;
 mod endpoints;
 mod handle;
 pub mod invoke;
+mod keeper;
 pub mod mcp;
 mod owner;
 pub mod sanitize;
@@ -49,6 +51,7 @@ pub use invoke::{
     BrowserBlock, BrowserProxy, Builtins, DeviceFacts, Invocation, InvokeError, InvokeFuture,
     InvokeHandler, NoCommands, RunPolicy, SearchPath,
 };
+pub use keeper::{AnswersFuture, RestartFuture, ServiceKeeper, WslKeeper};
 pub use owner::{
     GuestFuture, GuestProbe, LocalOwners, OwnerFuture, OwnerProbe, WslGuest, is_one_process,
 };

@@ -152,6 +152,8 @@ impl Bench {
                     | Output::Close { .. }
                     | Output::Abort { .. }
                     | Output::StartTunnel { .. }
+                    | Output::ProbePort { .. }
+                    | Output::RestartService { .. }
                     | Output::StopTunnel { .. }
                     | Output::Event(_)
                     | Output::Invoke(_)

@@ -117,6 +117,13 @@ pub enum ClientEvent {
         /// `ok`, or the error text, or `dropped`.
         result: String,
     },
+    /// An automatic repair of a managed gateway ended. ref: §25
+    Repair {
+        /// Whose.
+        gateway_id: String,
+        /// How.
+        outcome: RepairOutcome,
+    },
     /// The client has stopped.
     Stopped,
 }
@@ -173,6 +180,32 @@ pub enum PairingStatus {
     Paired,
     /// Refused.
     Rejected,
+}
+
+/// How a repair ended. ref: client-behaviour.md §25
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RepairOutcome {
+    /// A wish of the user held the lifecycle when the service was to be restarted.
+    AlreadyInProgress,
+    /// Another gateway became active, or the record was changed.
+    AbortedGatewayChanged,
+    /// The user wanted something meanwhile.
+    AbortedUserIntent,
+    /// The gateway answers, and refuses: a restart mends no credential.
+    AbortedNonTransportFailure,
+    /// It was restarted often enough.
+    AttemptsExhausted,
+    /// The service was there all the time.
+    ReconnectedWithoutRestart,
+    /// The service did not come back.
+    RestartFailed,
+    /// Somebody else has the port; this client ends nobody's process.
+    PortConflictBlocked,
+    /// Restarted, and not connected in time; the client goes on trying.
+    ReconnectPendingVerification,
+    /// Restarted and connected.
+    Repaired,
 }
 
 /// Part of the timeline. ref: §26

@@ -73,6 +73,13 @@ pub struct ManagedEndpoint {
 #[serde(transparent)]
 pub struct TunnelId(pub u64);
 
+/// Names one automatic repair; never used twice by one client.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(transparent)]
+pub struct RepairId(pub u64);
+
 /// One thing that happened outside. After each, drain [`crate::Client::poll`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
@@ -141,6 +148,20 @@ pub enum Input {
         tunnel: TunnelId,
         /// What was said.
         error: String,
+    },
+    /// The port of a gateway under repair was tried. ref: client-behaviour.md §25
+    Probed {
+        /// For which repair.
+        repair: RepairId,
+        /// Somebody accepted a connection.
+        answers: bool,
+    },
+    /// The service of a gateway under repair was restarted, or could not be.
+    Restarted {
+        /// For which repair.
+        repair: RepairId,
+        /// What was said.
+        result: Result<(), String>,
     },
     /// The work of an invoke ended.
     InvokeDone {

@@ -67,11 +67,11 @@ mod client;
 pub use classify::ErrorKind;
 pub use client::{BLOCKED_NODE, BLOCKED_OPERATOR, Client, Dashboard};
 pub use credential::{CredentialSource, ResolutionStatus};
-pub use event::{ClientEvent, DiagnosticCategory, PairingStatus, Payload};
+pub use event::{ClientEvent, DiagnosticCategory, PairingStatus, Payload, RepairOutcome};
 pub use gateway_protocol::Role;
 pub use identity::{IDENTITY_RECOVERY, Identity, IdentityDamage};
 pub use input::{
-    EndpointOwner, Inbound, Input, InvokeOutcome, ManagedEndpoint, SocketId, TunnelId,
+    EndpointOwner, Inbound, Input, InvokeOutcome, ManagedEndpoint, RepairId, SocketId, TunnelId,
 };
 pub use intent::{ApprovalKind, Intent, IntentOutcome};
 pub use mutation::Mutation;

@@ -116,6 +116,8 @@ pub struct ClientOptions {
     pub probes_owners: bool,
     /// The shell can run SSH tunnels. Without, a hardened client sends nothing to a gateway that needs one. ref: §18
     pub tunnels: bool,
+    /// The shell can restart the services of managed gateways; one that is gone is repaired then. ref: §25
+    pub keeps_services: bool,
     /// Send the companion's seven requests 500 ms after hello-ok. ref: §10
     pub post_hello_requests: bool,
     /// Deliberate bugs.
@@ -141,6 +143,7 @@ impl Default for ClientOptions {
             watch_ticks: None,
             probes_owners: false,
             tunnels: false,
+            keeps_services: false,
             post_hello_requests: true,
             #[cfg(feature = "mutants")]
             mutations: Vec::new(),

@@ -4,7 +4,7 @@ use gateway_protocol::{Outgoing, Role};
 use serde_json::Value;
 
 use crate::event::ClientEvent;
-use crate::input::{SocketId, TunnelId};
+use crate::input::{ManagedEndpoint, RepairId, SocketId, TunnelId};
 use crate::registry::SshTunnel;
 use crate::store::StoreOp;
 
@@ -77,6 +77,21 @@ pub enum Output {
     StopTunnel {
         /// Which.
         tunnel: TunnelId,
+    },
+    /// Try whether anybody accepts connections on a port of this computer; answer with [`crate::Input::Probed`] within
+    /// 2 s. ref: client-behaviour.md §25
+    ProbePort {
+        /// For which repair.
+        repair: RepairId,
+        /// The port.
+        port: u16,
+    },
+    /// Restart the service of a gateway in its distribution; answer with [`crate::Input::Restarted`].
+    RestartService {
+        /// For which repair.
+        repair: RepairId,
+        /// Which gateway.
+        endpoint: ManagedEndpoint,
     },
     /// Make a change durable; answer with [`crate::Input::Stored`].
     Store {

@@ -94,6 +94,11 @@ impl Policy {
         self == Self::Hardened
     }
 
+    /// A managed gateway that is gone is restarted. ref: §25
+    pub fn repairs_services(self) -> bool {
+        self == Self::Hardened
+    }
+
     /// A connection without a challenge is given up after a while. The companion leaves that to the gateway; ours
     /// does as the reference client. ref: field-bugs.md 2
     pub fn gives_up_without_challenge(self) -> bool {

@@ -41,6 +41,9 @@ pub(crate) struct Arguments {
     /// an answer nothing but a device token is sent to them.
     #[arg(long, value_name = "PROGRAM")]
     pub(super) wsl: Option<PathBuf>,
+    /// Leave a managed gateway that is gone to its owner: --wsl restarts its service otherwise.
+    #[arg(long, requires = "wsl")]
+    pub(super) no_repair: bool,
     /// Believe wss gateways whose certificate one of these roots vouches for, instead of the computer's roots.
     #[arg(long, value_name = "PEM", conflicts_with = "tls_fingerprint")]
     pub(super) tls_ca: Option<PathBuf>,

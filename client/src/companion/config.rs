@@ -37,6 +37,7 @@ struct File {
     browser: Option<Spanned<bool>>,
     mcp_port: Option<u16>,
     wsl: Option<PathBuf>,
+    no_repair: bool,
     tls_ca: Option<Spanned<PathBuf>>,
     tls_fingerprint: Option<Spanned<String>>,
     policy: Option<PolicyName>,
@@ -94,6 +95,7 @@ impl Arguments {
             self.allow_run = file.allow_run.map(Spanned::into_inner).unwrap_or_default();
         }
         self.node |= file.node;
+        self.no_repair |= file.no_repair;
         self.browser |= file.browser.is_some_and(Spanned::into_inner);
         self.data_dir = self
             .data_dir

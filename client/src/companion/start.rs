@@ -13,7 +13,7 @@ use gateway_client::store::MigrationError;
 use gateway_client::tunnel::{ProcListeners, Ssh};
 use gateway_client::{
     BrowserProxy, Builtins, ClientHandle, Clock, DeviceFacts, FileStore, LoadError, NetConnector,
-    RunPolicy, SearchPath, Setup, Store as _, Timeline, TlsError, TlsTrust,
+    RunPolicy, SearchPath, Setup, Store as _, Timeline, TlsError, TlsTrust, WslKeeper,
 };
 #[cfg(target_os = "linux")]
 use gateway_client::{LocalOwners, WslGuest, is_one_process};
@@ -153,6 +153,10 @@ async fn spawn(
     }
     let options = ClientOptions { node, ..options };
     let setup = Setup::new(options, store, connector, clock).invoke_handler(handler);
+    let setup = match &arguments.wsl {
+        Some(program) if !arguments.no_repair => setup.service_keeper(WslKeeper::new(program)),
+        Some(_) | None => setup,
+    };
     with_proofs(setup, arguments.wsl).spawn()
 }
 

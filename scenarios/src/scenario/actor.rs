@@ -42,6 +42,10 @@ pub struct ClientActor {
     /// Which credentials it has before the first step.
     #[serde(skip_serializing_if = "is_default")]
     pub holds: Holds,
+    /// What comes of its restarts of a gateway that it manages (`holds = { managed = true }`) and finds gone; it repairs none
+    /// when absent. ref: client-behaviour.md §25
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<Service>,
     /// Capabilities of the node role; a small default set when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub caps: Option<Vec<String>>,
@@ -57,6 +61,16 @@ pub struct ClientActor {
     /// A deliberate mistake of the client (`client_core::Mutation`), for tests of the harness itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mutation: Option<String>,
+}
+
+/// The service of a managed gateway, in the hands of its client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Service {
+    /// A restart takes two seconds, and the gateway is there.
+    Restarts,
+    /// A restart takes two seconds and fails.
+    Fails,
 }
 
 /// A scripted WebSocket (`kind = "raw"`). Each `start` opens one more connection.

@@ -125,6 +125,10 @@ fn a_sound_scenario_has_no_problems() {
     "[[gateway.connection]]\nnumbers = [0]\nfault = \"refuse\"\n[[step]]\nstart = \"companion\"",
     "scenario::bad_connection_number"
 )]
+#[case::service_of_nobody(
+    "[actor.other]\nkind = \"client\"\nservice = \"restarts\"\n[[step]]\nstart = \"companion\"",
+    "scenario::service_of_nobody"
+)]
 #[case::no_steps("", "scenario::no_steps")]
 fn what_makes_no_sense_is_told(#[case] extra: &str, #[case] code: &str) {
     let codes = codes(&with(extra));

@@ -57,7 +57,7 @@ mod setup;
 mod shard;
 mod step;
 
-pub use actor::{Actor, ClientActor, Held, Holds, Peer, Policy, RawActor, UrlForm};
+pub use actor::{Actor, ClientActor, Held, Holds, Peer, Policy, RawActor, Service, UrlForm};
 pub use agent::{AgentPlan, TurnEnd, TurnPlan, parse_agent};
 pub use builder::Builder;
 pub use connect::{AuthPlan, ConnectPlan, DevicePlan};

@@ -6,9 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use client_core::{
-    ClientOptions, DurableState, EndpointOwner, GatewayRecord, Identity, Input, NodeSurface,
-};
+use client_core::{ClientOptions, DurableState, EndpointOwner, GatewayRecord, Identity, Input};
 use gateway_client::MemoryState;
 use gateway_core::{AuthMode, Config, Control, Gateway, Profile};
 use gateway_protocol::time::VIRTUAL_EPOCH;
@@ -20,13 +18,16 @@ use thiserror::Error;
 use wsl_fixtures::setup::Mutation;
 
 mod copy;
+mod options;
+
+use self::options::{options, policy};
 
 use super::draw::Draw;
 use super::pairing::{Applicant, PairingError, pair};
 use super::set_up::{Ground, Tools};
 use crate::scenario::lower::{LowerError, behavior, config, on_name, plan_name, planned};
 use crate::scenario::{
-    Actor, ClientActor, Held, Peer, Policy, RawActor, Scenario, SetupActor, UrlForm,
+    Actor, ClientActor, Held, Peer, RawActor, Scenario, Service, SetupActor, UrlForm,
 };
 
 /// Id of the one gateway that clients know at first.
@@ -76,6 +77,8 @@ pub(crate) struct ClientPlan {
     pub(crate) offset_ms: i64,
     /// Extra lines of its upgrade requests.
     pub(crate) headers: Vec<String>,
+    /// What comes of its restarts of the gateway's service.
+    pub(crate) service: Option<Service>,
 }
 
 impl ClientPlan {
@@ -362,41 +365,6 @@ fn headers(name: &str, peer: Peer) -> Vec<String> {
     lines
 }
 
-const fn policy(policy: Policy) -> client_core::Policy {
-    match policy {
-        Policy::Pr741 => client_core::Policy::Pr741,
-        Policy::Hardened => client_core::Policy::Hardened,
-    }
-}
-
-/// What a client is told once.
-fn options(
-    draw: Draw,
-    scenario: &Scenario,
-    name: &str,
-    actor: &ClientActor,
-) -> Result<ClientOptions, ArrangeError> {
-    let chosen = actor.policy.or(scenario.policy).unwrap_or_default();
-    let mut options = ClientOptions {
-        policy: policy(chosen),
-        seed: draw.seed(&format!("client {name}")),
-        node_enabled: actor.node,
-        node: surface(actor),
-        probes_owners: actor.holds.managed,
-        ..ClientOptions::default()
-    };
-    if let Some(platform) = &actor.platform {
-        options.platform.clone_from(platform);
-    }
-    if let Some(mutation) = &actor.mutation {
-        let known = serde_json::from_value(serde_json::Value::from(mutation.as_str()));
-        options
-            .mutations
-            .push(known.map_err(|_unknown| ArrangeError::Mutation(mutation.clone()))?);
-    }
-    Ok(options)
-}
-
 struct Arranger<'a> {
     draw: Draw,
     scenario: &'a Scenario,
@@ -419,6 +387,7 @@ impl Arranger<'_> {
             state,
             offset_ms: actor.clock.unwrap_or_default().millis,
             headers: headers(name, actor.peer),
+            service: actor.service,
         })
     }
 
@@ -576,25 +545,5 @@ const fn address(form: UrlForm) -> &'static str {
         UrlForm::Ipv4 => "ws://127.0.0.1:18789",
         UrlForm::Ipv6 => "ws://[::1]:18789",
         UrlForm::Lan => "ws://192.168.1.20:18789",
-    }
-}
-
-/// What the node offers: what the scenario says, else a small set that every machine has.
-fn surface(actor: &ClientActor) -> NodeSurface {
-    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-    NodeSurface {
-        caps: actor
-            .caps
-            .clone()
-            .unwrap_or_else(|| owned(&["system", "device"])),
-        commands: actor.commands.clone().unwrap_or_else(|| {
-            owned(&[
-                "system.notify",
-                "system.which",
-                "device.info",
-                "device.status",
-            ])
-        }),
-        ..NodeSurface::default()
     }
 }

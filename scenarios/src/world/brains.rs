@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use client_core::Input as ClientInput;
-use gateway_core::{Admission, Gateway, Input, Lifecycle, Output};
+use gateway_core::{Admission, Control, Gateway, Input, Lifecycle, Output};
 use gateway_protocol::time::VIRTUAL_EPOCH;
 use gateway_protocol::{Now, Outgoing};
 use link::{Departure, FaultTable, WireMessage};
@@ -22,10 +22,11 @@ use self::client::{CoreClient, Wish};
 use self::line::{Far, Line};
 use super::arrange::Arrangement;
 use super::raw::challenge_nonce;
+use super::services::BROKEN;
 use super::tether::Severing;
 use super::witness::Ledger;
 use super::{RawBook, RawPhase};
-use crate::scenario::Moment;
+use crate::scenario::{Moment, Service};
 
 /// Things done at one moment before it is called a storm: a loop without time would never end.
 const MAX_TURNS_AT_ONCE: u32 = 100_000;
@@ -181,6 +182,14 @@ impl Brains {
                 }
             }
             Wish::Die(when) => self.kill(&name, when),
+            Wish::Probe { repair } => {
+                let answers = !self.faults.is_refusing();
+                self.tell_client(&name, ClientInput::Probed { repair, answers });
+            }
+            Wish::Restart { repair, service } => {
+                let result = self.restart_service(service);
+                self.tell_client(&name, ClientInput::Restarted { repair, result });
+            }
             Wish::Abort { socket } => {
                 if let Some(conn) = self.conn_of(&name, socket) {
                     self.end_from_client(conn, Severing::Fin);
@@ -188,6 +197,24 @@ impl Brains {
             }
         }
         true
+    }
+
+    fn tell_client(&mut self, name: &str, input: ClientInput) {
+        if let Some(client) = self.clients.get_mut(name) {
+            client.take(input);
+        }
+    }
+
+    /// The gateway's service in the hands of a client.
+    fn restart_service(&mut self, service: Service) -> Result<(), String> {
+        if service == Service::Fails {
+            return Err(BROKEN.to_owned());
+        }
+        let now = self.clock();
+        // One that is down already has nothing to stop.
+        self.gateway.control(now, Control::Halt).ok();
+        let started = self.gateway.control(now, Control::Start);
+        started.map(drop).map_err(|error| error.to_string())
     }
 
     /// A client's process is gone, its sockets with it; then somebody starts it again.

@@ -27,6 +27,7 @@ mod pairing;
 mod puppet;
 mod raw;
 mod real;
+mod services;
 mod set_up;
 mod sockets;
 mod tether;

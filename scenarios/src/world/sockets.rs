@@ -3,6 +3,7 @@
 mod dialer;
 mod listen;
 mod pace;
+mod peer;
 mod set_ups;
 
 use std::collections::BTreeMap;
@@ -15,7 +16,6 @@ use gateway_client::{ClientHandle, Clock, MemoryState, Setup};
 use gateway_core::Control;
 use gateway_protocol::{ClockFault, Hand, UnixMillis};
 use link::{Carrier, FaultName, FaultSpec, FaultTable};
-use mock_gateway::Running;
 use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
@@ -24,12 +24,14 @@ use transcript::Recorder;
 use dialer::{Dialer, Toll};
 use listen::{listen, watch};
 pub(crate) use pace::Pace;
+pub(crate) use peer::Peer;
 use set_ups::SetUp;
 
 use super::arrange::{Arrangement, ClientPlan, finding};
 use super::bell::Bell;
 use super::puppet::Puppet;
 use super::raw::{Phase, RawConnection, RawMessage};
+use super::services::Services;
 use super::set_up::{Ground, Wish};
 use super::tether::{Knife, Severing, Tether};
 use super::witness::{Disk, Ledger, Reports, Watchglass, Witness};
@@ -44,36 +46,6 @@ pub(crate) trait Road: Clone + Send + Sync + 'static {
 
     /// Opens a stream to the gateway's port.
     fn open(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
-}
-
-/// The gateway's side of a world of streams.
-pub(crate) trait Peer {
-    /// Gives the gateway an order.
-    async fn control(&mut self, control: Control) -> Result<Value, Refusal>;
-
-    /// The gateway's view, as JSON; as much of it as can be known.
-    async fn view(&mut self) -> Value;
-
-    /// Ends it.
-    async fn stop(self);
-}
-
-impl Peer for Running {
-    async fn control(&mut self, control: Control) -> Result<Value, Refusal> {
-        Self::control(self, control)
-            .await
-            .map_err(|error| Refusal::new(error.to_string()))
-    }
-
-    async fn view(&mut self) -> Value {
-        let view = Self::view(self).await;
-        view.and_then(|view| serde_json::to_value(view).ok())
-            .unwrap_or_default()
-    }
-
-    async fn stop(self) {
-        Self::stop(self).await;
-    }
 }
 
 /// With real time the conductor looks around this often, so that Ctrl-C need not wait for a quiet hour.
@@ -98,6 +70,7 @@ pub(crate) struct Sockets<C: Road, P> {
     set_ups: BTreeMap<String, SetUp>,
     /// Where set-ups find their computer, when it is this machine.
     ground: Option<Ground>,
+    services: Services,
     raws: BTreeMap<String, Vec<RawConnection>>,
     raw_knives: BTreeMap<String, Vec<Knife>>,
     book: RawBook,
@@ -186,6 +159,7 @@ impl<C: Road, P> Sockets<C, P> {
             clients,
             set_ups,
             ground: None,
+            services: Services::new(),
             raws: BTreeMap::new(),
             raw_knives: BTreeMap::new(),
             book,
@@ -250,6 +224,10 @@ impl<C: Road, P> Sockets<C, P> {
         let toll = self.toll(name);
         let (told, watchglass, who) = (ledger.clone(), self.watchglass(), name.to_owned());
         let heard = move |event: &ClientEvent| told.hear(&who, watchglass(), event);
+        let hands = |service| {
+            self.services
+                .hands(service, self.faults.clone(), bell.clone())
+        };
         let Some(actor) = self.clients.get_mut(name) else {
             return Err(Refusal::new(format!("there is no client called {name}")));
         };
@@ -274,6 +252,10 @@ impl<C: Road, P> Sockets<C, P> {
         let options = options.unwrap_or_else(|| actor.plan.start());
         let setup =
             Setup::new(options, store, connector, actor.clock.clone()).invoke_handler(Puppet);
+        let setup = match actor.plan.service.map(hands) {
+            Some(hands) => setup.service_keeper(hands),
+            None => setup,
+        };
         let mut handle = setup
             .spawn()
             .map_err(|error| Refusal::new(format!("{name} did not start: {error}")))?;
@@ -359,6 +341,7 @@ impl<C: Road, P: Peer> World for Sockets<C, P> {
 
     async fn settle(&mut self) {
         self.look_after_set_ups().await;
+        self.look_after_services().await;
         let patience = self
             .pace
             .patience()
@@ -385,6 +368,7 @@ impl<C: Road, P: Peer> World for Sockets<C, P> {
         // Coming too late is what the caller asks for.
         drop(timeout_at(deadline, self.bell.after(seen)).await);
         self.look_after_set_ups().await;
+        self.look_after_services().await;
     }
 
     async fn start(&mut self, actor: &str) -> Result<(), Refusal> {

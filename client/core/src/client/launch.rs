@@ -7,6 +7,7 @@ use gateway_protocol::SignatureVersion;
 use crate::backoff::Backoff;
 use crate::classify::ErrorKind;
 use crate::client::connection::{Connection, Phase, Retry, Slot};
+use crate::client::repair::Repairs;
 use crate::client::report::{NodeRole, OperatorRole};
 use crate::client::socket::DEFAULT_SILENCE;
 use crate::client::timers::Timers;
@@ -191,6 +192,7 @@ impl Client {
         self.intents = VecDeque::new();
         self.transition = None;
         self.timers = Timers::default();
+        self.repairs = Repairs::default();
         self.operator_trigger(OperatorTrigger::Disposed);
         self.tell(ClientEvent::Stopped);
     }

@@ -41,6 +41,8 @@ pub(crate) enum Step {
     Validating(Box<GatewayRecord>),
     /// The device key is being made durable.
     Launching,
+    /// The service of the gateway is being restarted. ref: §25
+    Repairing,
 }
 
 /// What comes after the write.
@@ -102,7 +104,7 @@ impl Client {
         }
     }
 
-    fn next_intent(&mut self) {
+    pub(super) fn next_intent(&mut self) {
         while self.transition.is_none() {
             let Some(intent) = self.intents.pop_front() else {
                 return;
@@ -344,7 +346,11 @@ impl Client {
                 );
                 self.finish(IntentOutcome::ConnectionFailed, Some(text));
             }
-            (Some(Step::Running | Step::Validating(_) | Step::Launching) | None, _) => {}
+            (
+                Some(Step::Running | Step::Validating(_) | Step::Launching | Step::Repairing)
+                | None,
+                _,
+            ) => {}
         }
     }
 

@@ -54,6 +54,10 @@ impl Client {
             | Input::TunnelDown { .. }
             | Input::InvokeDone { .. }
             | Input::Woke => Vec::new(),
+            // Both may lead to a reconnect.
+            Input::Probed { repair, .. } | Input::Restarted { repair, .. } => {
+                self.endpoint_under_repair(*repair).into_iter().collect()
+            }
         }
     }
 
@@ -92,6 +96,8 @@ pub(super) fn opens_socket(timer: &Timer) -> bool {
         | Timer::RequestDeadline { .. }
         | Timer::ValidationDeadline { .. }
         | Timer::TunnelRestart { .. }
+        | Timer::RepairPoll
+        | Timer::RepairVerify { .. }
         | Timer::NodeWait { .. }
         | Timer::Challenge { .. }
         | Timer::Silence { .. } => false,

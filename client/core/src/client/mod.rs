@@ -12,6 +12,7 @@
 //! | `tokens` | stored tokens, dropping the bootstrap token, recovery |
 //! | `durable` | store operations in flight and what follows them |
 //! | `ownership`, `managed`, `tunnel` | whether an endpoint may see a credential; when its owner is looked up; the SSH tunnel to it |
+//! | `repair` | restarting the service of a managed gateway that is gone |
 //! | `ensure` | waiting for the node |
 //! | `pairing`, `approvals`, `foreign_approval` | own pairing; approving others and oneself; being approved by others |
 //! | `requests`, `invoke` | plain requests with deadlines; node invokes |
@@ -32,6 +33,7 @@ mod node;
 mod operator;
 mod ownership;
 mod pairing;
+mod repair;
 mod report;
 mod requests;
 mod setup;
@@ -58,6 +60,7 @@ use self::ensure::NodeWaiter;
 use self::invoke::Invokes;
 use self::lifecycle::Transition;
 use self::managed::opens_socket;
+use self::repair::Repairs;
 use self::report::{NodeRole, OperatorRole, Told};
 use self::requests::PendingRequest;
 use self::timers::{Timer, Timers};
@@ -114,6 +117,7 @@ pub struct Client {
     /// Who listens where, by gateway id.
     owners: BTreeMap<String, EndpointOwner>,
     tunnels: Tunnels,
+    repairs: Repairs,
     node_waiters: Vec<NodeWaiter>,
     /// The last device list and node list, own requests left out.
     pending_lists: (Vec<Value>, Vec<Value>),
@@ -141,7 +145,7 @@ impl Client {
     /// A client that knows what was on disk and does nothing yet.
     pub fn new(options: ClientOptions, state: DurableState, now: Now) -> Self {
         let node_role = NodeRole::new(options.node_enabled);
-        Self {
+        let mut client = Self {
             rng: ChaCha8Rng::seed_from_u64(options.seed),
             options,
             now,
@@ -170,6 +174,7 @@ impl Client {
             invokes: Invokes::default(),
             owners: BTreeMap::new(),
             tunnels: Tunnels::default(),
+            repairs: Repairs::default(),
             node_waiters: Vec::new(),
             pending_lists: (Vec::new(), Vec::new()),
             told: Told::default(),
@@ -177,7 +182,9 @@ impl Client {
             attempts_held: false,
             first_nonce: None,
             first_request_id: None,
-        }
+        };
+        client.arm_repairs();
+        client
     }
 
     /// Takes one input. Drain [`Self::poll`] afterwards. An input that comes too late, or names a socket that is no
@@ -208,10 +215,13 @@ impl Client {
             } => self.on_identity_read(gateway_id, identity),
             Input::TunnelUp { tunnel, local_port } => self.on_tunnel_up(tunnel, local_port),
             Input::TunnelDown { tunnel, error } => self.on_tunnel_down(tunnel, &error),
+            Input::Probed { repair, answers } => self.on_probed(repair, answers),
+            Input::Restarted { repair, result } => self.on_restarted(repair, result),
             Input::InvokeDone { key, outcome } => self.on_invoke_done(key, outcome),
             Input::EndpointOwner { .. } | Input::Woke => {}
         }
         self.settle_node_waiters();
+        self.settle_repair();
         self.drop_stale_timers();
         self.tell_state();
     }
@@ -269,6 +279,8 @@ impl Client {
             Timer::RequestDeadline { id } => self.request_timed_out(&id),
             Timer::ValidationDeadline { serial } => self.validation_timed_out(serial),
             Timer::TunnelRestart { tunnel } => self.restart_tunnel(tunnel),
+            Timer::RepairPoll => self.poll_repair(),
+            Timer::RepairVerify { id } => self.repair_unverified(id),
             Timer::NodeWait { serial } => self.node_wait_over(serial),
             Timer::Silence { slot, socket } => self.check_silence(slot, socket),
             Timer::Challenge { slot, socket } => self.challenge_overdue(slot, socket),
@@ -301,6 +313,8 @@ impl Client {
                 ..
             } => (*generation, *node_generation) == (self.generation, self.node_generation),
             Timer::TunnelRestart { tunnel } => self.tunnels.is_active(*tunnel),
+            Timer::RepairPoll => true,
+            Timer::RepairVerify { id } => self.repairs.is_running(*id),
             Timer::NodeWait { serial } => self.node_waiters.iter().any(|it| it.serial == *serial),
             Timer::RequestDeadline { id } => self.requests.contains_key(id),
             Timer::ValidationDeadline { serial } => self

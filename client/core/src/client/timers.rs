@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::client::connection::Slot;
-use crate::input::{SocketId, TunnelId};
+use crate::input::{RepairId, SocketId, TunnelId};
 
 /// What a deadline is for. Each names the generation it belongs to, so a late one does nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +32,10 @@ pub(crate) enum Timer {
     ValidationDeadline { serial: u64 },
     /// Reconnect through a new tunnel. ref: §24
     TunnelRestart { tunnel: TunnelId },
+    /// Look whether a managed gateway is gone. ref: §25
+    RepairPoll,
+    /// A reconnect of a repair has had its time.
+    RepairVerify { id: RepairId },
     /// Somebody has waited long enough for the node. ref: §14.3
     NodeWait { serial: u64 },
     /// The challenge is overdue.

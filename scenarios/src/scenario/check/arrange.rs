@@ -87,6 +87,19 @@ fn actors(checker: &mut Checker<'_>) {
         if let Actor::Setup(plan) = actor {
             set_up(checker, plan, &place);
         }
+        if let Actor::Client(client) = actor
+            && client.service.is_some()
+            && !client.holds.managed
+        {
+            checker.report(
+                Problem::error(
+                    "scenario::service_of_nobody",
+                    format!("{name} has no gateway whose service it could restart"),
+                )
+                .at(checker.word("service").or_else(|| place.clone()))
+                .help("add `managed = true` to its `holds`"),
+            );
+        }
         let Actor::Raw(raw) = actor else { continue };
         let Some(other) = &raw.identity_of else {
             continue;

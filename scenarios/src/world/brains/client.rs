@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use client_core::{Client, EndpointOwner, Inbound, Input, Intent, InvokeKey, Output, SocketId};
+use client_core::{
+    Client, EndpointOwner, Inbound, Input, Intent, InvokeKey, Output, RepairId, SocketId,
+};
 use gateway_client::Store as _;
 use gateway_client::store::MemoryState;
 use gateway_protocol::time::VIRTUAL_EPOCH;
@@ -16,10 +18,11 @@ use super::super::Refusal;
 use super::super::arrange::{ClientPlan, finding};
 use super::super::bell::Bell;
 use super::super::puppet;
+use super::super::services::SERVICE_RESTART;
 use super::super::witness::{Disk, Ledger, Reports, Watchglass, Witness};
 use super::wire_message;
 use crate::judge::durable::StoreNotes;
-use crate::scenario::{Death, Moment};
+use crate::scenario::{Death, Moment, Service};
 
 /// What a client wants of the world.
 pub(super) enum Wish {
@@ -40,6 +43,15 @@ pub(super) enum Wish {
     },
     Abort {
         socket: SocketId,
+    },
+    /// It wants to know whether the gateway's port answers.
+    Probe {
+        repair: RepairId,
+    },
+    /// The restart of the gateway's service that it asked for is due.
+    Restart {
+        repair: RepairId,
+        service: Service,
     },
     /// Its process was killed at a durable change.
     Die(Moment),
@@ -71,6 +83,8 @@ struct Running {
     inbox: VecDeque<Input>,
     /// Commands that are being carried out, and when they are done.
     busy: Vec<(Duration, InvokeKey, Input)>,
+    /// A restart of the gateway's service, and when it is over.
+    restart: Option<(Duration, RepairId)>,
 }
 
 impl CoreClient {
@@ -116,6 +130,7 @@ impl CoreClient {
             store,
             inbox: self.listener.map(finding).into_iter().collect(),
             busy: Vec::new(),
+            restart: None,
         });
         self.intend(Intent::Connect)
     }
@@ -174,6 +189,11 @@ impl CoreClient {
             }
             return Some(running.wish(output, now, &self.reports));
         }
+        if let Some((_, repair)) = running.restart.take_if(|(at, _)| *at <= now) {
+            // One that is not to be had fails like one that is broken.
+            let service = self.plan.service.unwrap_or(Service::Fails);
+            return Some(Wish::Restart { repair, service });
+        }
         let input = running.inbox.pop_front()?;
         running.core.handle(clock, input);
         Some(Wish::Nothing)
@@ -205,7 +225,8 @@ impl CoreClient {
         let running = self.running.as_ref()?;
         let busy = running.busy.iter().map(|(at, _, _)| *at);
         let wakes = running.core.wake_at().and_then(|at| self.skew.base_of(at));
-        busy.chain(wakes).min()
+        let restart = running.restart.map(|(at, _)| at);
+        busy.chain(wakes).chain(restart).min()
     }
 }
 
@@ -261,6 +282,10 @@ impl Running {
                 tunnel,
                 error: "this world has no ssh".to_owned(),
             }),
+            Output::ProbePort { repair, .. } => return Wish::Probe { repair },
+            Output::RestartService { repair, .. } => {
+                self.restart = Some((now.saturating_add(SERVICE_RESTART), repair));
+            }
             Output::StopTunnel { .. } => {}
             Output::InvokeCancel { key } => self.busy.retain(|(_, busy, _)| *busy != key),
         }

@@ -96,6 +96,18 @@ impl<C: Road, P: Peer> Sockets<C, P> {
         }
     }
 
+    /// Restarts the gateway for the clients that have asked for it.
+    pub(super) async fn look_after_services(&mut self) {
+        while let Some(done) = self.services.next() {
+            // One that is down already has nothing to stop.
+            self.peer.control(Control::Halt).await.ok();
+            let started = self.peer.control(Control::Start).await;
+            let told = started.map(drop).map_err(|refusal| refusal.to_string());
+            // The client may be gone by now.
+            done.send(told).ok();
+        }
+    }
+
     async fn attend(&mut self, set_up: &mut SetUp, wish: Wish) -> Result<(), Refusal> {
         let companion = set_up.companion.clone();
         let client = self.client(&companion)?;

@@ -20,6 +20,7 @@ mod pairing;
 mod properties;
 mod reconnect;
 mod recovery;
+mod repair;
 mod shared_token;
 mod tunnel;
 
@@ -32,8 +33,8 @@ use serde_json::{Value, json};
 use crate::client::Client;
 use crate::{
     ClientEvent, ClientOptions, DurableState, GatewayRecord, Identity, Inbound, Input, Intent,
-    IntentOutcome, InvokeRequest, Output, Policy, SocketId, SshTunnel, StoreError, StoreOp,
-    TunnelId,
+    IntentOutcome, InvokeRequest, ManagedEndpoint, Output, Policy, RepairId, SocketId, SshTunnel,
+    StoreError, StoreOp, TunnelId,
 };
 
 pub(super) const EPOCH: UnixMillis = UnixMillis(1_767_225_600_000);
@@ -83,6 +84,10 @@ pub(super) struct Bench {
     pub(super) invokes: Vec<InvokeRequest>,
     /// Tunnels that run or start, and where they lead.
     pub(super) tunnels: BTreeMap<TunnelId, SshTunnel>,
+    /// Ports that were tried for repairs.
+    pub(super) probes: Vec<(RepairId, u16)>,
+    /// Services that were to be restarted.
+    pub(super) restarts: Vec<(RepairId, ManagedEndpoint)>,
     /// Which writes fail.
     pub(super) fails: fn(&StoreOp) -> bool,
     /// Keeps answers to store operations back.
@@ -108,6 +113,8 @@ impl Bench {
             ops: Vec::new(),
             invokes: Vec::new(),
             tunnels: BTreeMap::new(),
+            probes: Vec::new(),
+            restarts: Vec::new(),
             fails: |_| false,
             held: None,
         }
@@ -157,6 +164,10 @@ impl Bench {
                     assert!(self.tunnels.insert(tunnel, spec).is_none());
                 }
                 Output::StopTunnel { tunnel } => drop(self.tunnels.remove(&tunnel)),
+                Output::ProbePort { repair, port } => self.probes.push((repair, port)),
+                Output::RestartService { repair, endpoint } => {
+                    self.restarts.push((repair, endpoint));
+                }
                 Output::Event(event) => self.events.push(event),
                 Output::Invoke(invoke) => self.invokes.push(invoke),
                 Output::InvokeCancel { .. } => {}
