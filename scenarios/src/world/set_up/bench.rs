@@ -20,7 +20,7 @@ use wsl_fixtures::setup::{
 };
 use wsl_fixtures::{Call, Machine, ModelWsl};
 
-use super::computer::{BesideGateway, Computer, TimedWsl, ToldJournal, count};
+use super::computer::{BesideGateway, Computer, TimedWsl, ToldJournal, count, without_folder};
 use super::line::{Ask, Line, Told, Wish};
 use super::namespace::{Ground, StandIn};
 use super::peer::{LinePeer, ModelPort, Port, RealPort};
@@ -340,7 +340,7 @@ fn told(outcome: Option<&Outcome>, folder: &str) -> (&'static str, Option<String
         Some(Outcome::Cancelled) => ("cancelled", None, None),
         Some(Outcome::Killed) => ("killed", None, None),
         Some(Outcome::Failed { step, message }) => {
-            let message = message.replace(folder, "<data>");
+            let message = without_folder(message, folder);
             ("failed", Some(step.clone()), Some(message))
         }
     }

@@ -1,5 +1,6 @@
 //! The computer of a set-up, in the time of the world: WSL over a line, the gateway behind it, and the journal.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -46,9 +47,22 @@ pub(super) fn report(line: &Line, log: &CommandLog, folder: &str) {
     let Some(entry) = log.entries().last() else {
         return;
     };
-    let command = entry.argv.join(" ").replace(folder, "<data>");
+    let command = without_folder(&entry.argv.join(" "), folder);
     let said = json!({ "event": "command", "command": command, "user": entry.user, "exit": entry.exit, "env": entry.env });
     line.say(Ask::Report(said));
+}
+
+/// The text without the folder of the run; what is left of a path in it reads the same on every system.
+pub(super) fn without_folder(text: &str, folder: &str) -> String {
+    let text = text.replace(folder, "<data>");
+    let words = text.split(' ').map(|word| {
+        if word.contains("<data>") {
+            Cow::Owned(word.replace('\\', "/"))
+        } else {
+            Cow::Borrowed(word)
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// How many calls contain these words.
@@ -236,5 +250,26 @@ impl Journal for ToldJournal {
 
     fn lines(&self) -> &[JournalLine] {
         self.lines.lines()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::linux("--location /tmp/a b/app/wsl/D --no-launch", "/tmp/a b")]
+    #[case::windows(r"--location C:\Temp\a b\app\wsl\D --no-launch", r"C:\Temp\a b")]
+    fn a_path_of_the_run_reads_the_same_everywhere(#[case] text: &str, #[case] folder: &str) {
+        let expected = "--location <data>/app/wsl/D --no-launch";
+        assert_eq!(without_folder(text, folder), expected);
+    }
+
+    #[test]
+    fn other_backslashes_stay() {
+        let text = r"printf 'a\n' /tmp/x";
+        assert_eq!(without_folder(text, "/tmp/x"), r"printf 'a\n' <data>");
     }
 }
