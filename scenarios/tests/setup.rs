@@ -194,3 +194,25 @@ fn bad_input_is_refused_before_anything_is_run() {
         );
     }
 }
+
+/// Before anything runs.
+#[test]
+fn a_release_that_nobody_tried_is_refused() {
+    for (wanted, word) in [
+        ("2026.7.1", "UnattestedRelease"),
+        ("2026.1.1", "BelowSecurityFloor"),
+        ("2026.9.6", "--validate-gateway-candidate"),
+    ] {
+        let refused = clawproof(&["--dry-run", "--gateway-version", wanted]);
+        assert_eq!(refused.status.code(), Some(2), "{wanted}");
+        assert!(said(&refused).contains(word), "{}", said(&refused));
+    }
+    let candidate = [
+        "--dry-run",
+        "--gateway-version",
+        "2026.9.6",
+        "--validate-gateway-candidate",
+    ];
+    let taken = clawproof(&candidate);
+    assert_eq!(taken.status.code(), Some(0), "{}", said(&taken));
+}

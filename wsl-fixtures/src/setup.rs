@@ -20,6 +20,7 @@ mod journal;
 pub mod memory;
 mod mutation;
 mod peer;
+pub mod release;
 mod scripts;
 mod steps;
 mod wizard;

@@ -322,6 +322,12 @@ pub struct SetupArgs {
     /// Whose OpenClaw is installed
     #[arg(long, value_name = "WHOSE", value_enum, default_value = "mock")]
     pub openclaw: OpenClawArg,
+    /// Release of OpenClaw to install: recommended, fallback, or an exact one
+    #[arg(long, value_name = "RELEASE")]
+    pub gateway_version: Option<String>,
+    /// Take a release that is not recommended yet
+    #[arg(long)]
+    pub validate_gateway_candidate: bool,
     /// Leave the gateway's wizard out
     #[arg(long)]
     pub skip_wizard: bool,

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 use wsl_fixtures::fault::NAMED;
+use wsl_fixtures::setup::release::{self, FALLBACK, PROTOCOL_GENERATION};
 use wsl_fixtures::setup::{Config, FileJournal, Journal as _, Line, Outcome};
 
 use super::args::{OpenClawArg, SetupArgs};
@@ -84,6 +85,13 @@ fn config(args: &SetupArgs) -> Result<(Config, Option<Lease>), Exit> {
     if let Some(name) = &args.distro_name {
         config.distro_name.clone_from(name);
     }
+    let wanted = args.gateway_version.as_ref().unwrap_or(&config.version);
+    let release = release::select(wanted, args.validate_gateway_candidate);
+    config.version = release.map(str::to_owned).map_err(|error| {
+        let hint = "clawproof setup --gateway-version recommended";
+        fail(&error, Some(hint));
+        Exit::Usage
+    })?;
     let mut leased = None;
     if let Some(port) = args.gateway_port {
         config.gateway_port = port;
@@ -224,7 +232,8 @@ fn report(args: &SetupArgs, config: &Config, outcome: &Outcome, journal: &Path) 
     };
     let result = json!({
         "outcome": word, "exitCode": outcome.exit_code(), "failedStepId": step, "message": message,
-        "selectedGatewayVersion": config.version, "gatewayUrl": config.url(), "journalPath": journal,
+        "selectedGatewayVersion": config.version, "gatewayProtocolGeneration": PROTOCOL_GENERATION,
+        "fallbackGatewayVersion": FALLBACK, "gatewayUrl": config.url(), "journalPath": journal,
     });
     out(&result);
     if let Some(path) = &args.json_output {

@@ -25,7 +25,7 @@ pub struct Config {
     pub gateway_port: u16,
     /// `loopback` or `lan`.
     pub bind: String,
-    /// Release of OpenClaw to install.
+    /// Release of OpenClaw to install; whoever reads a file takes `recommended` and `fallback` too: [`super::release`].
     pub version: String,
     /// Linux user.
     pub user: String,
