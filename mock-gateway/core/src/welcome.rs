@@ -347,9 +347,7 @@ impl Gateway {
         if self.nodes.live.get(node) == Some(&conn) {
             self.nodes.live.remove(node);
             self.nodes.note_disconnected(node, now.wall);
-            if self.nodes.runners.remove(node).is_some() {
-                self.tell_runners_changed(node);
-            }
+            self.forget_runners(node);
         }
         for id in lost {
             self.fail_invoke(&id, crate::invoke::InvokeFailure::Disconnected);

@@ -24,6 +24,9 @@ impl Gateway {
         if let Some(answer) = self.call_node_pair(now, call) {
             return answer.into();
         }
+        if call.method == "node.runnerInventory.update" {
+            self.note_runners(call);
+        }
         if let Err(error) = self.check_node_is_approved(call) {
             return Answer::Now(Err(error));
         }
@@ -40,7 +43,7 @@ impl Gateway {
             "node.pluginSurface.refresh" => self.plugin_surface(now.wall, call).into(),
             "node.skills.update" => Ok(node_echo(call, "skills")).into(),
             "node.pluginTools.update" => Ok(node_echo(call, "tools")).into(),
-            "node.runnerInventory.update" => Ok(self.runner_inventory(call)).into(),
+            "node.runnerInventory.update" => Ok(json!({"nodeId": node_of(call).as_str()})).into(),
             _ => self.made_up(call),
         }
     }

@@ -78,6 +78,7 @@ impl Gateway {
         let token = (!self.profile.rules.node_errors_9).then(|| self.mint(SecretKind::NodeToken));
         let record = self.nodes.approve(&pending, token, now);
         let live = self.nodes.live.get(&pending.node_id).copied();
+        self.forget_runners(&pending.node_id);
         self.tell_node_pairing(
             "node.pair.resolved",
             &pending.resolved("approved", now),

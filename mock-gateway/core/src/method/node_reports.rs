@@ -10,18 +10,27 @@ use crate::method::Call;
 use crate::method::node::node_of;
 
 impl Gateway {
-    /// Keeps what a node says about its runners; operators who may read are told of a change. Flow node/host-reports.
-    pub(crate) fn runner_inventory(&mut self, call: &Call) -> Value {
+    /// Keeps what a connected node says about its runners, also when it is refused because nobody has approved it yet;
+    /// operators who may read are told of a change. Flows node/host-reports, node/host-reports-before-approval.
+    pub(crate) fn note_runners(&mut self, call: &Call) {
         let node = node_of(call);
-        let answer = json!({"nodeId": node.as_str()});
+        if self.nodes.live.get(&node) != Some(&call.conn) {
+            return;
+        }
         let older = self.nodes.runners.insert(node.clone(), call.params.clone());
         if older.as_ref() != Some(&call.params) {
             self.tell_runners_changed(&node);
         }
-        answer
     }
 
-    pub(crate) fn tell_runners_changed(&mut self, node: &NodeId) {
+    /// What was told under another pairing counts no more. Flow node/host-reports-before-approval.
+    pub(crate) fn forget_runners(&mut self, node: &NodeId) {
+        if self.nodes.runners.remove(node).is_some() {
+            self.tell_runners_changed(node);
+        }
+    }
+
+    fn tell_runners_changed(&mut self, node: &NodeId) {
         let payload = json!({"nodeId": node.as_str()});
         self.tell_readers("node.runnerInventory.changed", &payload);
     }
