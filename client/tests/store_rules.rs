@@ -337,6 +337,65 @@ fn an_id_cannot_lead_out_of_the_data_directory(#[case] id: &str) {
     assert_eq!(files(folder.path()), ["companion.lock"]);
 }
 
+/// A reader of .NET shares no deletion, so a file that it has open can't be replaced for that moment.
+#[cfg(windows)]
+mod windows {
+    use std::fs::File;
+    use std::os::windows::fs::OpenOptionsExt as _;
+
+    use super::*;
+
+    const SHARE_NOTHING: u32 = 0;
+    const SHARE_READ: u32 = 1;
+
+    fn hold(path: &Path, share: u32) -> File {
+        File::options()
+            .read(true)
+            .share_mode(share)
+            .open(path)
+            .unwrap()
+    }
+
+    #[rstest]
+    #[case::registry(save_registry("ws://new:1"))]
+    #[case::identity(save_token("g", 1, Role::Operator, "new"))]
+    fn a_file_that_somebody_reads_is_replaced_after_that_or_not_at_all(#[case] op: StoreOp) {
+        let folder = TempDir::new().unwrap();
+        let mut store = FileStore::open(folder.path()).unwrap();
+        store.apply(&save_registry("ws://old:1")).unwrap();
+        store.apply(&create("g", 1)).unwrap();
+        let before = store.load().unwrap();
+        let held = [
+            hold(&folder.path().join("gateways.json"), SHARE_READ),
+            hold(&identity_path(folder.path(), "g"), SHARE_READ),
+        ];
+        assert!(store.apply(&op).is_err());
+        assert_eq!(store.load().unwrap(), before);
+        let left = files(folder.path());
+        assert!(!left.iter().any(|name| name.ends_with(".tmp")), "{left:?}");
+        drop(held);
+        store.apply(&op).unwrap();
+        assert_ne!(store.load().unwrap(), before);
+    }
+
+    #[test]
+    fn a_file_that_is_not_shared_is_unreadable_and_not_absent() {
+        let folder = TempDir::new().unwrap();
+        let mut store = FileStore::open(folder.path()).unwrap();
+        store.apply(&create("g", 1)).unwrap();
+        let held = hold(&identity_path(folder.path(), "g"), SHARE_NOTHING);
+        let seen = store.load().unwrap();
+        assert!(seen.identities.is_empty());
+        assert!(
+            matches!(seen.damaged.get("g"), Some(IdentityDamage::Unreadable(_))),
+            "{seen:?}"
+        );
+        assert!(store.apply(&create("g", 2)).is_err(), "no second key");
+        drop(held);
+        assert!(store.load().unwrap().identities.contains_key("g"));
+    }
+}
+
 fn an_op() -> impl Strategy<Value = StoreOp> {
     let gateway = || prop_oneof![Just("g"), Just("h")];
     let role = || prop_oneof![Just(Role::Operator), Just(Role::Node)];
