@@ -190,7 +190,7 @@ async fn connected(addr: SocketAddr) -> WebSocketStream<TcpStream> {
 /// Direct and recorded round trips take turns on one processor; the medians are compared.
 fn latency() {
     let (ours, theirs, between) = (runtime(), runtime(), runtime());
-    let listener = ours
+    let listener = theirs
         .block_on(TcpListener::bind(("127.0.0.1", 0)))
         .expect("a free port");
     let peer = listener.local_addr().expect("an address");
