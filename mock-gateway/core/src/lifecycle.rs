@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gateway_protocol::role::scope;
 use gateway_protocol::{CloseFrame, Now, UnixMillis, limits};
 use serde_json::{Value, json};
 
@@ -64,7 +65,11 @@ impl Gateway {
         let payload = Printed::new(presence.len() + "presence".len())
             .text("presence", &[&presence])
             .build();
-        self.broadcast("presence", Payload::Printed(payload), true, |_| true);
+        // 2026.9.6 tells only operators who may read. Flow events/presence-names-instances.
+        let everybody = !self.profile.rules.rich_hello;
+        self.broadcast("presence", Payload::Printed(payload), true, |open| {
+            everybody || open.allows(scope::READ)
+        });
     }
 
     pub(crate) fn broadcast_health(&mut self, now: Now) {

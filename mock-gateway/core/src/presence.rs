@@ -32,7 +32,9 @@ pub(crate) struct PresenceEntry {
     pub(crate) device_id: Option<DeviceId>,
     pub(crate) roles: Vec<Role>,
     pub(crate) scopes: Vec<String>,
-    pub(crate) instance_id: String,
+    /// What the entry stands for.
+    pub(crate) key: String,
+    pub(crate) instance_id: Option<String>,
     /// 2026.9.6: an operator is somebody, with one entry per connection.
     pub(crate) online_since: Option<UnixMillis>,
 }
@@ -79,7 +81,7 @@ impl Presence {
         }
         // What comes back unchanged is printed already.
         let mut printed = None;
-        if let Some(older) = self.entries.get_mut(&entry.instance_id) {
+        if let Some(older) = self.entries.get_mut(&entry.key) {
             entry.roles = union(&older.entry.roles, &entry.roles);
             entry.scopes = union(&older.entry.scopes, &entry.scopes);
             if older.entry == entry {
@@ -99,13 +101,13 @@ impl Presence {
             at: now,
             noted,
         };
-        self.entries.insert(kept.entry.instance_id.clone(), kept);
+        self.entries.insert(kept.entry.key.clone(), kept);
     }
 
     /// Notes a disconnect; false when the client never appeared.
-    pub(crate) fn disconnected(&mut self, instance_id: &str, now: UnixMillis) -> bool {
+    pub(crate) fn disconnected(&mut self, key: &str, now: UnixMillis) -> bool {
         self.noted += 1;
-        let Some(kept) = self.entries.get_mut(instance_id) else {
+        let Some(kept) = self.entries.get_mut(key) else {
             return false;
         };
         (kept.reason, kept.at, kept.noted) = ("disconnect", now, self.noted);
@@ -217,6 +219,11 @@ impl PresenceEntry {
 
     fn members(&self, profile: &Profile, reason: &str, at: UnixMillis) -> Value {
         let entry = self;
+        // Of a person 2026.9.6 writes the text before it knows the host. Flow events/presence-names-instances.
+        let host = match entry.online_since {
+            Some(_) => "unknown",
+            None => entry.host.as_str(),
+        };
         Object::new()
             .with("host", entry.host.as_str())
             .maybe("ip", entry.ip.clone())
@@ -233,21 +240,12 @@ impl PresenceEntry {
             .maybe("deviceId", entry.device_id.as_ref().map(DeviceId::as_str))
             .with("roles", role_names(&entry.roles))
             .when(!entry.scopes.is_empty(), "scopes", entry.scopes.clone())
-            .maybe(
-                "instanceId",
-                entry
-                    .online_since
-                    .is_none()
-                    .then_some(entry.instance_id.as_str()),
-            )
+            .maybe("instanceId", entry.instance_id.as_deref())
             .maybe("user", entry.online_since.map(|_| owner()))
             .maybe("onlineSince", entry.online_since.map(|at| at.0))
             .with("reason", reason)
             .with("ts", at.0)
-            .with(
-                "text",
-                format!("Node: {} \u{b7} mode {}", entry.host, entry.mode),
-            )
+            .with("text", format!("Node: {host} \u{b7} mode {}", entry.mode))
             .build()
     }
 }
@@ -269,7 +267,8 @@ mod tests {
             device_id: Some(DeviceId::new("a".repeat(64))),
             roles: vec![Role::Node],
             scopes: Vec::new(),
-            instance_id: name.to_owned(),
+            key: name.to_owned(),
+            instance_id: Some(name.to_owned()),
             online_since: online.then_some(UnixMillis(5)),
         }
     }

@@ -16,6 +16,7 @@ use crate::mutation::Mutation;
 use crate::nodes::{NodeMeta, PendingNode, SurfaceStep};
 use crate::platform;
 use crate::presence::PresenceEntry;
+use crate::profile::Profile;
 use crate::scripted::Change;
 use crate::timers::Timer;
 
@@ -244,11 +245,8 @@ impl Gateway {
             device_id: open.device.clone(),
             roles: vec![open.role],
             scopes: open.scopes.clone(),
-            instance_id: if somebody {
-                connection.id.to_string()
-            } else {
-                instance_of(connection, open)
-            },
+            key: presence_key(self.profile, connection, open),
+            instance_id: instance_of(self.profile, open),
             online_since: somebody.then_some(now.wall),
         };
         self.presence.connected(self.profile, entry, now.wall);
@@ -325,17 +323,12 @@ impl Gateway {
             Phase::Open(open) => open,
         };
         self.timers.cancel(open.ping);
-        let somebody = self.profile.rules.rich_hello && open.role == Role::Operator;
-        let instance = if somebody {
-            connection.id.to_string()
-        } else {
-            instance_of(connection, &open)
-        };
+        let key = presence_key(self.profile, connection, &open);
         self.agent.forget(conn);
         if let Some(device) = open.device.as_ref().filter(|_| open.role == Role::Node) {
             self.node_left(now, conn, &NodeId::new(device.as_str()));
         }
-        let appeared = open.client.mode != "cli" && self.presence.disconnected(&instance, now.wall);
+        let appeared = open.client.mode != "cli" && self.presence.disconnected(&key, now.wall);
         if appeared {
             self.versions.presence += 1;
             self.broadcast_presence(now);
@@ -391,16 +384,18 @@ impl Gateway {
     }
 }
 
-/// What names a presence entry.
-fn instance_of(connection: &Connection, open: &OpenConnection) -> String {
-    let device = || {
-        open.device
-            .as_ref()
-            .map(|device| device.as_str().to_owned())
-    };
-    open.client
-        .instance_id
-        .clone()
-        .or_else(device)
-        .unwrap_or_else(|| connection.id.as_str().to_owned())
+/// What a presence entry stands for: an operator's connection on 2026.9.6, else a device.
+fn presence_key(profile: &Profile, connection: &Connection, open: &OpenConnection) -> String {
+    let of_connection = profile.rules.rich_hello && open.role == Role::Operator;
+    let instance = instance_of(profile, open).filter(|_| !of_connection);
+    instance.unwrap_or_else(|| connection.id.to_string())
+}
+
+/// The `instanceId` of a presence entry: the device, and only without one what the client calls itself. Operators of
+/// 2026.9.6 are what they call themselves.
+fn instance_of(profile: &Profile, open: &OpenConnection) -> Option<String> {
+    let by_device = !profile.rules.rich_hello || open.role == Role::Node;
+    let device = open.device.as_ref().filter(|_| by_device);
+    let device = device.map(|device| device.as_str().to_owned());
+    device.or_else(|| open.client.instance_id.clone())
 }
