@@ -3,7 +3,8 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
-use std::fs::Permissions;
+use std::fs::{File, Permissions};
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -36,8 +37,11 @@ impl Bench {
     fn failing_at(words: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let program = folder.path().join("wsl");
-        std::fs::write(&program, WSL).unwrap();
-        std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+        let mut script = File::create(&program).unwrap();
+        script.write_all(WSL.as_bytes()).unwrap();
+        script
+            .set_permissions(Permissions::from_mode(0o755))
+            .unwrap();
         let notes = folder.path().join("notes");
         let keeper = WslKeeper::new(program)
             .env("NOTES", &notes)

@@ -15,6 +15,9 @@ use crate::scenario::Service;
 /// How long a restart takes.
 pub(crate) const SERVICE_RESTART: Duration = Duration::from_secs(2);
 
+/// Restarts that wait for the world; a client asks for one at a time, and waits while there is no room.
+const RESTARTS: usize = 8;
+
 /// What a restart that fails says, in systemd's words.
 pub(crate) const BROKEN: &str = "Job for openclaw-gateway.service failed: start-limit-hit";
 
@@ -23,13 +26,13 @@ pub(super) type Done = oneshot::Sender<Result<(), String>>;
 
 /// The restarts that clients have asked for.
 pub(super) struct Services {
-    orders: mpsc::UnboundedSender<Done>,
-    asked: mpsc::UnboundedReceiver<Done>,
+    orders: mpsc::Sender<Done>,
+    asked: mpsc::Receiver<Done>,
 }
 
 impl Services {
     pub(super) fn new() -> Self {
-        let (orders, asked) = mpsc::unbounded_channel();
+        let (orders, asked) = mpsc::channel(RESTARTS);
         Self { orders, asked }
     }
 
@@ -54,7 +57,7 @@ pub(super) struct Hands {
     service: Service,
     faults: FaultTable,
     bell: Bell,
-    orders: mpsc::UnboundedSender<Done>,
+    orders: mpsc::Sender<Done>,
 }
 
 impl ServiceKeeper for Hands {
@@ -72,7 +75,7 @@ impl ServiceKeeper for Hands {
                 return Err(BROKEN.to_owned());
             }
             let (done, is_done) = oneshot::channel();
-            if orders.send(done).is_err() {
+            if orders.send(done).await.is_err() {
                 return Err("the world has ended".to_owned());
             }
             bell.ring();
