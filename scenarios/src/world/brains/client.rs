@@ -56,6 +56,8 @@ pub(super) struct CoreClient {
     notes: Arc<Mutex<StoreNotes>>,
     pub(super) reports: Reports,
     running: Option<Running>,
+    /// Inputs that it has handled, starts and stops.
+    changes: u64,
     /// When its process is to be killed.
     pub(super) death: Option<Death>,
     /// Who listens at the gateway's address, for a client that looks.
@@ -85,6 +87,7 @@ impl CoreClient {
             notes: Arc::new(Mutex::new(notes)),
             reports: Reports::default(),
             running: None,
+            changes: 0,
             death: None,
             listener: None,
             ledger: ledger.clone(),
@@ -110,6 +113,7 @@ impl CoreClient {
             Bell::default(),
             self.disk.clone(),
         );
+        self.changes += 1;
         let core = Client::new(self.plan.start(), self.state.read(), self.clock(now));
         self.running = Some(Running {
             core,
@@ -121,6 +125,7 @@ impl CoreClient {
     }
 
     pub(super) fn stop(&mut self) {
+        self.changes += 1;
         self.running = None;
     }
 
@@ -151,6 +156,11 @@ impl CoreClient {
         serde_json::to_value(self.running.as_ref()?.core.snapshot()).ok()
     }
 
+    /// How often its snapshot may have changed.
+    pub(super) fn shown(&self) -> u64 {
+        self.changes
+    }
+
     fn clock(&self, now: Duration) -> Now {
         self.skew.read(Now::at(now, VIRTUAL_EPOCH))
     }
@@ -175,6 +185,7 @@ impl CoreClient {
             return Some(running.wish(output, now, &self.reports));
         }
         let input = running.inbox.pop_front()?;
+        self.changes += 1;
         running.core.handle(clock, input);
         Some(Wish::Nothing)
     }
@@ -187,6 +198,7 @@ impl CoreClient {
         };
         if let Some(done) = running.busy.iter().position(|(at, _, _)| *at <= now) {
             let (_, _, input) = running.busy.remove(done);
+            self.changes += 1;
             running.core.handle(clock, input);
             return true;
         }
@@ -195,6 +207,7 @@ impl CoreClient {
             .wake_at()
             .is_some_and(|at| at <= clock.since_start)
         {
+            self.changes += 1;
             running.core.handle(clock, Input::Woke);
             return true;
         }
