@@ -1,9 +1,7 @@
 //! hello-ok as the companion reads it: leniently, member by member. ref: client-behaviour.md §10
 
 use gateway_protocol::Role;
-use serde::Deserializer;
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// A device token issued by a hello-ok.
 #[derive(Clone, PartialEq, Eq)]
@@ -40,54 +38,6 @@ pub(crate) struct MisspelledRole(pub(crate) String);
 
 pub(crate) fn is_hello(payload: &Value) -> bool {
     payload.get("type").and_then(Value::as_str) == Some(gateway_protocol::hello::HELLO_OK)
-}
-
-/// A frame that may be a hello-ok, without the two members that no client reads: hundreds of method names and what the
-/// gateway looks like. Anything that is not of that shape is read as a whole.
-pub(crate) fn read_frame(text: &str) -> serde_json::Result<Value> {
-    let mut reader = serde_json::Deserializer::from_str(text);
-    let frame = Without { in_payload: false }.deserialize(&mut reader);
-    match frame.and_then(|frame| reader.end().map(|()| frame)) {
-        Ok(frame) => Ok(frame),
-        Err(_) => serde_json::from_str(text),
-    }
-}
-
-/// An object without what is not read.
-struct Without {
-    in_payload: bool,
-}
-
-impl<'de> DeserializeSeed<'de> for Without {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Without {
-    type Value = Value;
-
-    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
-        let mut object = Map::new();
-        while let Some(name) = members.next_key::<String>()? {
-            let value = match (self.in_payload, name.as_str()) {
-                (true, "features" | "snapshot") => {
-                    members.next_value::<IgnoredAny>()?;
-                    continue;
-                }
-                (false, "payload") => members.next_value_seed(Self { in_payload: true })?,
-                (_, _) => members.next_value()?,
-            };
-            object.insert(name, value);
-        }
-        Ok(Value::Object(object))
-    }
 }
 
 impl Hello {

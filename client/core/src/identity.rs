@@ -9,6 +9,8 @@
 //! assert_eq!(identity.device_id.len(), 64);
 //! ```
 
+use std::sync::{Arc, OnceLock};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gateway_protocol::{DeviceToken, Keypair, Role, UnixMillis};
@@ -47,6 +49,27 @@ pub struct Identity {
     /// Everything else in the file.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
+    #[serde(skip)]
+    checked: Checked,
+}
+
+/// A key that passed every check, beside what was checked: to make it out of its seed again takes a fifth of a handshake.
+/// Copies of an identity share it. It is no part of the identity: it is neither stored nor compared.
+#[derive(Clone, Default)]
+struct Checked(Arc<OnceLock<(Form, Keypair)>>);
+
+impl PartialEq for Checked {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+/// What the checks of a key look at.
+struct Form {
+    private_key_base64: String,
+    public_key_base64: Option<String>,
+    device_id: String,
+    algorithm: Option<String>,
 }
 
 impl std::fmt::Debug for Identity {
@@ -89,6 +112,7 @@ impl Identity {
             algorithm: Some("Ed25519".to_owned()),
             created_at: created.0,
             unknown: Map::new(),
+            checked: Checked::default(),
         }
     }
 
@@ -97,6 +121,28 @@ impl Identity {
     /// # Errors
     /// [`IdentityDamage::Corrupt`] with the first check that fails.
     pub fn validate(&self) -> Result<Keypair, IdentityDamage> {
+        let same = |(form, _): &&(Form, Keypair)| {
+            form.private_key_base64 == self.private_key_base64
+                && form.public_key_base64 == self.public_key_base64
+                && form.device_id == self.device_id
+                && form.algorithm == self.algorithm
+        };
+        if let Some((_, key)) = self.checked.0.get().filter(same) {
+            return Ok(key.clone());
+        }
+        let key = self.check()?;
+        let form = Form {
+            private_key_base64: self.private_key_base64.clone(),
+            public_key_base64: self.public_key_base64.clone(),
+            device_id: self.device_id.clone(),
+            algorithm: self.algorithm.clone(),
+        };
+        // Where a copy that was changed came first, it stays.
+        self.checked.0.set((form, key.clone())).ok();
+        Ok(key)
+    }
+
+    fn check(&self) -> Result<Keypair, IdentityDamage> {
         let corrupt = |what: &str| IdentityDamage::Corrupt(what.to_owned());
         let seed = STANDARD
             .decode(&self.private_key_base64)

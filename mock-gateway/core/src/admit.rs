@@ -78,7 +78,7 @@ impl Gateway {
             .handshake()
             .map_or("", |handshake| handshake.nonce.as_str());
         let (nonce, at) = self.mutated_identity_check(&params, nonce, now.wall);
-        let checked = identity::check(&params, nonce, at, &mut self.keys);
+        let checked = identity::check(&params, nonce, at, &self.keys);
         let mut attempt = Attempt {
             role,
             device: None,

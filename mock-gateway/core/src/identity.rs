@@ -1,10 +1,11 @@
 //! The device block of `connect`, one function per check. ref: gateway-behaviour.md §2.3
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use gateway_protocol::{
-    ConnectParams, DetailCode, DeviceId, DeviceParams, ErrorCode, ErrorShape, PublicKey,
-    UnixMillis, limits,
+    ConnectParams, DetailCode, DeviceId, DeviceParams, ErrorCode, ErrorShape, FamiliarKey,
+    PublicKey, UnixMillis, limits,
 };
 use serde_json::json;
 
@@ -19,9 +20,9 @@ pub(crate) struct VerifiedDevice {
 }
 
 /// Public keys that were read already: to find the point of a key takes a third of the time that a verification takes,
-/// and most devices come back.
+/// and most devices come back. Copies of a gateway share them, because what is known of a key holds everywhere.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Keys(BTreeMap<String, PublicKey>);
+pub(crate) struct Keys(Arc<Mutex<BTreeMap<String, Arc<FamiliarKey>>>>);
 
 impl Keys {
     /// More are forgotten, all at once.
@@ -29,18 +30,20 @@ impl Keys {
     /// Base64 of 32 bytes has 44 characters; a longer way to write a key is not kept.
     const LONGEST: usize = 44;
 
-    fn read(&mut self, text: &str) -> Option<PublicKey> {
-        if let Some(key) = self.0.get(text) {
-            return Some(*key);
+    fn read(&self, text: &str) -> Option<Arc<FamiliarKey>> {
+        // Whoever panicked meanwhile left a whole map.
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = known.get(text) {
+            return Some(Arc::clone(key));
         }
-        let key = PublicKey::parse(text)?;
+        let key = Arc::new(FamiliarKey::new(PublicKey::parse(text)?));
         if text.len() > Self::LONGEST {
             return Some(key);
         }
-        if self.0.len() >= Self::KEPT {
-            self.0.clear();
+        if known.len() >= Self::KEPT {
+            known.clear();
         }
-        self.0.insert(text.to_owned(), key);
+        known.insert(text.to_owned(), Arc::clone(&key));
         Some(key)
     }
 }
@@ -50,7 +53,7 @@ pub(crate) fn check(
     params: &ConnectParams,
     nonce: &str,
     now: UnixMillis,
-    keys: &mut Keys,
+    keys: &Keys,
 ) -> Result<Option<VerifiedDevice>, Refusal> {
     let Some(device) = &params.device else {
         return Ok(None);
@@ -58,11 +61,11 @@ pub(crate) fn check(
     let key = check_id(device, keys)?;
     check_signed_at(device, now)?;
     check_nonce(device, nonce)?;
-    check_signature(params, device, key)?;
+    check_signature(params, device, &key)?;
     Ok(Some(VerifiedDevice {
         // Compared with the key's hash by `check_id`.
         id: DeviceId::new(device.id.as_str()),
-        public_key: key.to_base64url(),
+        public_key: key.key().to_base64url(),
     }))
 }
 
@@ -72,9 +75,9 @@ fn refuse(message: &str, code: DetailCode, reason: &str) -> Refusal {
 }
 
 /// The id is the hash of the key; an unreadable key is reported the same way.
-fn check_id(device: &DeviceParams, keys: &mut Keys) -> Result<PublicKey, Refusal> {
+fn check_id(device: &DeviceParams, keys: &Keys) -> Result<Arc<FamiliarKey>, Refusal> {
     keys.read(&device.public_key)
-        .filter(|key| key.device_id().as_str() == device.id)
+        .filter(|key| key.key().device_id().as_str() == device.id)
         .ok_or_else(|| {
             refuse(
                 "device identity mismatch",
@@ -117,13 +120,13 @@ fn check_nonce(device: &DeviceParams, nonce: &str) -> Result<(), Refusal> {
 fn check_signature(
     params: &ConnectParams,
     device: &DeviceParams,
-    key: PublicKey,
+    key: &FamiliarKey,
 ) -> Result<(), Refusal> {
     let signature = device.signature.as_deref().unwrap_or_default();
     let valid = params.signature_payload().is_some_and(|mut payload| {
         // The gateway builds the payload from the nonce it trimmed.
         payload.nonce = payload.nonce.trim();
-        payload.verify(key, signature).is_some()
+        key.version_of(&payload, signature).is_some()
     });
     if valid {
         return Ok(());

@@ -36,8 +36,9 @@ impl WireMessage {
     }
 
     /// A copy for the record; a close frame has none.
-    pub(crate) fn payload(&self) -> Option<Payload> {
+    pub(crate) fn payload(&self, is_brief: bool) -> Option<Payload> {
         match self {
+            Self::Text(text) if is_brief => Some(Payload::brief(text.as_str())),
             Self::Text(text) => Some(Payload::text(text.as_str())),
             Self::Binary(bytes) | Self::Ping(bytes) | Self::Pong(bytes) => {
                 Some(Payload::binary(bytes.as_slice()))

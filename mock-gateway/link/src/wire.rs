@@ -106,7 +106,11 @@ impl Wire {
     pub fn enter(&mut self, now: Now, dir: Direction, message: WireMessage) {
         self.refresh(now);
         let is_observed = self.recorder.is_on() || !self.rules.is_empty();
-        let payload = if is_observed { message.payload() } else { None };
+        let payload = if is_observed {
+            message.payload(self.recorder.is_brief())
+        } else {
+            None
+        };
         self.record_message(now, dir, Stage::Sent, &message, payload.as_ref());
         if self.is_cut {
             self.record_message(now, dir, Stage::Dropped, &message, payload.as_ref());
@@ -239,7 +243,7 @@ impl Wire {
             }
             Fate::Replace(bytes) => {
                 let message = replaced(bytes);
-                let payload = payload.and_then(|_| message.payload());
+                let payload = payload.and_then(|_| message.payload(self.recorder.is_brief()));
                 self.push(dir, at, message, payload);
             }
             Fate::Cut(cut) => {

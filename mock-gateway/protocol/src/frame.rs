@@ -158,6 +158,18 @@ impl Frame {
         }
     }
 
+    /// Whether parsed JSON is a frame, without taking it apart.
+    ///
+    /// # Errors
+    /// What [`Frame::from_value`] says.
+    pub fn check(value: &Value) -> Result<(), FrameError> {
+        match value.get("type").and_then(Value::as_str) {
+            Some("res") => check_response(value).map(drop),
+            Some("event") => check_event(value).map(drop),
+            _ => check_request(value),
+        }
+    }
+
     /// The frame as JSON, members in the gateway's order.
     pub fn to_value(&self) -> Value {
         let mut object = Map::new();
@@ -261,9 +273,7 @@ fn not_a_frame(value: &Value, detail: impl Into<String>) -> FrameError {
 }
 
 fn parse_request(mut value: Value) -> Result<Request, FrameError> {
-    if let Err(detail) = shape::REQUEST_FRAME.check(&value) {
-        return Err(not_a_frame(&value, detail));
-    }
+    check_request(&value)?;
     let id = value
         .get("id")
         .and_then(Value::as_str)
@@ -282,54 +292,39 @@ fn parse_request(mut value: Value) -> Result<Request, FrameError> {
     })
 }
 
+fn check_request(value: &Value) -> Result<(), FrameError> {
+    let wrong = shape::REQUEST_FRAME.check(value).err();
+    wrong.map_or(Ok(()), |detail| Err(not_a_frame(value, detail)))
+}
+
 /// Clients ignore a response that fails these checks. ref: real-clients.md §1
 fn parse_response(mut value: Value) -> Result<Response, FrameError> {
-    let Some(id) = value
-        .get("id")
-        .and_then(Value::as_str)
-        .filter(|id| !id.is_empty())
-    else {
-        return Err(not_a_frame(&value, "response needs a non-empty string id"));
-    };
+    let (id, ok) = check_response(&value)?;
     let id = RequestId::from(id);
-    match value.get("ok").and_then(Value::as_bool) {
-        Some(true) => {
-            let payload = value.get_mut("payload").map_or(Value::Null, Value::take);
-            Ok(Response {
-                id,
-                outcome: Ok(payload),
-            })
-        }
-        Some(false) => {
-            let error = value.get("error").map_or_else(
-                || ErrorShape::from_value(&Value::Null),
-                ErrorShape::from_value,
-            );
-            Ok(Response {
-                id,
-                outcome: Err(error),
-            })
-        }
-        None => Err(not_a_frame(&value, "response needs a boolean ok")),
-    }
+    let outcome = if ok {
+        Ok(value.get_mut("payload").map_or(Value::Null, Value::take))
+    } else {
+        Err(ErrorShape::from_value(
+            value.get("error").unwrap_or(&Value::Null),
+        ))
+    };
+    Ok(Response { id, outcome })
+}
+
+/// The id, and whether it is ok.
+fn check_response(value: &Value) -> Result<(&str, bool), FrameError> {
+    let id = value.get("id").and_then(Value::as_str);
+    let Some(id) = id.filter(|id| !id.is_empty()) else {
+        return Err(not_a_frame(value, "response needs a non-empty string id"));
+    };
+    let ok = value.get("ok").and_then(Value::as_bool);
+    let ok = ok.ok_or_else(|| not_a_frame(value, "response needs a boolean ok"))?;
+    Ok((id, ok))
 }
 
 fn parse_event(mut value: Value) -> Result<Event, FrameError> {
-    let Some(event) = value
-        .get("event")
-        .and_then(Value::as_str)
-        .filter(|name| !name.is_empty())
-    else {
-        return Err(not_a_frame(&value, "event needs a non-empty name"));
-    };
+    let (event, seq) = check_event(&value)?;
     let event = event.to_owned();
-    let seq = match value.get("seq") {
-        None => None,
-        Some(seq) => match seq.as_u64() {
-            Some(seq) => Some(seq),
-            None => return Err(not_a_frame(&value, "event seq must be an integer from 0")),
-        },
-    };
     let state_version = value.get("stateVersion").and_then(|version| {
         Some(StateVersion {
             presence: version.get("presence")?.as_u64()?,
@@ -348,6 +343,20 @@ fn parse_event(mut value: Value) -> Result<Event, FrameError> {
         state_version,
         recipient_profile_id,
     })
+}
+
+/// The name, and the counter.
+fn check_event(value: &Value) -> Result<(&str, Option<u64>), FrameError> {
+    let event = value.get("event").and_then(Value::as_str);
+    let Some(event) = event.filter(|name| !name.is_empty()) else {
+        return Err(not_a_frame(value, "event needs a non-empty name"));
+    };
+    let seq = value.get("seq").map(Value::as_u64);
+    match seq {
+        Some(None) => Err(not_a_frame(value, "event seq must be an integer from 0")),
+        Some(Some(seq)) => Ok((event, Some(seq))),
+        None => Ok((event, None)),
+    }
 }
 
 #[cfg(test)]

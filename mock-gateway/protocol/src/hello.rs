@@ -2,8 +2,9 @@
 //!
 //! ref: gateway-behaviour.md §3
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 
 use crate::limits;
 
@@ -45,6 +46,57 @@ impl HelloOk {
     pub fn from_value(value: &Value) -> Option<Self> {
         (value.get("type").and_then(Value::as_str) == Some(HELLO_OK))
             .then(|| Self::deserialize(value).ok())?
+    }
+}
+
+/// A frame that may be a hello-ok, without the two members that no client reads: hundreds of method names and what the
+/// gateway looks like. Anything that is not of that shape is read as a whole.
+///
+/// # Errors
+/// The text is no JSON.
+pub fn read_without_lists(text: &str) -> serde_json::Result<Value> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let frame = Without { in_payload: false }.deserialize(&mut reader);
+    match frame.and_then(|frame| reader.end().map(|()| frame)) {
+        Ok(frame) => Ok(frame),
+        Err(_) => serde_json::from_str(text),
+    }
+}
+
+/// An object without what is not read.
+struct Without {
+    in_payload: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for Without {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Without {
+    type Value = Value;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some(name) = members.next_key::<String>()? {
+            let value = match (self.in_payload, name.as_str()) {
+                (true, "features" | "snapshot") => {
+                    members.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+                (false, "payload") => members.next_value_seed(Self { in_payload: true })?,
+                (_, _) => members.next_value()?,
+            };
+            object.insert(name, value);
+        }
+        Ok(Value::Object(object))
     }
 }
 

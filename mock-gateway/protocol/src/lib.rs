@@ -3,7 +3,7 @@
 //! A map of the crate, in the order in which a connection meets it:
 //!
 //! - [`frame`], [`shape`]: requests, responses and events, and the checks a gateway makes before it believes one.
-//! - [`connect`], [`role`], [`device`]: what a client says of itself, and how it proves it.
+//! - [`connect`], [`role`], [`device`], [`familiar`]: what a client says of itself, and how it proves it.
 //! - [`hello`]: what the gateway answers.
 //! - [`schema`]: the published schema, where somebody has fetched it.
 //! - [`setup_code`], [`secret`]: credentials on their way to a device.
@@ -25,6 +25,7 @@ pub mod connect;
 pub mod device;
 pub mod error;
 pub mod event;
+pub mod familiar;
 pub mod frame;
 pub mod hello;
 pub mod id;
@@ -43,6 +44,7 @@ pub use close::CloseFrame;
 pub use connect::{AuthParams, ClientInfo, ConnectParams, DeviceParams};
 pub use device::{Keypair, PublicKey, SignaturePayload, SignatureVersion};
 pub use error::{DetailCode, ErrorCode, ErrorShape};
+pub use familiar::FamiliarKey;
 pub use frame::{Event, Frame, FrameError, Outgoing, Request, Response, StateVersion};
 pub use hello::{HelloAuth, HelloOk, IssuedToken, Policy};
 pub use id::{ConnId, DeviceId, InvokeId, NodeId, Nonce, PairingRequestId, RequestId};

@@ -2,7 +2,11 @@
 
 use std::sync::{Arc, OnceLock};
 
+use gateway_protocol::hello;
 use serde_json::Value;
+
+/// A hello-ok says that it is one within its first so many bytes, unless the id of its request is a long one.
+const BEGINNING: usize = 160;
 
 enum Content {
     Text(Box<str>),
@@ -11,6 +15,7 @@ enum Content {
 
 struct Inner {
     content: Content,
+    is_brief: bool,
     frame: OnceLock<Option<Arc<Value>>>,
 }
 
@@ -21,17 +26,24 @@ pub struct Payload(Arc<Inner>);
 impl Payload {
     /// A text message.
     pub fn text(text: impl Into<Box<str>>) -> Self {
-        Self::new(Content::Text(text.into()))
+        Self::new(Content::Text(text.into()), false)
+    }
+
+    /// A text message whose [`Payload::frame`], when it is a hello-ok, lacks the lists that nobody reads: they are most of
+    /// its values.
+    pub fn brief(text: impl Into<Box<str>>) -> Self {
+        Self::new(Content::Text(text.into()), true)
     }
 
     /// A binary message, or the body of a ping or pong.
     pub fn binary(bytes: impl Into<Box<[u8]>>) -> Self {
-        Self::new(Content::Binary(bytes.into()))
+        Self::new(Content::Binary(bytes.into()), false)
     }
 
-    fn new(content: Content) -> Self {
+    fn new(content: Content, is_brief: bool) -> Self {
         Self(Arc::new(Inner {
             content,
+            is_brief,
             frame: OnceLock::new(),
         }))
     }
@@ -75,9 +87,46 @@ impl Payload {
 
     fn parse(&self) -> Option<Arc<Value>> {
         let text = self.as_text()?;
-        serde_json::from_str(text)
+        let value = if self.0.is_brief && is_hello(text) {
+            hello::read_without_lists(text)
+        } else {
+            serde_json::from_str(text)
+        };
+        value
             .ok()
             .filter(|value: &Value| value.is_object() || value.is_array())
             .map(Arc::new)
+    }
+}
+
+fn is_hello(text: &str) -> bool {
+    let beginning = text.as_bytes();
+    let beginning = beginning.get(..BEGINNING).unwrap_or(beginning);
+    let mark = b"\"type\":\"hello-ok\"";
+    beginning.windows(mark.len()).any(|window| window == mark)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_brief_hello_lacks_its_lists_and_nothing_else() {
+        let whole = json!({"type": "res", "id": "1", "ok": true, "payload": {
+            "type": "hello-ok", "features": {"methods": ["health"]}, "snapshot": {}, "auth": {"role": "node"},
+        }});
+        let brief = json!({"type": "res", "id": "1", "ok": true, "payload": {
+            "type": "hello-ok", "auth": {"role": "node"},
+        }});
+        let text = whole.to_string();
+        assert_eq!(Payload::text(text.as_str()).frame(), Some(&whole));
+        assert_eq!(Payload::brief(text.as_str()).frame(), Some(&brief));
+        // What is no hello-ok is whole.
+        let other = text.replace("hello-ok", "hello");
+        let parsed: Value = serde_json::from_str(&other).unwrap();
+        assert_eq!(Payload::brief(other).frame(), Some(&parsed));
+        assert!(Payload::brief("17").frame().is_none());
     }
 }

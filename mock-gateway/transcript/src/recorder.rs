@@ -27,6 +27,7 @@ struct Inner {
     given: Header,
     header: Header,
     keep: usize,
+    is_brief: bool,
     store: Mutex<Store>,
     /// Whether `live` has anything to do, read without its lock.
     is_live: AtomicBool,
@@ -52,26 +53,36 @@ struct Live {
 impl Recorder {
     /// Keeps everything in memory.
     pub fn in_memory(header: Header) -> Self {
-        Self::with(header, usize::MAX, None)
+        Self::with(header, usize::MAX, None, false)
+    }
+
+    /// Keeps everything in memory for [`Recorder::unredacted`]; taps make their texts [`Payload::brief`].
+    pub fn brief(header: Header) -> Self {
+        Self::with(header, usize::MAX, None, true)
     }
 
     /// Keeps only the last `entries` in memory, for a gateway that runs for days.
     pub fn keeping_last(header: Header, entries: usize) -> Self {
-        Self::with(header, entries, None)
+        Self::with(header, entries, None, false)
     }
 
     /// Keeps everything in memory and also streams redacted JSON Lines, header first, flushed line by line.
     /// The first error of the writer is kept for [`Recorder::finish`].
     pub fn to_writer(header: Header, out: Box<dyn Write + Send>) -> Self {
-        Self::with(header, usize::MAX, Some(out))
+        Self::with(header, usize::MAX, Some(out), false)
     }
 
     /// Records nothing.
     pub fn off() -> Self {
-        Self::with(Header::new(0, "none", "none"), 0, None)
+        Self::with(Header::new(0, "none", "none"), 0, None, false)
     }
 
-    fn with(header: Header, keep: usize, out: Option<Box<dyn Write + Send>>) -> Self {
+    fn with(
+        header: Header,
+        keep: usize,
+        out: Option<Box<dyn Write + Send>>,
+        is_brief: bool,
+    ) -> Self {
         let mut redactor = Redactor::of_record(&header, &[]);
         let given = header;
         let header = redactor.header(given.clone());
@@ -80,6 +91,7 @@ impl Recorder {
             given,
             header,
             keep,
+            is_brief,
             store: Mutex::default(),
             is_live: AtomicBool::new(writer.is_some()),
             live: Mutex::new(Live {
@@ -95,6 +107,11 @@ impl Recorder {
     /// Whether `record` keeps anything; a tap asks before it copies a message.
     pub fn is_on(&self) -> bool {
         self.0.keep > 0
+    }
+
+    /// Whether taps leave out of a hello-ok what nobody reads.
+    pub fn is_brief(&self) -> bool {
+        self.0.is_brief
     }
 
     /// The header that the recorder was made with.

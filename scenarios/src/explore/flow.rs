@@ -5,7 +5,7 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use serde_json::json;
 
 use super::event::{Disturbance, Event, FAULTS};
-use super::model::{COMPANION, Model, Promise, tail};
+use super::model::{COMPANION, Model, Promise};
 use crate::scenario::{
     Actor, ClientActor, Finally, GatewayPlan, Held, Holds, Lapse, Located, Policy, RoleName,
     Scenario, Shard, WorldName,
@@ -18,8 +18,18 @@ const LINKS: u32 = 3;
 /// The slowest link that is drawn, in milliseconds.
 const SLOWEST_LINK: u32 = 150;
 
-/// The most that is drawn for the safety phase.
-const MOST_EVENTS: u32 = 14;
+/// The fewest events of a safety phase: a start, and something.
+const FEWEST_EVENTS: u32 = 2;
+
+/// The most events of a safety phase, one of them drawn: most bugs show in a small scope, and a short flow leaves time for
+/// another.
+const MOST_EVENTS: [u32; 16] = [2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 6, 14];
+
+/// With more events than this the tail is always a long one.
+const FEW_EVENTS: u32 = 6;
+
+/// Of how many flows with few events one has a long tail.
+const LONG_TAILS: u32 = 8;
 
 /// Lengths of time that are drawn, in milliseconds: inside a handshake, between two attempts, a tick, a pending request.
 const LAPSES: [u64; 7] = [20, 200, 1_100, 5_000, 35_000, 100_000, 400_000];
@@ -51,8 +61,13 @@ pub enum Holding {
 }
 
 impl Holding {
-    const EVERY: [Self; 5] = [
+    /// What is drawn: a device that has to be paired first less often, since every such flow begins with the same five
+    /// handshakes.
+    const DRAWN: [Self; 8] = [
         Self::All,
+        Self::All,
+        Self::All,
+        Self::Tokens,
         Self::Tokens,
         Self::Shared,
         Self::Bootstrap,
@@ -103,6 +118,8 @@ pub struct Flow {
     pub links: Vec<u16>,
     /// The safety phase.
     pub events: Vec<Event>,
+    /// Whether its tail goes on when what was promised holds and nothing disturbs it any more.
+    pub is_long: bool,
     /// Whether it ends soon after the last event, with nothing promised: enough for what needs no end, and a storm is
     /// ten minutes shorter.
     pub is_brief: bool,
@@ -116,10 +133,12 @@ impl Flow {
         let mut chance = Chance::of(seed);
         let policy = chance.pick(&POLICIES);
         let owner = chance.pick(&[Owner::ApprovesAll, Owner::ApprovesAll, Owner::Person]);
-        let holding = chance.pick(&Holding::EVERY);
+        let holding = chance.pick(&Holding::DRAWN);
         let mut model = Model::new(policy, owner, holding);
         let mut events = Vec::new();
-        let wanted = 2 + chance.below(MOST_EVENTS - 2);
+        let most = chance.pick(&MOST_EVENTS);
+        let wanted = FEWEST_EVENTS + chance.below(most + 1 - FEWEST_EVENTS);
+        let is_long = wanted > FEW_EVENTS || chance.below(LONG_TAILS) == 0;
         if let Some(next) = model.then(Event::Start) {
             events.push(Event::Start);
             model = next;
@@ -138,6 +157,7 @@ impl Flow {
             holding,
             links: links(seed),
             events,
+            is_long,
             is_brief: false,
             is_ready_once: false,
         }
@@ -161,7 +181,7 @@ impl Flow {
         } else {
             model.promise()
         };
-        let last = match (self.is_brief, tail(promise)) {
+        let last = match (self.is_brief, model.tail(promise, self.is_long)) {
             (true, _) => &BRIEF[..],
             (false, [first @ .., Event::Elapse(_), Event::Ready(_)]) if self.is_ready_once => first,
             (false, all) => all,

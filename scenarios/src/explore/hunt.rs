@@ -255,3 +255,43 @@ fn shrunk(hunt: &Hunt, seed: u64) -> Option<Find> {
         finding,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    /// Both arrange, record and redact in their own ways, and judge the same.
+    #[rstest]
+    #[case::core(WorldName::Core, None, 120)]
+    #[case::memory(WorldName::Memory, None, 40)]
+    #[case::bootstrap(WorldName::Core, Some("clear_bootstrap_early"), 60)]
+    #[case::token_recovery(WorldName::Core, Some("never_recover_token"), 60)]
+    #[case::backoff(WorldName::Core, Some("reconnect_storm"), 20)]
+    fn a_fast_look_says_what_the_whole_run_says(
+        #[case] world: WorldName,
+        #[case] bug: Option<&str>,
+        #[case] seeds: u64,
+    ) {
+        let hunt = Hunt {
+            world,
+            has_latency: true,
+            ..Hunt::default()
+        };
+        record_at_most(Some(MOST_ENTRIES));
+        let mut scout = Scout::default();
+        let mut found = 0;
+        for seed in 0..seeds {
+            let flow = drawn(&hunt, seed);
+            let rule = |look: &mut Look<'_>| {
+                judged(&hunt, &flow, seed, bug, look).map(|(_, finding)| finding.rule)
+            };
+            let (fast, whole) = (rule(&mut quickly(&mut scout)), rule(&mut wholly));
+            assert_eq!(fast, whole, "seed {seed}");
+            found += usize::from(whole.is_some());
+        }
+        record_at_most(None);
+        assert_eq!(found > 0, bug.is_some(), "{found} finds");
+    }
+}

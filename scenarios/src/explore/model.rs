@@ -182,28 +182,85 @@ impl Model {
             Promise::Nothing
         }
     }
+
+    /// The liveness phase. A long one takes as long as the slowest backoff and lockout take at the most, has a wish where the
+    /// promise needs one, and two ticks in which what is ready must stay so. A short one ends as soon as what was promised
+    /// holds, where nothing is left that could change it: no fault that waits, no change that the disk refused.
+    pub(super) const fn tail(self, promise: Promise, is_long: bool) -> &'static [Event] {
+        let may_change = is_long || self.wire_moved || self.disk_failed;
+        let may_be_locked_out = self.credentials_moved || self.clock_moved;
+        match (promise, may_change) {
+            (Promise::Nothing, _) if is_long => &[Event::Elapse(150_000)],
+            (Promise::Nothing, _) => &[Event::Elapse(20_000)],
+            (Promise::HealsItself, true) => READY_AND_STAYS,
+            (Promise::HealsItself, false) => READY,
+            (Promise::HealsWhenAsked, true) => ASKED_AND_STAYS,
+            (Promise::HealsWhenAsked, false) if may_be_locked_out => ASKED_LATER,
+            (Promise::HealsWhenAsked, false) => ASKED,
+        }
+    }
 }
 
-/// The liveness phase: as long as the slowest backoff and lockout take at the most, a wish where the promise needs one, and
-/// two ticks in which what is ready must stay so.
-pub(super) fn tail(promise: Promise) -> &'static [Event] {
-    match promise {
-        Promise::Nothing => &[Event::Elapse(150_000)],
-        // A fault that waits for a later message may still end a connection: then it must be ready once more.
-        Promise::HealsItself => &[
-            Event::Ready(600_000),
-            Event::Elapse(61_000),
-            Event::Ready(120_000),
-        ],
-        Promise::HealsWhenAsked => &[
-            Event::Elapse(360_000),
-            // Once for the faults that still wait for a connection, once for good.
-            Event::Reconnect,
-            Event::Elapse(60_000),
-            Event::Reconnect,
-            Event::Ready(300_000),
-            Event::Elapse(61_000),
-            Event::Ready(120_000),
-        ],
+/// So long after the last event, or a wish, what it set off has begun: before that, a state says nothing of it.
+const BEGUN: Event = Event::Elapse(1_100);
+
+/// Nothing could still disturb what is promised.
+const READY: &[Event] = &[BEGUN, Event::Ready(600_000)];
+
+/// A fault that waits for a later message may still end a connection: then it must be ready once more.
+const READY_AND_STAYS: &[Event] = &[
+    Event::Ready(600_000),
+    Event::Elapse(61_000),
+    Event::Ready(120_000),
+];
+
+/// Nothing locks it out, so nothing has to be waited for.
+const ASKED: &[Event] = &[Event::Reconnect, BEGUN, Event::Ready(300_000)];
+
+/// After the longest lockout.
+const ASKED_LATER: &[Event] = &[
+    Event::Elapse(360_000),
+    Event::Reconnect,
+    BEGUN,
+    Event::Ready(300_000),
+];
+
+const ASKED_AND_STAYS: &[Event] = &[
+    Event::Elapse(360_000),
+    // Once for the faults that still wait for a connection, once for good.
+    Event::Reconnect,
+    Event::Elapse(60_000),
+    Event::Reconnect,
+    Event::Ready(300_000),
+    Event::Elapse(61_000),
+    Event::Ready(120_000),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_tail_ends_when_nothing_is_left_that_could_change_what_it_shows() {
+        let still = Model::new(Policy::Hardened, Owner::ApprovesAll, Holding::All);
+        let refused = still.then(Event::DiskFails(1)).unwrap();
+        let promise = Promise::HealsItself;
+        assert_eq!(still.tail(promise, false), READY);
+        for stays in [still.tail(promise, true), refused.tail(promise, false)] {
+            assert_eq!(stays, READY_AND_STAYS);
+        }
+        let moved = still.then(Event::RotateShared).unwrap();
+        let promise = Promise::HealsWhenAsked;
+        assert_eq!(still.tail(promise, false), ASKED);
+        assert_eq!(moved.tail(promise, false), ASKED_LATER);
+        assert_eq!(refused.tail(promise, false), ASKED_AND_STAYS);
+    }
+
+    #[test]
+    fn a_short_tail_looks_at_no_state_of_before_the_last_event() {
+        for tail in [READY, ASKED, ASKED_LATER] {
+            let last = tail.len() - 2;
+            assert_eq!(tail.get(last), Some(&BEGUN));
+        }
     }
 }

@@ -19,6 +19,13 @@ pub(super) fn shrink(flow: &Flow, mut fails: impl FnMut(&Flow) -> bool) -> Flow 
     if fails(&brief) {
         best = brief;
     }
+    let short = Flow {
+        is_long: false,
+        ..best.clone()
+    };
+    if best.is_long && !best.is_brief && fails(&short) {
+        best = short;
+    }
     let once = Flow {
         is_ready_once: true,
         ..best.clone()
@@ -112,6 +119,7 @@ mod tests {
             holding: Holding::All,
             links: Vec::new(),
             events,
+            is_long: true,
             is_brief: false,
             is_ready_once: false,
         };
@@ -131,6 +139,7 @@ mod tests {
             holding: Holding::All,
             links: Vec::new(),
             events: vec![Event::Start, Event::Elapse(400_000), Event::Stop],
+            is_long: true,
             is_brief: false,
             is_ready_once: false,
         };

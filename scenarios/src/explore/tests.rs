@@ -68,3 +68,102 @@ proptest! {
         prop_assert_eq!(read.steps, scenario.steps);
     }
 }
+
+/// What a search found, and the rules were wrong about.
+#[rstest]
+#[case::the_gateway_left("found/seed-730", THE_GATEWAY_LEFT, WorldName::Core)]
+#[case::the_client_left_unseen("found/seed-114", THE_CLIENT_LEFT_UNSEEN, WorldName::Memory)]
+#[case::the_operator_came_back_late("found/seed-257", THE_OPERATOR_CAME_BACK_LATE, WorldName::Core)]
+fn what_was_no_bug_passes(#[case] id: &str, #[case] text: &str, #[case] world: WorldName) {
+    let job = Job {
+        scenario: Arc::new(parse(id, text).unwrap()),
+        world,
+        missing: None,
+        ground: None,
+        client: None,
+    };
+    let outcome = run_job(&job, 1, None);
+    assert!(outcome.verdict.is_passed(), "{:#?}", outcome.verdict);
+}
+
+/// Its challenge was on the way when a changed token restarted the gateway, and its user had enough.
+const THE_GATEWAY_LEFT: &str = r#"
+title = "Found: connection 1 (companion) waited 20 s for a challenge and kept waiting"
+about = "clawproof explore --latency --seeds 730..731"
+needs = ["node"]
+shard = "network-recovery"
+seed = 730
+worlds = ["core", "memory"]
+[gateway]
+approves = true
+latency = ["20ms", "28ms", "48ms"]
+[actor.companion]
+kind = "client"
+node = true
+holds = { operator_token = "valid", node_token = "valid" }
+[[step]]
+start = "companion"
+[[step]]
+control = { rotate_shared_token = true }
+[[step]]
+do = { actor = "companion", intent = "disconnect" }
+[[step]]
+elapse = "20s"
+"#;
+
+/// A black hole hid that the operator had another connection, and let go of what it held fifty seconds later.
+const THE_CLIENT_LEFT_UNSEEN: &str = r#"
+title = "Found: connection 3 (companion, operator) heard nothing for 308839 ms and stayed"
+about = "clawproof explore --world memory --latency --seeds 114..115"
+needs = ["node"]
+shard = "network-recovery"
+seed = 114
+worlds = ["core", "memory"]
+[gateway]
+approves = true
+[actor.companion]
+kind = "client"
+node = true
+holds = { shared_token = "valid" }
+[[step]]
+start = "companion"
+[[step]]
+fault = { name = "blackhole", next = 2, after_messages = 5, lasts = "50s" }
+[[step]]
+control = { mint_setup_code = {}, capture = { code = "/setupCode" } }
+[[step]]
+do = { actor = "companion", intent = "apply_setup_code", code = "$code" }
+[[step]]
+elapse = "6m"
+[[step]]
+do = { actor = "companion", intent = "reconnect" }
+[[step]]
+expect = { actor = "companion", within = "5m", snapshot = { overallState = "Ready" } }
+"#;
+
+/// An operator's hello-ok starts its node, and over a slow link it comes when the node has tried by itself.
+const THE_OPERATOR_CAME_BACK_LATE: &str = r#"
+title = "Found: companion (node) tried 3 times within 756 ms without success"
+about = "clawproof explore --latency --seeds 257..258"
+needs = ["node"]
+shard = "network-recovery"
+seed = 257
+worlds = ["core", "memory"]
+[gateway]
+approves = true
+latency = ["19ms", "99ms", "143ms"]
+[actor.companion]
+kind = "client"
+node = true
+holds = { shared_token = "valid", operator_token = "valid", node_token = "valid" }
+[[step]]
+start = "companion"
+[[step]]
+elapse = "1s 100ms"
+[[step]]
+control = { rotate_token = { device = "$companion.device", role = "node" } }
+[[step]]
+fault = { name = "reset" }
+[[step]]
+elapse = "20s"
+"#;

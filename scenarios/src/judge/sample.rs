@@ -54,6 +54,12 @@ impl Talk {
         self.passing(conn, Direction::GatewayToClient, &frame.to_string(), stages)
     }
 
+    /// What the gateway says and a fault keeps.
+    pub(crate) fn is_kept_from(self, conn: u32, frame: &Value) -> Self {
+        let stages = [Stage::Sent, Stage::Held];
+        self.passing(conn, Direction::GatewayToClient, &frame.to_string(), stages)
+    }
+
     fn message(self, conn: u32, dir: Direction, text: &str) -> Self {
         self.passing(conn, dir, text, [Stage::Sent, Stage::Delivered])
     }

@@ -411,7 +411,7 @@ fn unclaimed(watch: &Watch) -> Vec<Unclaimed> {
         let sent = entry.stage == Some(transcript::Stage::Sent);
         let error = entry
             .frame()
-            .and_then(|frame| frame.pointer("/error/message")?.as_str());
+            .and_then(|frame| frame.get("error")?.get("message")?.as_str());
         let Some(method) = error.and_then(|text| text.strip_prefix("unknown method: ")) else {
             continue;
         };

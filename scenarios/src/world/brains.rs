@@ -157,10 +157,14 @@ impl Brains {
         let next = self
             .clients
             .iter_mut()
-            .find_map(|(name, client)| Some((name.clone(), client.next(now)?)));
+            .find_map(|(name, client)| Some((name, client.next(now)?)));
         let Some((name, wish)) = next else {
             return false;
         };
+        if matches!(wish, Wish::Nothing) {
+            return true;
+        }
+        let name = name.clone();
         match wish {
             Wish::Nothing => {}
             Wish::Open {

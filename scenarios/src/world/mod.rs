@@ -205,6 +205,11 @@ pub(crate) trait World {
     /// A client's snapshot as JSON.
     fn snapshot(&self, actor: &str) -> Option<Value>;
 
+    /// A number that is another one after anything that may change a client's snapshot, where that is known.
+    fn shown(&self, _actor: &str) -> Option<u64> {
+        None
+    }
+
     /// A client's durable state.
     fn durable(&self, actor: &str) -> Option<client_core::DurableState>;
 

@@ -48,8 +48,10 @@ impl Client {
             return self.identity_failed();
         };
         let request_id = self.new_request_id();
-        self.send_request(socket, &request_id, "connect", Some(params.clone()));
-        if self.options.has(Mutation::ConnectTwice) {
+        let again = self.options.has(Mutation::ConnectTwice);
+        let again = again.then(|| params.clone());
+        self.send_request(socket, &request_id, "connect", Some(params));
+        if let Some(params) = again {
             let second = self.new_request_id();
             self.send_request(socket, &second, "connect", Some(params));
         }

@@ -1,5 +1,7 @@
 //! What is told: diagnostics without secrets, state changes, and the snapshot. ref: client-behaviour.md §23, §26
 
+use std::borrow::Cow;
+
 use gateway_protocol::Role;
 
 use crate::classify::ErrorKind;
@@ -111,19 +113,19 @@ impl Client {
 
     /// The text with every known secret and everything that looks like a token taken out. ref: §27.1
     pub(super) fn without_secrets(&self, text: &str) -> String {
-        let mut clean = text.to_owned();
+        let mut clean = Cow::Borrowed(text);
         let records = self.state.registry.gateways.iter();
         let of_record =
             records.flat_map(|it| [it.usable_shared_token(), it.usable_bootstrap_token()]);
-        let tokens = |it: &Identity| Role::ALL.map(|role| it.token(role).map(str::to_owned));
-        let of_identity = self.state.identities.values().flat_map(tokens);
-        let known = of_record
-            .flatten()
-            .map(str::to_owned)
-            .chain(of_identity.flatten());
+        let identities = self.state.identities.values();
+        let of_identity = identities.flat_map(|it| Role::ALL.map(|role| it.token(role)));
+        let known = of_record.flatten().chain(of_identity.flatten());
         // A secret of a few characters is a test's; replacing it would garble the text.
         for secret in known.filter(|secret| secret.len() >= 6) {
-            clean = clean.replace(&secret, "[REDACTED]");
+            // Most texts hold none, and most are shorter than any.
+            if clean.contains(secret) {
+                clean = Cow::Owned(clean.replace(secret, "[REDACTED]"));
+            }
         }
         redact_runs(&clean)
     }
@@ -301,8 +303,14 @@ impl Client {
     }
 }
 
+/// Base64url characters of 32 bytes; 64 hex digits are more.
+const SHORTEST_TOKEN: usize = 43;
+
 /// Replaces isolated runs of exactly 43 base64url characters or 64 hex digits. ref: §27.1
 fn redact_runs(text: &str) -> String {
+    if text.len() < SHORTEST_TOKEN {
+        return text.to_owned();
+    }
     let is_token = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
@@ -310,7 +318,7 @@ fn redact_runs(text: &str) -> String {
         let run = rest.find(|c| !is_token(c)).unwrap_or(rest.len());
         let (head, tail) = rest.split_at(run);
         let hex = head.len() == 64 && head.chars().all(|c| c.is_ascii_hexdigit());
-        clean.push_str(if head.len() == 43 || hex {
+        clean.push_str(if head.len() == SHORTEST_TOKEN || hex {
             "[REDACTED_TOKEN]"
         } else {
             head

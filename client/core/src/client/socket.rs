@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use gateway_protocol::hello::read_without_lists;
 use gateway_protocol::{Frame, Outgoing, Request};
 use serde_json::{Value, json};
 
@@ -10,7 +11,6 @@ use crate::client::Client;
 use crate::client::connection::{Connection, Phase, Retry, Slot};
 use crate::client::timers::Timer;
 use crate::event::{ClientEvent, DiagnosticCategory as Category, Payload};
-use crate::hello;
 use crate::input::{Inbound, SocketId};
 use crate::mutation::Mutation;
 use crate::output::Output;
@@ -248,7 +248,7 @@ impl Client {
         }
         let phase = self.connection(slot).map(|it| &it.phase);
         let frame = if matches!(phase, Some(Phase::Asked { .. })) {
-            hello::read_frame(&text)
+            read_without_lists(&text)
         } else {
             serde_json::from_str(&text)
         };
@@ -377,6 +377,10 @@ fn is_tick(message: &Inbound) -> bool {
 /// The name of an event that the client itself does nothing about. Its payload, most of what a busy gateway sends, is
 /// passed over; whatever is odd about the frame is left to a closer look.
 fn broadcast(text: &str) -> Option<String> {
+    // An answer may be long, and its first member tells.
+    if text.starts_with("{\"type\":\"res\"") {
+        return None;
+    }
     #[derive(serde::Deserialize)]
     struct Envelope<'a> {
         #[serde(borrow, rename = "type")]

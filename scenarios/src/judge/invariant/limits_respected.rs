@@ -1,6 +1,7 @@
 //! Nobody sends more than the other end has said it takes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 
 use gateway_protocol::limits::{MESSAGE_BYTES, PRE_HELLO_MESSAGE_BYTES};
 use transcript::{Direction, Kind, Stage};
@@ -40,7 +41,7 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
             .get(&said.conn)
             .copied()
             .unwrap_or(PRE_HELLO_MESSAGE_BYTES);
-        let size = frame.to_string().len();
+        let size = length(frame);
         if size > limit && told.insert(said.conn) {
             let who = evidence.wire.describe(said.conn);
             breaches.push(breach(
@@ -51,6 +52,27 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
     }
     breaches.extend(told_so(evidence, &told));
     breaches
+}
+
+/// How long a frame is in print.
+fn length(frame: &serde_json::Value) -> usize {
+    struct Count(usize);
+
+    impl io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let mut count = Count(0);
+    // Every key of parsed JSON is a string, and counting does not fail.
+    serde_json::to_writer(&mut count, frame).ok();
+    count.0
 }
 
 /// The gateway's codec refuses a message that is too large before anybody reads it: then only the close shows it.

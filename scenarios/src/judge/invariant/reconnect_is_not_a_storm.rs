@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Breach, Evidence, Row, Subject, breach, ends};
+use transcript::{Direction, Stage};
+
+use super::{Breach, Evidence, Row, Subject, breach, ends, text};
 
 pub(super) const ROW: Row = Row {
     name: "reconnect_is_not_a_storm",
@@ -130,13 +132,26 @@ fn operators_welcomed(evidence: &Evidence<'_>) -> BTreeMap<String, Vec<u64>> {
     for (conn, connection) in evidence.wire.connections() {
         if connection.role.as_deref() == Some("operator") && connection.hello.is_some() {
             let actor = evidence.actor(conn).to_owned();
-            welcomed
-                .entry(actor)
-                .or_default()
-                .push(connection.opened_us);
+            let times = welcomed.entry(actor).or_default();
+            times.push(connection.opened_us);
+            times.extend(connection.hello.and_then(|n| heard(evidence, conn, n)));
         }
     }
     welcomed
+}
+
+/// When a connection's hello-ok, sent as this entry, came to its client: over a slow link that is long after the connection.
+/// Found by `clawproof explore --latency`, seed 257.
+fn heard(evidence: &Evidence<'_>, conn: u32, sent: u64) -> Option<u64> {
+    let mut later = evidence.entries().skip_while(|entry| entry.n <= sent);
+    let came = later.find(|entry| {
+        entry.conn == Some(conn)
+            && entry.stage == Some(Stage::Delivered)
+            && entry.dir == Some(Direction::GatewayToClient)
+            && (entry.frame.as_deref())
+                .is_some_and(|frame| text(frame, "/payload/type") == Some("hello-ok"))
+    });
+    came.map(|entry| entry.t_us)
 }
 
 /// Runs of attempts (entry, time) of an actor and role, each but the last without a hello-ok and without a prompt

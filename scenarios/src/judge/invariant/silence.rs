@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use transcript::{Direction, Kind, Stage};
 
-use crate::scenario::Step;
+use crate::scenario::{Control, Step};
 
 use super::{Breach, Evidence, Row, Subject, at, breach, ends_the_stream, text};
 
@@ -51,6 +51,8 @@ pub(super) struct Life {
     left_us: Option<u64>,
     challenged_us: Option<u64>,
     tick_us: Option<u64>,
+    /// When a fault first held a message of either way back.
+    held_us: Option<u64>,
     heard: u64,
     heard_us: u64,
     /// The longest silence after hello-ok: when it began, and after which entry.
@@ -107,7 +109,18 @@ fn lived(evidence: &Evidence<'_>) -> Lives {
             life.silence_until(entry.t_us);
             life.left_us = Some(entry.t_us);
         }
+        if entry.stage == Some(Stage::Held) {
+            life.held_us.get_or_insert(entry.t_us);
+        }
         if life.left_us.is_some() || ours || entry.stage != Some(Stage::Delivered) {
+            continue;
+        }
+        // What a black hole lets go of late reaches a socket that its client may have left long ago, unseen behind it.
+        // Found by `clawproof explore --world memory --latency`, seed 114.
+        let left = life.held_us.and_then(|at| replaced(evidence, conn, at));
+        if let Some(left_us) = left.filter(|left_us| *left_us < entry.t_us) {
+            life.silence_until(left_us);
+            life.left_us = Some(left_us);
             continue;
         }
         // In this order: the silence before hello-ok is the client's own, ticks begin behind it.
@@ -146,10 +159,17 @@ fn replaced(evidence: &Evidence<'_>, conn: u32, after_us: u64) -> Option<u64> {
 fn gateway_left(evidence: &Evidence<'_>, after_us: u64) -> Option<u64> {
     let ends = evidence.record.steps.iter().filter(|outcome| {
         let step = evidence.scenario.steps.get(outcome.index);
-        step.is_some_and(|step| matches!(&step.value, Step::Control(control) if control.stop || control.restart.is_some()))
+        step.is_some_and(
+            |step| matches!(&step.value, Step::Control(control) if ends_the_service(control)),
+        )
     });
     let times = ends.map(|outcome| outcome.began_us);
     times.filter(|t_us| *t_us > after_us).min()
+}
+
+/// A changed shared token restarts the gateway as well. Found by `clawproof explore --latency`, seed 730.
+const fn ends_the_service(control: &Control) -> bool {
+    control.stop || control.rotate_shared_token || control.restart.is_some()
 }
 
 fn listen(life: &mut Life, frame: &Value, t_us: u64) {

@@ -97,6 +97,21 @@ fn reuse_of_operator_token(role: &str) -> Talk {
         )
 }
 
+/// A black hole keeps a tick for five minutes; a client that left it unseen has another connection meanwhile.
+fn let_go_late(was_left: bool) -> Talk {
+    let talk = Talk::new()
+        .after(1)
+        .joined(1, "companion", "operator")
+        .is_kept_from(1, &tick(1))
+        .after(1_000);
+    let talk = if was_left {
+        talk.joined(2, "companion", "operator").eof(2)
+    } else {
+        talk
+    };
+    talk.after(300_000).hears(1, &tick(1)).eof(1)
+}
+
 fn storm(gap_ms: u64) -> Talk {
     (1..=4).fold(Talk::new().after(10), |talk, conn| {
         talk.connect(
@@ -111,6 +126,11 @@ fn storm(gap_ms: u64) -> Talk {
 }
 
 #[rstest]
+#[case::let_go_to_a_client_that_waits(
+    "silence_is_noticed",
+    let_go_late(false),
+    "heard nothing for 301"
+)]
 #[case::text("every_frame_parses", Talk::new().open(1, "companion").says_text(1, "hello"), "no JSON object")]
 #[case::shape("every_frame_parses", Talk::new().open(1, "companion").says(1, &json!({"type":"req","id":1,"method":"x"})), "no frame")]
 #[case::params("every_frame_parses", Talk::new().open(1, "companion").says(1, &json!({"type":"req","id":"1","method":"connect","params":{"minProtocol":4}})), "invalid connect")]
@@ -177,6 +197,7 @@ fn a_broken_rule_is_told(#[case] name: &str, #[case] talk: Talk, #[case] says: &
 #[case::dropped_in_silence("one_operator_at_a_time", Talk::new().joined(1, "companion", "operator").after(1_000).joined(2, "companion", "operator").after(9_000).hears(2, &tick(1)))]
 #[case::two_roles("one_operator_at_a_time", Talk::new().joined(1, "companion", "operator").joined(2, "companion", "node").after(9_000).hears(2, &tick(1)))]
 #[case::two_actors("one_operator_at_a_time", Talk::new().joined(1, "companion", "operator").joined(2, "other", "operator").after(9_000).hears(2, &tick(1)))]
+#[case::let_go_to_a_socket_that_was_left("silence_is_noticed", let_go_late(true))]
 #[case::node_alone("operator_comes_first", Talk::new().joined(1, "companion", "node"))]
 fn what_is_allowed_is_no_breach(#[case] name: &str, #[case] talk: Talk) {
     assert_eq!(breaches(name, &talk.record()), []);

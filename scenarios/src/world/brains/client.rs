@@ -68,6 +68,8 @@ pub(super) struct CoreClient {
     notes: Arc<Mutex<StoreNotes>>,
     pub(super) reports: Reports,
     running: Option<Running>,
+    /// Inputs that it has handled, starts and stops.
+    changes: u64,
     /// When its process is to be killed.
     pub(super) death: Option<Death>,
     /// Who listens at the gateway's address, for a client that looks.
@@ -99,6 +101,7 @@ impl CoreClient {
             notes: Arc::new(Mutex::new(notes)),
             reports: Reports::default(),
             running: None,
+            changes: 0,
             death: None,
             listener: None,
             ledger: ledger.clone(),
@@ -124,6 +127,7 @@ impl CoreClient {
             Bell::default(),
             self.disk.clone(),
         );
+        self.changes += 1;
         let core = Client::new(self.plan.start(), self.state.read(), self.clock(now));
         self.running = Some(Running {
             core,
@@ -136,6 +140,7 @@ impl CoreClient {
     }
 
     pub(super) fn stop(&mut self) {
+        self.changes += 1;
         self.running = None;
     }
 
@@ -164,6 +169,11 @@ impl CoreClient {
 
     pub(super) fn snapshot(&self) -> Option<Value> {
         serde_json::to_value(self.running.as_ref()?.core.snapshot()).ok()
+    }
+
+    /// How often its snapshot may have changed.
+    pub(super) fn shown(&self) -> u64 {
+        self.changes
     }
 
     fn clock(&self, now: Duration) -> Now {
@@ -195,6 +205,7 @@ impl CoreClient {
             return Some(Wish::Restart { repair, service });
         }
         let input = running.inbox.pop_front()?;
+        self.changes += 1;
         running.core.handle(clock, input);
         Some(Wish::Nothing)
     }
@@ -207,6 +218,7 @@ impl CoreClient {
         };
         if let Some(done) = running.busy.iter().position(|(at, _, _)| *at <= now) {
             let (_, _, input) = running.busy.remove(done);
+            self.changes += 1;
             running.core.handle(clock, input);
             return true;
         }
@@ -215,6 +227,7 @@ impl CoreClient {
             .wake_at()
             .is_some_and(|at| at <= clock.since_start)
         {
+            self.changes += 1;
             running.core.handle(clock, Input::Woke);
             return true;
         }

@@ -12,6 +12,7 @@ use transcript::Recorder;
 use super::super::raw::RawMessage;
 use super::super::tether::Severing;
 use super::super::{Ending, RawPhase, Refusal, World};
+use super::client::CoreClient;
 use super::line::{self, Far};
 use super::{Brains, CoreRaw};
 use crate::judge::record::{StoreNote, Withheld};
@@ -238,6 +239,10 @@ impl World for Brains {
 
     fn snapshot(&self, actor: &str) -> Option<Value> {
         self.clients.get(actor)?.snapshot()
+    }
+
+    fn shown(&self, actor: &str) -> Option<u64> {
+        self.clients.get(actor).map(CoreClient::shown)
     }
 
     fn durable(&self, actor: &str) -> Option<client_core::DurableState> {
