@@ -4,7 +4,6 @@
 
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use curve25519_dalek::edwards::EdwardsPoint;
 use ed25519_dalek::{Signer as _, SigningKey, Verifier as _, VerifyingKey};
 use sha2::{Digest as _, Sha256};
 
@@ -101,10 +100,6 @@ impl PublicKey {
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let key = VerifyingKey::from_bytes(bytes.try_into().ok()?).ok()?;
         Some(Self { key })
-    }
-
-    pub(crate) fn point(self) -> EdwardsPoint {
-        self.key.to_edwards()
     }
 
     /// The 32 raw bytes.
