@@ -28,6 +28,10 @@ pub struct DurableState {
 /// One durable change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and a box would be in every pattern"
+)]
 pub enum StoreOp {
     /// Replace `gateways.json` as a whole.
     SaveRegistry {

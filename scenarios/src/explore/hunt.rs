@@ -284,11 +284,15 @@ mod tests {
         let mut found = 0;
         for seed in 0..seeds {
             let flow = drawn(&hunt, seed);
-            let rule = |look: &mut Look<'_>| {
-                judged(&hunt, &flow, seed, bug, look).map(|(_, finding)| finding.rule)
-            };
-            let (fast, whole) = (rule(&mut quickly(&mut scout)), rule(&mut wholly));
-            assert_eq!(fast, whole, "seed {seed}");
+            let finding = |look: &mut Look<'_>| judged(&hunt, &flow, seed, bug, look);
+            let finding = |look: &mut Look<'_>| finding(look).map(|(_, finding)| finding);
+            let (fast, whole) = (finding(&mut quickly(&mut scout)), finding(&mut wholly));
+            let rule = |finding: &Option<Finding>| finding.as_ref().map(|it| it.rule.clone());
+            assert_eq!(
+                rule(&fast),
+                rule(&whole),
+                "seed {seed}: {fast:#?} {whole:#?}"
+            );
             found += usize::from(whole.is_some());
         }
         record_at_most(None);

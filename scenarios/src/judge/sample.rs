@@ -55,7 +55,7 @@ impl Talk {
     }
 
     /// What the gateway says and a fault keeps.
-    pub(crate) fn is_kept_from(self, conn: u32, frame: &Value) -> Self {
+    pub(crate) fn waits_for(self, conn: u32, frame: &Value) -> Self {
         let stages = [Stage::Sent, Stage::Held];
         self.passing(conn, Direction::GatewayToClient, &frame.to_string(), stages)
     }

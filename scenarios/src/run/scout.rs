@@ -49,7 +49,9 @@ impl Scout {
             captured: captures(&arrangement),
             patience: 1.0,
         };
-        let header = Header::new(seed, job.world.name(), "mock");
+        // The schema is judged by what this release is known to say.
+        let gateway = format!("mock profile {}", arrangement.profile.version);
+        let header = Header::new(seed, job.world.name(), gateway);
         // Only whoever checks frames against the schema reads the lists of a hello-ok.
         let recorder = if crate::referee::standing().catalog().is_none() {
             Recorder::brief(header)

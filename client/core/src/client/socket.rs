@@ -377,16 +377,16 @@ fn is_tick(message: &Inbound) -> bool {
 /// The name of an event that the client itself does nothing about. Its payload, most of what a busy gateway sends, is
 /// passed over; whatever is odd about the frame is left to a closer look.
 fn broadcast(text: &str) -> Option<String> {
-    // An answer may be long, and its first member tells.
-    if text.starts_with("{\"type\":\"res\"") {
-        return None;
-    }
     #[derive(serde::Deserialize)]
     struct Envelope<'a> {
         #[serde(borrow, rename = "type")]
         kind: Cow<'a, str>,
         #[serde(borrow)]
         event: Cow<'a, str>,
+    }
+    // An answer may be long, and its first member tells.
+    if text.starts_with("{\"type\":\"res\"") {
+        return None;
     }
     let Envelope { kind, event } = serde_json::from_str(text).ok()?;
     let is_read = matches!(

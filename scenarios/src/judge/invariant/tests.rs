@@ -102,7 +102,7 @@ fn let_go_late(was_left: bool) -> Talk {
     let talk = Talk::new()
         .after(1)
         .joined(1, "companion", "operator")
-        .is_kept_from(1, &tick(1))
+        .waits_for(1, &tick(1))
         .after(1_000);
     let talk = if was_left {
         talk.joined(2, "companion", "operator").eof(2)
