@@ -56,7 +56,7 @@ impl Recorder {
         Self::with(header, usize::MAX, None, false)
     }
 
-    /// Keeps everything in memory for [`Recorder::unredacted`]; taps make their texts [`Payload::brief`].
+    /// Keeps everything in memory for [`Recorder::unredacted`]; taps make their texts brief, as [`crate::Payload::brief`] has it.
     pub fn brief(header: Header) -> Self {
         Self::with(header, usize::MAX, None, true)
     }

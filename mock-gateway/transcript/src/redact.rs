@@ -20,6 +20,7 @@ mod identity;
 mod line;
 pub(crate) mod needle;
 mod place;
+mod replace;
 mod structure;
 mod text;
 
@@ -28,7 +29,7 @@ use std::sync::Arc;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use indexmap::IndexMap;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::encoding::{self, Encoding, MIN_SEARCHED, PREFIX_BYTES};
 use crate::entry::{CloseInfo, Entry, RawEntry};
@@ -152,7 +153,8 @@ impl Redactor {
 
     /// Replaces all known secrets in a text and learns nothing from it: a file of ours speaks of tokens without holding any.
     pub fn redact_known(&mut self, text: &str) -> String {
-        self.without_needles_text(text)
+        let shown = self.without_needles_text(text);
+        shown.unwrap_or_else(|| text.to_owned())
     }
 
     /// Replaces all known secrets in bytes that may be text, UTF-16 or neither.
@@ -256,7 +258,14 @@ impl Redactor {
 
     fn message(&mut self, payload: &Payload) -> Message {
         match payload.frame() {
-            Some(frame) => Message::Frame(Arc::new(self.replaced_frame(frame))),
+            Some(frame) => {
+                let changed = self.changed_frame(frame).map(Arc::new);
+                Message::Frame(
+                    changed
+                        .or_else(|| payload.shared_frame())
+                        .unwrap_or_default(),
+                )
+            }
             None => Message::Raw(BASE64_STANDARD.encode(self.redact_bytes(payload.as_bytes()))),
         }
     }
@@ -382,145 +391,6 @@ impl Redactor {
                     .add(index, Encoding::Part, window.to_vec(), rest);
             }
         }
-    }
-
-    // Replacing.
-
-    fn replaced(&mut self, value: &Value, depth: usize) -> Value {
-        match value {
-            Value::Object(object) => Value::Object(self.replaced_object(object, depth)),
-            Value::Array(items) => {
-                let pair = match items.as_slice() {
-                    [Value::String(name), Value::String(_)] => structure::classify(name),
-                    _ => None,
-                };
-                Value::Array(
-                    items
-                        .iter()
-                        .enumerate()
-                        .map(|(at, item)| {
-                            self.replaced_member(pair.filter(|_| at == 1), item, depth)
-                        })
-                        .collect(),
-                )
-            }
-            Value::String(text) => Value::String(self.replaced_text(text, depth)),
-            Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
-        }
-    }
-
-    fn replaced_object(&mut self, object: &Map<String, Value>, depth: usize) -> Map<String, Value> {
-        let pair = structure::classify_pair(object);
-        let mut replaced = Map::with_capacity(object.len());
-        for (name, member) in object {
-            let class = if name == "value" && pair.is_some() {
-                pair
-            } else {
-                structure::classify_member(name, object)
-            };
-            let named = match (class, member, &mut self.places) {
-                (None, Value::String(text), Some(places)) => places.hide_member(name, text),
-                _ => None,
-            };
-            let member = match named {
-                Some(shown) => Value::String(shown),
-                None => self.replaced_member(class, member, depth),
-            };
-            replaced.insert(self.replaced_key(name), member);
-        }
-        replaced
-    }
-
-    fn replaced_member(&mut self, class: Option<Class>, member: &Value, depth: usize) -> Value {
-        match (class, member) {
-            (Some(class), Value::String(text)) if has_own_form(class, text) => {
-                let line = self.replaced_text(&format!("{HEADER}{text}"), depth);
-                Value::from(line.strip_prefix(HEADER).unwrap_or(TOO_DEEP))
-            }
-            (Some(_), Value::String(text)) => {
-                Value::String(self.pseudonym(text).unwrap_or_else(|| text.clone()))
-            }
-            (Some(class), Value::Number(number)) if class.kind == "password" => {
-                self.learn_value(class.kind, false, &number.to_string());
-                let name = self.pseudonym(&number.to_string());
-                name.map_or_else(|| member.clone(), Value::String)
-            }
-            _ => self.replaced(member, depth),
-        }
-    }
-
-    fn replaced_key(&mut self, name: &str) -> String {
-        if name.len() < MIN_SEARCHED || self.needles.find(name.as_bytes(), 0).is_none() {
-            return name.to_owned();
-        }
-        self.without_needles_text(name)
-    }
-
-    fn replaced_text(&mut self, text: &str, depth: usize) -> String {
-        if let Some(nested) = nested_json(text) {
-            if depth >= MAX_NESTING {
-                return TOO_DEEP.to_owned();
-            }
-            let replaced = self.replaced(&nested, depth + 1);
-            // Unchanged texts keep their spelling.
-            return if replaced == nested {
-                text.to_owned()
-            } else {
-                replaced.to_string()
-            };
-        }
-        let mut out = String::with_capacity(text.len());
-        let mut from = 0;
-        for span in text::spans(text) {
-            out.push_str(
-                &self.without_needles_text(text.get(from..span.range.start).unwrap_or_default()),
-            );
-            match self.pseudonym(&span.value) {
-                Some(name) if span.kind == "basic-credential" => {
-                    out.push_str(&encoded(&name, Encoding::Base64));
-                }
-                Some(name) => out.push_str(&name),
-                // Only values that trim to nothing are unknown here.
-                None => out.push_str(text.get(span.range.clone()).unwrap_or_default()),
-            }
-            from = span.range.end;
-        }
-        if from == 0 {
-            return self.without_needles_text(text);
-        }
-        out.push_str(&self.without_needles_text(text.get(from..).unwrap_or_default()));
-        out
-    }
-
-    fn without_needles_text(&mut self, text: &str) -> String {
-        let shown = self.without_secrets_text(text);
-        match &mut self.places {
-            Some(places) => places.hide(shown),
-            None => shown,
-        }
-    }
-
-    fn without_secrets_text(&mut self, text: &str) -> String {
-        if self.needles.find(text.as_bytes(), 0).is_none() {
-            return text.to_owned();
-        }
-        // Needles are whole UTF-8 strings, so what is left is UTF-8 too; if not, nothing is shown.
-        String::from_utf8(self.without_needles(text.as_bytes()))
-            .unwrap_or_else(|_| TOO_DEEP.to_owned())
-    }
-
-    fn without_needles(&mut self, bytes: &[u8]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(bytes.len());
-        let mut from = 0;
-        while let Some(hit) = self.needles.find(bytes, from) {
-            let hit = widened(hit, bytes, from);
-            out.extend_from_slice(bytes.get(from..hit.start).unwrap_or_default());
-            let shown = self.shown(hit.secret, hit.encoding, hit.end - hit.start);
-            out.extend_from_slice(shown.as_bytes());
-            from = hit.end;
-        }
-        out.extend_from_slice(bytes.get(from..).unwrap_or_default());
-        out
     }
 
     /// The pseudonym of a known value, or none when the value is empty or a pseudonym itself.

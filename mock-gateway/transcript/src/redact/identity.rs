@@ -48,12 +48,19 @@ impl Redactor {
     }
 
     pub(super) fn replaced_frame(&mut self, frame: &Value) -> Value {
-        let mut shown = self.replaced(frame, 0);
+        self.changed_frame(frame).unwrap_or_else(|| frame.clone())
+    }
+
+    /// What a frame becomes; none when it stays.
+    pub(super) fn changed_frame(&mut self, frame: &Value) -> Option<Value> {
+        let changed = self.changed(frame, 0);
+        // Whoever signs has a key, and that was replaced.
+        let mut shown = changed?;
         if let Some(identities) = &mut self.identities {
             // A frame that is no signed connect is left as it is.
             let _signed = identities.sign(frame, &mut shown);
         }
-        shown
+        Some(shown)
     }
 
     // Learning.

@@ -11,9 +11,12 @@ mod shape;
 
 use std::collections::BTreeMap;
 
+use aho_corasick::AhoCorasick;
 use gateway_protocol::shape::CLIENT_IDS_9;
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
+
+use super::structure::{MAX_NAME, fold};
 
 /// A shorter name is hidden where it stands and not looked for elsewhere.
 const MIN_WORD: usize = 2;
@@ -54,8 +57,18 @@ pub(crate) struct Places {
     /// By lower-case name: machines and mail don't tell them apart by case.
     names: IndexMap<String, Name>,
     counters: BTreeMap<&'static str, u32>,
+    /// Finds every name that is a word, whatever its case; made again when there is a new one.
+    words: Option<Words>,
     /// Whether what people called their devices is hidden too.
     people: bool,
+}
+
+/// One pass over a text, however many names are looked for.
+#[derive(Debug)]
+struct Words {
+    finder: AhoCorasick,
+    /// Where the name of each pattern stands in `names`.
+    places: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -131,12 +144,10 @@ impl Places {
         self.names.values().map(|name| name.kind)
     }
 
-    /// The text without them.
-    pub(crate) fn hide(&mut self, text: String) -> String {
-        let spots = shape::spots(&text);
-        let shown = if spots.is_empty() {
-            text
-        } else {
+    /// The text without them, when it holds any.
+    pub(crate) fn hide(&mut self, text: &str) -> Option<String> {
+        let spots = shape::spots(text);
+        let shown = (!spots.is_empty()).then(|| {
             let mut out = String::with_capacity(text.len());
             let mut from = 0;
             for spot in spots {
@@ -147,25 +158,48 @@ impl Places {
             }
             out.push_str(text.get(from..).unwrap_or_default());
             out
-        };
-        self.without_words(shown)
+        });
+        let rest = self.without_words(shown.as_deref().unwrap_or(text));
+        rest.or(shown)
     }
 
-    fn without_words(&self, text: String) -> String {
-        let words = || self.names.iter().filter(|(_, name)| name.is_word);
-        if words().next().is_none() {
-            return text;
+    /// Makes what finds the words, unless it is there; none when there are no words.
+    fn words(&mut self) -> Result<Option<&Words>, aho_corasick::BuildError> {
+        if self.words.is_none() {
+            let words = self.names.iter().enumerate();
+            let words = words.filter(|(_, (_, name))| name.is_word);
+            let (places, words): (Vec<usize>, Vec<&String>) =
+                words.map(|(at, (word, _))| (at, word)).unzip();
+            if words.is_empty() {
+                return Ok(None);
+            }
+            let finder = AhoCorasick::builder()
+                .ascii_case_insensitive(true)
+                .build(words)?;
+            self.words = Some(Words { finder, places });
         }
-        let folded = text.to_ascii_lowercase();
-        let mut hits: Vec<(std::ops::Range<usize>, &Name)> = words()
-            .flat_map(|(word, name)| {
-                let places = folded.match_indices(word.as_str());
-                places.map(move |(at, _)| (at..at + word.len(), name))
-            })
-            .filter(|(range, _)| is_whole(&text, range) && !is_in_pseudonym(&text, range))
+        Ok(self.words.as_ref())
+    }
+
+    fn without_words(&mut self, text: &str) -> Option<String> {
+        let found: Vec<(std::ops::Range<usize>, usize)> = match self.words() {
+            Ok(None) => return None,
+            Ok(Some(words)) => {
+                let hits = words.finder.find_overlapping_iter(text);
+                let place = |hit: &aho_corasick::Match| words.places.get(hit.pattern().as_usize());
+                hits.filter_map(|hit| Some((hit.range(), *place(&hit)?)))
+                    .collect()
+            }
+            // More than can be looked for: nothing is shown.
+            Err(_) => return Some(super::TOO_DEEP.to_owned()),
+        };
+        let mut hits: Vec<(std::ops::Range<usize>, &Name)> = found
+            .into_iter()
+            .filter(|(range, _)| is_whole(text, range) && !is_in_pseudonym(text, range))
+            .filter_map(|(range, at)| Some((range, self.names.get_index(at)?.1)))
             .collect();
         if hits.is_empty() {
-            return text;
+            return None;
         }
         hits.sort_by_key(|(range, _)| (range.start, std::cmp::Reverse(range.end)));
         let mut out = String::with_capacity(text.len());
@@ -178,23 +212,26 @@ impl Places {
             }
         }
         out.push_str(text.get(from..).unwrap_or_default());
-        out
+        Some(out)
     }
 
     /// What is shown for a name.
     fn number(&mut self, kind: &'static str, name: &str, is_word: bool) -> String {
-        let room = self.names.len() < MOST_WORDS;
-        let counters = &mut self.counters;
+        let is_word = is_word && self.names.len() < MOST_WORDS;
+        let (counters, words) = (&mut self.counters, &mut self.words);
         let name = self
             .names
             .entry(name.to_ascii_lowercase())
             .or_insert_with(|| {
                 let counter = counters.entry(kind).or_insert(0);
                 *counter += 1;
+                if is_word {
+                    *words = None;
+                }
                 Name {
                     kind,
                     number: *counter,
-                    is_word: is_word && room,
+                    is_word,
                 }
             });
         name.shown()
@@ -223,12 +260,8 @@ fn is_address(name: &str) -> bool {
 
 /// Which kind of name a member holds. Case, `-` and `_` do not matter.
 fn member_kind(name: &str) -> Option<&'static str> {
-    let folded: String = name
-        .chars()
-        .filter(|char| !"-_".contains(*char))
-        .map(|char| char.to_ascii_lowercase())
-        .collect();
-    match folded.as_str() {
+    let mut buffer = [0_u8; MAX_NAME];
+    match fold(name, &mut buffer)? {
         "host" | "hostname" | "computername" | "machinename" | "sshhost" => Some("host"),
         "user" | "username" | "osuser" | "sshuser" => Some("user"),
         "displayname" => Some("name"),

@@ -27,7 +27,7 @@ impl Class {
 }
 
 /// The longest name that is looked at; longer ones hold no known secret name.
-const MAX_NAME: usize = 40;
+pub(super) const MAX_NAME: usize = 40;
 
 /// What the string under `name` is, from the name alone. Case, `-` and `_` do not matter.
 pub(crate) fn classify(name: &str) -> Option<Class> {
@@ -77,7 +77,8 @@ pub(crate) fn classify_pair(object: &Map<String, Value>) -> Option<Class> {
     classify(object.get("name").or_else(|| object.get("key"))?.as_str()?)
 }
 
-fn fold<'a>(name: &str, buffer: &'a mut [u8; MAX_NAME]) -> Option<&'a str> {
+/// The name in small letters, without `-` and `_`; none for a long one.
+pub(super) fn fold<'a>(name: &str, buffer: &'a mut [u8; MAX_NAME]) -> Option<&'a str> {
     let mut length = 0;
     for byte in name.bytes().filter(|byte| !b"-_".contains(byte)) {
         *buffer.get_mut(length)? = byte.to_ascii_lowercase();
