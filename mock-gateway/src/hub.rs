@@ -208,8 +208,12 @@ pub(crate) struct Hub {
     slots: BTreeMap<u32, Slot>,
     faults: FaultTable,
     learn_secrets: Box<dyn Fn(&Gateway) + Send>,
+    keep: Option<Keep>,
     cancel: CancellationToken,
 }
+
+/// Is shown the gateway after everything that happens to it.
+pub(crate) type Keep = Box<dyn FnMut(&Gateway) + Send>;
 
 /// What a hub is made of.
 pub(crate) struct HubParts {
@@ -219,6 +223,8 @@ pub(crate) struct HubParts {
     pub(crate) faults: FaultTable,
     /// Tells the recorder every secret the gateway has minted outside the wire.
     pub(crate) learn_secrets: Box<dyn Fn(&Gateway) + Send>,
+    /// Writes down what the gateway knows, before anybody hears of it.
+    pub(crate) keep: Option<Keep>,
     pub(crate) cancel: CancellationToken,
 }
 
@@ -230,6 +236,7 @@ impl Hub {
             clock,
             faults,
             learn_secrets,
+            keep,
             cancel,
         } = parts;
         let (sender, requests) = mpsc::channel(QUEUE);
@@ -247,6 +254,7 @@ impl Hub {
             slots,
             faults,
             learn_secrets,
+            keep,
             cancel,
         };
         (
@@ -367,6 +375,9 @@ impl Hub {
     }
 
     fn carry_out(&mut self) {
+        if let Some(keep) = &mut self.keep {
+            keep(&self.gateway);
+        }
         let change = self.gateway.behavior_change();
         if self.scored != change {
             self.scored = change;

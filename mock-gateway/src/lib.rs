@@ -10,11 +10,11 @@
 //! - `http.rs`, `upgrade.rs`: plain requests; who may upgrade and what the others are told. `browser_control.rs`: the
 //!   gateway's second port.
 //! - `socket.rs`: the WebSocket codec on a stream. `driver.rs`: one task per WebSocket, between socket, wire and hub.
-//! - `hub.rs`: the one task that owns the brain. `clock.rs`: time.
+//! - `hub.rs`: the one task that owns the brain. `keeper.rs`: what it knows, in a file. `clock.rs`: time.
 //! - `scoped.rs`: behaviours that a Rust test mounts, with guards.
 //! - `control_port.rs`: orders from another process. `inspector.rs`: the page for people.
 //! - `serve.rs`: [`serve()`], the gateway for hand work.
-//!   [`settings`]: its configuration, from a file and the command line.
+//!   [`settings`]: its configuration, from a file and the command line. `program.rs`, `main.rs`: the command line itself.
 //!
 //! ```
 //! use mock_gateway::{Config, Control, MockGateway};
@@ -39,6 +39,9 @@ mod driver;
 mod http;
 mod hub;
 mod inspector;
+mod keeper;
+#[cfg(feature = "program")]
+pub mod program;
 mod scoped;
 mod serve;
 mod server;
@@ -50,6 +53,7 @@ pub use gateway_core::{
     Behavior, Config, Control, ControlError, Reply, StateView, any_request, method, opening,
     upgrade,
 };
+pub use keeper::StateError;
 pub use scoped::BehaviorGuard;
 pub use serve::{ServeError, ServeOptions, serve, serve_until};
 pub use server::{Guest, MockGateway, Running};

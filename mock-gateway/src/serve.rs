@@ -23,6 +23,7 @@ use serde_json::json;
 use transcript::{Header, Recorder, WriteError};
 
 use crate::browser_control;
+use crate::keeper::{Keeper, StateError};
 use crate::server::{MockGateway, Running};
 use crate::settings::{self, SettingsError};
 
@@ -42,6 +43,8 @@ pub struct ServeOptions {
     pub profile: String,
     /// Directory for `transcript.jsonl`, made if it does not exist; the file must not exist.
     pub save: Option<PathBuf>,
+    /// Directory in which the gateway keeps what it knows, so that pairings outlive the process; made if it does not exist.
+    pub state: Option<PathBuf>,
     /// The real gateway's `openclaw.json`, see [`settings`](crate::settings).
     pub config_file: Option<PathBuf>,
     /// `KEY=VALUE` pairs that are laid over the file.
@@ -68,6 +71,7 @@ impl ServeOptions {
             token: None,
             profile: DEFAULT_PROFILE.to_owned(),
             save: None,
+            state: None,
             config_file: None,
             set: Vec::new(),
             control_ui: None,
@@ -108,6 +112,9 @@ pub enum ServeError {
         /// The directory.
         path: PathBuf,
     },
+    /// What the gateway knew can't be read, or can't be kept.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// Another program has the port.
     #[error("port {port} on 127.0.0.1 is in use")]
     PortInUse {
@@ -172,6 +179,10 @@ impl ServeError {
             Self::CreateTranscript { .. } | Self::Save(_) => {
                 Some("check that the directory of --save can be written to and that the disk is not full".to_owned())
             }
+            Self::State(StateError::Parse { .. }) => Some(
+                "give --state another directory, or move the file away: every pairing in it is lost then".to_owned(),
+            ),
+            Self::State(_) => Some("check that the directory of --state can be written to".to_owned()),
             Self::Random(_) => Some("give a token with --token".to_owned()),
             Self::SetupCode(_) | Self::Print(_) | Self::Signals(_) => None,
         }
@@ -211,6 +222,14 @@ pub async fn serve_until(
     if let Some(directory) = options.control_ui.take() {
         check_control_ui(&directory)?;
         gateway = gateway.control_ui(directory);
+    }
+    if let Some(folder) = options.state.take() {
+        let (mut keeper, memory) = Keeper::open(&folder)?;
+        gateway = gateway.keeping(memory, move |gateway| {
+            if let Err(error) = keeper.keep(gateway) {
+                tracing::error!(target: "gateway", "{error}: what changed is forgotten when this process ends");
+            }
+        });
     }
     let running = gateway
         .config(config)

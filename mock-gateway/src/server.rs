@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::serve::Listener;
-use gateway_core::{Config, Control, ControlError, DEFAULT_PROFILE, Gateway, Profile, StateView};
+use gateway_core::{
+    Config, Control, ControlError, DEFAULT_PROFILE, Gateway, Memory, Profile, StateView,
+};
 use gateway_protocol::schema::Catalog;
 use gateway_protocol::{SharedToken, UnixMillis};
 use link::{Carrier, FaultStream, FaultTable, TcpCarrier};
@@ -26,7 +28,7 @@ use crate::clock::Clock;
 use crate::connection::{self, Shared};
 use crate::control_port::{self, ControlSite, Feed};
 use crate::http::Site;
-use crate::hub::{Hub, HubHandle, HubParts, Port};
+use crate::hub::{Hub, HubHandle, HubParts, Keep, Port};
 
 /// How long a stopping gateway waits for clients to answer its close frames. The real one is gone after about a
 /// second. ref: gateway-behaviour.md §8
@@ -58,6 +60,8 @@ pub struct MockGateway {
     core: Option<Gateway>,
     control_ui: Option<PathBuf>,
     catalog: Option<Arc<Catalog>>,
+    memory: Option<Memory>,
+    keep: Option<Keep>,
     guest: Option<Guest>,
 }
 
@@ -89,6 +93,8 @@ impl MockGateway {
             core: None,
             control_ui: None,
             catalog: None,
+            memory: None,
+            keep: None,
             guest: None,
         }
     }
@@ -104,6 +110,18 @@ impl MockGateway {
     /// the real gateway serves them; by default a page of ours says what this is.
     pub fn control_ui(mut self, directory: PathBuf) -> Self {
         self.control_ui = Some(directory);
+        self
+    }
+
+    /// What an earlier process of this gateway knew, and who is shown the gateway after everything that happens to it,
+    /// before anybody hears of it.
+    pub fn keeping(
+        mut self,
+        memory: Option<Memory>,
+        keep: impl FnMut(&Gateway) + Send + 'static,
+    ) -> Self {
+        self.memory = memory;
+        self.keep = Some(Box::new(keep));
         self
     }
 
@@ -198,6 +216,8 @@ impl MockGateway {
             core,
             control_ui,
             catalog,
+            memory,
+            keep,
             guest,
         } = self;
         let profile = core
@@ -211,38 +231,33 @@ impl MockGateway {
             .get_or_insert_with(|| format!("ws://{addr}"));
         let clock = Clock::starting_now(epoch);
         let cancel = CancellationToken::new();
-        let mut gateway = core.unwrap_or_else(|| Gateway::new(config, profile, seed, clock.now()));
-        if let Some(catalog) = catalog {
-            gateway.use_catalog(catalog);
-        }
+        let now = clock.now();
+        let mut gateway = core.unwrap_or_else(|| Gateway::new(config, profile, seed, now));
+        learn(&mut gateway, catalog, memory, now.wall);
         let learner = recorder.clone();
         let (hub, handle) = Hub::new(HubParts {
             gateway,
             clock,
             faults: faults.clone(),
             learn_secrets: Box::new(move |gateway| learn_secrets(&learner, gateway)),
+            keep,
             cancel: cancel.clone(),
         });
         let sockets = TaskTracker::new();
         let tasks = TaskTracker::new();
+        let control_ui = control_ui.map(Arc::from);
         let site = Site {
             hub: handle.clone(),
             clock,
             profile,
-            control_ui: control_ui.map(Arc::from),
+            control_ui,
         };
-        let shared = Arc::new(Shared::new(
-            handle.clone(),
-            site,
-            recorder.clone(),
-            faults.clone(),
-            clock,
-            guest,
-        ));
+        let (known, bent) = (recorder.clone(), faults.clone());
+        let shared = Shared::new(handle.clone(), site, known, bent, clock, guest);
         tasks.spawn(hub.run());
         tasks.spawn(accept(
             listener,
-            shared,
+            Arc::new(shared),
             handle.port(),
             sockets.clone(),
             cancel.clone(),
@@ -258,6 +273,21 @@ impl MockGateway {
             tasks,
             cancel,
         }
+    }
+}
+
+/// What a gateway knows before anybody comes.
+fn learn(
+    gateway: &mut Gateway,
+    catalog: Option<Arc<Catalog>>,
+    memory: Option<Memory>,
+    now: UnixMillis,
+) {
+    if let Some(catalog) = catalog {
+        gateway.use_catalog(catalog);
+    }
+    if let Some(memory) = memory {
+        gateway.remember(memory, now);
     }
 }
 

@@ -1,8 +1,8 @@
 //! The mock and the real gateway side by side: start, signed connects, memory; ratios of one run.
 //!
 //! ```text
-//! clawproof fetch gateway-2026.6.34 && clawproof fetch gateway-2026.9.6
-//! cargo build --release -p scenarios && cargo run --release -p scenarios --example side_by_side
+//! clawproof fetch gateway-2026.6.34 gateway-2026.9.6 schema
+//! cargo build --release --workspace --bins && cargo run --release -p scenarios --example side_by_side
 //! ```
 //!
 //! Both are processes of their own, and the same client connects to both: TCP, upgrade, challenge, a signed
@@ -28,7 +28,7 @@ use gateway_protocol::{
     AuthParams, ClientInfo, ConnectParams, DeviceParams, Frame, Keypair, Request, SignatureVersion,
     UnixMillis,
 };
-use scenarios::fetch::Cache;
+use scenarios::fetch::{Cache, Component};
 use scenarios::process::{ChildTree, resident_bytes};
 use scenarios::real::{RELEASES, RealError, RealGateway, RealOptions};
 use serde_json::Value;
@@ -47,6 +47,8 @@ const CONNECTS: u32 = 60;
 const MOCKS: usize = 7;
 /// What the mock does after many: with 2026.9.6, the whole list in each hello-ok.
 const MANY_CONNECTS: u32 = 1_000;
+/// The program whose figures count.
+const ALONE: &str = "mock-gateway";
 const TOKEN: &str = "side-by-side-shared-token";
 /// How both begin it.
 const HELLO: &str = r#"{"type":"res","id":"1","ok":true,"#;
@@ -88,11 +90,17 @@ async fn compare() -> Result<(), Failure> {
         let real = real(release).await?;
         let mut mocks = Vec::new();
         for _ in 0..MOCKS {
-            mocks.push(mock(release, CONNECTS).await?);
+            mocks.push(mock(ALONE, release, CONNECTS).await?);
         }
-        let mock = median(mocks).ok_or("no mock was started")?;
-        let many = self::mock(release, MANY_CONNECTS).await?;
-        table::print(&beside(release, &real, &mock));
+        let alone = median(mocks).ok_or("no mock was started")?;
+        let many = mock(ALONE, release, MANY_CONNECTS).await?;
+        let whole = mock("clawproof", release, CONNECTS).await?;
+        table::print(&beside(release, &real, &alone));
+        println!(
+            "yardstick: {release}: clawproof serve, the same inside the harness, is ready after {:.1} ms and keeps {} MB resident",
+            whole.start.as_secs_f64() * 1e3,
+            whole.resident_bytes >> 20,
+        );
         println!(
             "{release}: over {MANY_CONNECTS} connects the mock does {:.0} a second, {:.0} times as many",
             many.connects_per_second,
@@ -155,15 +163,22 @@ async fn real(release: &str) -> Result<Figures, Failure> {
     Ok(figures)
 }
 
-/// `clawproof serve`, which was built beside this example.
-async fn mock(release: &str, count: u32) -> Result<Figures, Failure> {
+/// A mock with the published schema, from a program that was built beside this example: `mock-gateway`, the figures' own,
+/// or `clawproof serve`, the same inside the whole harness.
+async fn mock(program: &str, release: &str, count: u32) -> Result<Figures, Failure> {
     let here = std::env::current_exe()?;
     let folder = here.parent().and_then(|examples| examples.parent());
-    let program = folder.ok_or("no folder of programs")?.join("clawproof");
+    let path = folder.ok_or("no folder of programs")?.join(program);
     let began = Instant::now();
-    let mut command = tokio::process::Command::new(program);
+    let mut command = tokio::process::Command::new(path);
+    if program == ALONE {
+        let schema = Cache::open()?.locate(Component::Schema)?.entry();
+        command.arg("--schema").arg(schema);
+    } else {
+        command.arg("serve");
+    }
     command
-        .args(["serve", "--token", TOKEN, "--profile", release])
+        .args(["--token", TOKEN, "--profile", release])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null());

@@ -2,11 +2,15 @@
 //!
 //! ref: gateway-behaviour.md §5
 
+use std::borrow::Cow;
+
 use gateway_protocol::role::scope_allows;
 use gateway_protocol::{BootstrapToken, DeviceId, Role, UnixMillis};
+use serde::{Deserialize, Serialize};
 
 /// One minted setup code.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct SetupToken {
     pub(crate) setup_id: String,
     pub(crate) token: BootstrapToken,
@@ -14,7 +18,7 @@ pub(crate) struct SetupToken {
     /// Operator scopes of the profile; the roles are always both.
     pub(crate) scopes: Vec<String>,
     /// `full` or `limited`.
-    pub(crate) access: &'static str,
+    pub(crate) access: Cow<'static, str>,
     bound_to: Option<DeviceId>,
     /// Role whose approval is being waited for; the other one is refused meanwhile.
     waiting_for: Option<Role>,
@@ -24,7 +28,8 @@ pub(crate) struct SetupToken {
 }
 
 /// All setup codes that can still be used.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
 pub(crate) struct SetupTokens {
     live: Vec<SetupToken>,
 }
@@ -43,7 +48,7 @@ impl SetupTokens {
             token: BootstrapToken::new(token),
             expires_at,
             scopes,
-            access,
+            access: Cow::Borrowed(access),
             bound_to: None,
             waiting_for: None,
             redeemed: Vec::new(),
@@ -88,6 +93,10 @@ impl SetupTokens {
     }
 
     /// The newest live code.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &SetupToken> {
+        self.live.iter()
+    }
+
     pub(crate) fn latest(&self) -> Option<&SetupToken> {
         self.live.last()
     }

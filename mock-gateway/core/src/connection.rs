@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use gateway_protocol::{ClientInfo, ConnId, DeviceId, Nonce, Role};
+use serde::{Deserialize, Serialize};
 
 use crate::locality::Locality;
 use crate::profile::Profile;
@@ -89,7 +90,8 @@ pub(crate) struct OpenConnection {
 }
 
 /// What a node can do: declared, asked for, or approved.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Surface {
     pub(crate) caps: Vec<String>,
     pub(crate) commands: Vec<String>,

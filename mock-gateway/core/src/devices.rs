@@ -6,12 +6,14 @@ use std::net::IpAddr;
 use gateway_protocol::role::{scope_allows, with_implied};
 use gateway_protocol::{ClientInfo, DeviceId, DeviceToken, Role, UnixMillis};
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::json::Object;
 
 /// How a device came to be paired. Shown by 2026.9.6.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum ApprovedVia {
     Owner,
     Silent,
@@ -31,7 +33,8 @@ impl ApprovedVia {
 }
 
 /// One paired device.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[expect(
     clippy::struct_field_names,
     reason = "deviceFamily is the protocol's name"
@@ -57,7 +60,8 @@ pub(crate) struct Device {
 }
 
 /// One device token.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Token {
     pub(crate) value: DeviceToken,
     pub(crate) scopes: Vec<String>,
@@ -221,7 +225,8 @@ pub(crate) fn scope_belongs_to(scope: &str, role: Role) -> bool {
 }
 
 /// All paired devices, oldest first.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
 pub(crate) struct Devices {
     all: IndexMap<DeviceId, Device>,
 }

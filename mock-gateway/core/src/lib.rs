@@ -13,7 +13,7 @@
 //! - [`AgentScript`] (`agent/`): who answers chat and agent turns, and with what.
 //! - [`WizardScript`] (`wizard.rs`): what the gateway's wizard asks, and its sessions.
 //! - [`Behavior`] (`behavior.rs`, `mounted.rs`): scripted answers; [`Control`] (`control.rs`): orders from outside.
-//! - `reload.rs`: a configuration that changes while the gateway runs.
+//! - [`Memory`] (`memory.rs`): what outlives the process. `reload.rs`: a configuration that changes while the gateway runs.
 //! - [`profile()`] (`profile.rs`): what differs between gateway versions.
 //!
 //! ```
@@ -59,6 +59,7 @@ mod io;
 mod json;
 mod lifecycle;
 mod locality;
+mod memory;
 mod metadata;
 mod method;
 mod mounted;
@@ -92,6 +93,7 @@ pub use http::{HttpAccess, HttpVisit};
 pub use io::{
     Admission, Input, Lifecycle, LogLine, Output, Peer, synthetic_method, synthetic_note,
 };
+pub use memory::Memory;
 pub use mutation::Mutation;
 pub use profile::{DEFAULT_PROFILE, PROFILES, Profile, profile};
 pub use view::{

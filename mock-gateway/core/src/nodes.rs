@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use gateway_protocol::{ClientInfo, NodeId, PairingRequestId, UnixMillis};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::connection::Surface;
@@ -14,7 +15,8 @@ use crate::platform;
 use crate::profile::Profile;
 
 /// What a node says of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct NodeMeta {
     pub(crate) client_id: Option<String>,
     pub(crate) client_mode: Option<String>,
@@ -42,7 +44,8 @@ impl NodeMeta {
 }
 
 /// A node with an approved surface.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct NodeRecord {
     pub(crate) node_id: NodeId,
     /// 2026.6.34 only.
@@ -54,7 +57,8 @@ pub(crate) struct NodeRecord {
 }
 
 /// A surface that waits for approval.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct PendingNode {
     pub(crate) request_id: PairingRequestId,
     pub(crate) node_id: NodeId,
@@ -67,7 +71,8 @@ pub(crate) struct PendingNode {
 }
 
 /// When a node was seen.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Seen {
     pub(crate) meta: Option<NodeMeta>,
     pub(crate) connected_at: Option<UnixMillis>,

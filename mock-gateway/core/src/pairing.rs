@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use gateway_protocol::{DeviceId, PairingRequestId, Role, UnixMillis};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::devices::role_names;
@@ -59,7 +60,8 @@ impl PairingReason {
 }
 
 /// One pending request.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct PendingDevice {
     pub(crate) request_id: PairingRequestId,
     pub(crate) device_id: DeviceId,
@@ -165,7 +167,8 @@ pub(crate) enum Asked {
 }
 
 /// All pending requests, oldest first.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
 pub(crate) struct PendingDevices {
     all: Vec<PendingDevice>,
 }

@@ -339,33 +339,9 @@ pub struct CheckArgs {
     "clawproof serve --set gateway.auth.mode=password    one key of it",
 ))]
 pub struct ServeArgs {
-    /// Port to listen on; 0 takes a free one
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    pub port: u16,
-    /// Shared token that clients must send; a random one when left out
-    #[arg(long, value_name = "TOKEN")]
-    pub token: Option<String>,
-    /// Gateway version to behave as
-    #[arg(long, value_name = "VERSION")]
-    pub profile: Option<String>,
-    /// Configuration in the real gateway's keys (JSON, comments allowed); keys without effect on the mock are named
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// One key of the configuration, laid over the file; may be repeated
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
-    /// Milliseconds from the upgrade to a finished connect; the variable `OPENCLAW_HANDSHAKE_TIMEOUT_MS` says the same
-    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..))]
-    pub handshake_timeout: Option<u64>,
-    /// Serve the files of a real Control UI: dist/control-ui of the npm package openclaw
-    #[arg(long, value_name = "DIR")]
-    pub control_ui: Option<PathBuf>,
-    /// Listen two ports above the gateway as its browser control service (without a browser)
-    #[arg(long)]
-    pub browser_control: bool,
-    /// Write the redacted transcript into DIR while running
-    #[arg(long, value_name = "DIR")]
-    pub save: Option<PathBuf>,
+    /// What the program `mock-gateway` takes too.
+    #[command(flatten)]
+    pub serve: mock_gateway::program::GatewayArgs,
     /// TOML file with what the agent says to chat messages (`[[turn]]` tables); it echoes when left out
     #[arg(long, value_name = "FILE")]
     pub agent_script: Option<PathBuf>,

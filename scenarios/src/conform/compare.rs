@@ -105,6 +105,8 @@ fn differs(
     times: &mut BTreeMap<String, String>,
 ) -> Option<String> {
     match (right, ours) {
+        // It may be lost at either gateway, so whether it was says nothing.
+        (a, b) if is_lost(a, b) || is_lost(b, a) => None,
         (Value::Object(a), Value::Object(b)) => {
             let missing = a.keys().find(|name| !b.contains_key(*name));
             let extra = b.keys().find(|name| !a.contains_key(*name));
@@ -128,6 +130,11 @@ fn differs(
         (a, b) if a == b => None,
         _ => Some(at.to_owned()),
     }
+}
+
+/// Whether `one` says that the answer `other` was lost.
+fn is_lost(one: &Value, other: &Value) -> bool {
+    one["lost"] == true && other["type"] == "res" && one["id"] == other["id"]
 }
 
 fn is_time(text: &str) -> bool {
@@ -185,6 +192,26 @@ mod tests {
         let one = record(&[("a", json!(1)), ("a", json!(2))]);
         let found = first_difference(&one, &one[..1]).unwrap();
         assert_eq!((found.nth, found.got), (2, None));
+    }
+
+    /// And no other answer, nor anything else in its place.
+    #[test]
+    fn an_answer_that_was_lost_is_no_difference() {
+        let lost = json!({"type": "res", "id": "last", "lost": true});
+        let answer = json!({"type": "res", "id": "last", "ok": true});
+        let differ = |one: &Value, other: &Value| {
+            let (one, other) = (
+                record(&[("a", one.clone())]),
+                record(&[("a", other.clone())]),
+            );
+            first_difference(&one, &other).is_some()
+        };
+        assert!(!differ(&lost, &answer) && !differ(&answer, &lost) && !differ(&lost, &lost));
+        assert!(differ(
+            &lost,
+            &json!({"type": "res", "id": "1", "ok": true})
+        ));
+        assert!(differ(&lost, &json!({"type": "event", "id": "last"})));
     }
 
     #[test]

@@ -284,6 +284,10 @@ pub(crate) struct Request {
     /// How often.
     #[serde(default = "one")]
     pub(crate) times: usize,
+    /// The gateway may be gone before it answers: an answer that only one of the gateways gave is no difference. Only with an
+    /// `id`, in flows that are `unordered`.
+    #[serde(default)]
+    pub(crate) may_be_lost: bool,
     /// Only names and kinds of the answer's members count, not their values.
     #[serde(default)]
     pub(crate) shape: bool,

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use gateway_protocol::id::first_uuid;
 use serde_json::{Map, Value, json};
 
-use super::flow::Flow;
+use super::flow::{Flow, Step};
 use super::player::Played;
 use super::words::Words;
 
@@ -70,6 +70,7 @@ pub(crate) fn record(flow: &Flow, played: &Played) -> Vec<Entry> {
             }
             of_conn.push(namer.value("", "", &entry));
         }
+        of_conn.extend(lost(flow, conn, &of_conn));
         if flow.unordered {
             of_conn.sort_by_cached_key(Value::to_string);
         }
@@ -82,6 +83,24 @@ pub(crate) fn record(flow: &Flow, played: &Played) -> Vec<Entry> {
         }));
     }
     entries
+}
+
+/// In place of answers that may be lost and were.
+fn lost(flow: &Flow, conn: &str, heard: &[Value]) -> Vec<Value> {
+    let requests = flow.steps.iter().filter_map(|step| match step {
+        Step::Request(request) if request.may_be_lost && request.conn == conn => {
+            request.id.as_deref()
+        }
+        _ => None,
+    });
+    let unanswered = requests.filter(|id| {
+        !heard
+            .iter()
+            .any(|entry| entry["type"] == "res" && entry["id"] == **id)
+    });
+    unanswered
+        .map(|id| json!({"type": "res", "id": id, "lost": true}))
+        .collect()
 }
 
 fn check_seq(entry: &mut Value, last: &mut u64) {

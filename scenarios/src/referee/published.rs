@@ -50,15 +50,16 @@ fn read(lines: &Path) -> Option<Catalog> {
 /// Makes the file of lines; where it can't be written, the next process makes it again.
 fn split(schema: &Path, lines: &Path) -> Result<Catalog, String> {
     let place = schema.display();
-    let bytes = std::fs::read(schema).map_err(|error| format!("read {place}: {error}"))?;
-    let digest = hex(&Sha256::digest(&bytes));
+    let published =
+        std::fs::read_to_string(schema).map_err(|error| format!("read {place}: {error}"))?;
+    let digest = hex(&Sha256::digest(&published));
     if digest != SCHEMA_SHA256 {
         return Err(format!(
             "{place} has the digest {digest}, expected {SCHEMA_SHA256}; run `clawproof fetch schema`"
         ));
     }
-    let whole = serde_json::from_slice(&bytes).map_err(|error| format!("read {place}: {error}"))?;
-    let text = Catalog::lines(&whole);
+    let text = Catalog::lines(&published).map_err(|error| format!("read {place}: {error}"))?;
+    drop(published);
     if let Err(error) = keep(lines, &text) {
         tracing::debug!(%error, "the definitions could not be kept");
     }

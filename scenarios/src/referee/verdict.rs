@@ -226,7 +226,7 @@ mod tests {
                 "PresenceEntry": {"type": "object", "required": ["ts"]},
             },
         });
-        let catalog = Catalog::of_lines(Catalog::lines(&schema)).unwrap();
+        let catalog = Catalog::of_lines(Catalog::lines(&schema.to_string()).unwrap()).unwrap();
         Referee::new(Arc::new(catalog), "test".to_owned())
     }
 

@@ -95,7 +95,9 @@ impl GatewayProgram {
             Self::Real(openclaw) => return openclaw.put_into(machine, folder),
             Self::Mock(program) => program.display().to_string(),
         };
-        let file = format!("/home/{}/.openclaw/openclaw.json", config.user);
+        let home = format!("/home/{}/.openclaw", config.user);
+        let file = format!("{home}/openclaw.json");
+        let state = format!("{home}/mock");
         let command = [
             GATEWAY,
             "serve",
@@ -105,6 +107,8 @@ impl GatewayProgram {
             &config.version,
             "--config",
             &file,
+            "--state",
+            &state,
         ];
         machine.binds.insert(GATEWAY.to_owned(), program);
         machine.gateway = command.map(ToOwned::to_owned).to_vec();

@@ -15,6 +15,7 @@ mod config_methods;
 mod driver;
 mod handshake;
 mod lifecycle;
+mod memory;
 mod node_addresses;
 mod node_work;
 mod nodes;

@@ -3,6 +3,7 @@
 //! Upstream publishes `protocol.schema.json` (npm `@openclaw/gateway-protocol`). It is fetched, never copied into this
 //! repository, and given to whoever wants it as a [`Catalog`]: definitions by name, read when they are asked for.
 //!
+//! - `lines.rs`: the published text as a text of lines, which is quick to read;
 //! - `names.rs`: which definition describes which method's params, which result, which event;
 //! - `check.rs`: a value against a definition, in the gateway's words ([`problems`]);
 //! - `sample.rs`: the smallest value that a definition allows ([`smallest`]).
@@ -12,22 +13,23 @@
 //!
 //! let text = r#"{"methods": {"x.get": {"scope": "operator.read", "since": "2026.9"}},
 //!     "definitions": {"XGetParams": {"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}}}}}"#;
-//! let catalog = Catalog::of_lines(Catalog::lines(&serde_json::from_str(text)?))?;
+//! let catalog = Catalog::of_lines(Catalog::lines(text)?)?;
 //! let params = catalog.params("x.get").ok_or("no params")?;
 //! assert_eq!(catalog.problems(&params, &serde_json::json!({})), ["must have required property 'id'"]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod check;
+mod lines;
 mod names;
 mod sample;
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 pub use check::problems;
 pub use sample::smallest;
@@ -63,24 +65,11 @@ const LAST_LINE: &str = "end";
 impl Catalog {
     /// The form in which a catalogue is kept: a line per method (`method NAME SCOPE`) and per definition
     /// (`definition NAME JSON`), without what only people read.
-    pub fn lines(schema: &Value) -> String {
-        let mut lines = String::new();
-        let members = |name: &str| {
-            let members = schema.get(name).and_then(Value::as_object);
-            members.into_iter().flatten()
-        };
-        for (name, method) in members("methods") {
-            let scope = method.get("scope").and_then(Value::as_str);
-            // Writing to a text does not fail.
-            let _infallible = writeln!(lines, "method\t{name}\t{}", scope.unwrap_or("-"));
-        }
-        for (name, definition) in members("definitions") {
-            let bare = without_prose(definition);
-            let _infallible = writeln!(lines, "definition\t{name}\t{bare}");
-        }
-        lines.push_str(LAST_LINE);
-        lines.push('\n');
-        lines
+    ///
+    /// # Errors
+    /// When the text is no JSON object of methods and definitions.
+    pub fn lines(schema: &str) -> serde_json::Result<String> {
+        Ok(lines::of_published(schema)? + LAST_LINE + "\n")
     }
 
     /// Reads what [`lines`](Self::lines) made.
@@ -188,33 +177,6 @@ impl fmt::Debug for Catalog {
     }
 }
 
-/// A schema without its descriptions. Members of `properties` are names, whatever they are called.
-fn without_prose(schema: &Value) -> Value {
-    match schema {
-        Value::Object(members) => {
-            let kept = members
-                .iter()
-                .filter(|(name, member)| *name != "description" || !member.is_string())
-                .map(|(name, member)| (name.clone(), bare_member(name, member)));
-            Value::Object(kept.collect())
-        }
-        Value::Array(items) => items.iter().map(without_prose).collect(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => schema.clone(),
-    }
-}
-
-fn bare_member(name: &str, member: &Value) -> Value {
-    match (name, member) {
-        ("const" | "enum" | "default" | "required", _) => member.clone(),
-        ("properties" | "patternProperties", Value::Object(properties)) => {
-            let bare = properties
-                .iter()
-                .map(|(name, property)| (name.clone(), without_prose(property)));
-            Value::Object(bare.collect::<Map<_, _>>())
-        }
-        _ => without_prose(member),
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -236,7 +198,7 @@ mod tests {
 
     #[test]
     fn prose_goes_and_properties_of_that_name_stay() {
-        let catalog = Catalog::of_lines(Catalog::lines(&schema())).unwrap();
+        let catalog = Catalog::of_lines(Catalog::lines(&schema().to_string()).unwrap()).unwrap();
         let params = catalog.definition("ABParams").unwrap();
         let bare = json!({"type": "object", "properties": {"description": {"type": "string"}}});
         assert_eq!(*params, bare);
@@ -249,7 +211,7 @@ mod tests {
 
     #[test]
     fn half_a_file_is_noticed() {
-        let mut lines = Catalog::lines(&schema());
+        let mut lines = Catalog::lines(&schema().to_string()).unwrap();
         lines.truncate(lines.len() - 4);
         assert_eq!(Catalog::of_lines(lines).unwrap_err(), CatalogError::CutOff);
         let odd = Catalog::of_lines("method\tx\n".to_owned());
