@@ -1,5 +1,7 @@
 //! Which JSON members, header names, query parameters and options hold a secret, and of which kind.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 /// A kind of secret and how sure its place makes us of it.
@@ -58,23 +60,91 @@ pub(crate) fn classify(name: &str) -> Option<Class> {
     })
 }
 
-/// What the string under `name` of `object` is. A `token` beside a role, device or scopes was issued to a device.
-pub(crate) fn classify_member(name: &str, object: &Map<String, Value>) -> Option<Class> {
-    let class = classify(name)?;
-    if name == "token"
-        && ["role", "deviceId", "scopes"]
-            .iter()
-            .any(|sibling| object.contains_key(*sibling))
-    {
-        return Some(Class::sure("device-token"));
-    }
-    Some(class)
+/// The members of an object, each with its text where it is a string.
+pub(super) fn members(object: &Map<String, Value>) -> impl Iterator<Item = Member<'_>> + Clone {
+    object.iter().map(|(name, member)| {
+        let text = member.as_str().map(Cow::Borrowed);
+        (name.as_str(), text)
+    })
 }
 
-/// For `{"name": "Authorization", "value": "..."}`: the class of `value`.
-pub(crate) fn classify_pair(object: &Map<String, Value>) -> Option<Class> {
-    object.get("value")?;
-    classify(object.get("name").or_else(|| object.get("key"))?.as_str()?)
+/// The name of a member, and its text where it is a string.
+pub(super) type Member<'a> = (&'a str, Option<Cow<'a, str>>);
+
+/// What the members of an object say about one another.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Siblings {
+    /// Whether a role, a device or scopes are there: a `token` beside them was issued to a device.
+    is_issued: bool,
+    /// For `{"name": "Authorization", "value": "..."}`: the class of `value`.
+    pair: Option<Class>,
+}
+
+impl Siblings {
+    pub(super) fn of<'a>(members: impl Iterator<Item = Member<'a>>) -> Self {
+        let (mut is_issued, mut has_value, mut name, mut key) = (false, false, None, None);
+        for (member, text) in members {
+            match member {
+                "role" | "deviceId" | "scopes" => is_issued = true,
+                "value" => has_value = true,
+                "name" => name = Some(text),
+                "key" => key = Some(text),
+                _ => {}
+            }
+        }
+        let named = name.or(key).flatten().filter(|_| has_value);
+        Self {
+            is_issued,
+            pair: named.and_then(|name| classify(&name)),
+        }
+    }
+
+    /// What the string under `name` is.
+    pub(super) fn class(self, name: &str) -> Option<Class> {
+        match name {
+            "value" => self.pair,
+            "token" if self.is_issued => Some(Class::sure("device-token")),
+            _ => classify(name),
+        }
+    }
+}
+
+/// What a name may say, told by its last bytes alone: most names say nothing and are not looked at again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Hints(u8);
+
+impl Hints {
+    /// It may have a class: see [`Siblings::class`].
+    pub(super) const SECRET: Self = Self(1);
+    /// It may name a machine or a person: see [`super::place`].
+    pub(super) const PLACE: Self = Self(2);
+    /// It may identify a device: see [`super::identity`].
+    pub(super) const DEVICE: Self = Self(4);
+
+    pub(super) fn of(name: &str) -> Self {
+        let Some(tail) = name.as_bytes().last_chunk::<4>() else {
+            return Self(0);
+        };
+        match &tail.map(|byte| byte | 0x20) {
+            b"oken" | b"word" | b"sswd" | b"rase" | b"cret" | b"code" | b"ture" | b"ekey"
+            | b"ypem" | b"tkey" | b"gkey" | b"ikey" | b"tion" | b"okie" | b"alue" => Self::SECRET,
+            b"se64" => Self(Self::SECRET.0 | Self::DEVICE.0),
+            b"host" | b"name" | b"user" => Self::PLACE,
+            b"ckey" | b"ceid" | b"deid" => Self::DEVICE,
+            // `-` and `_`, which do not count.
+            tail if tail.iter().any(|byte| [b'-', b'_' | 0x20].contains(byte)) => Self(0xff),
+            _ => Self(0),
+        }
+    }
+
+    #[must_use]
+    pub(super) fn and(self, more: Self) -> Self {
+        Self(self.0 | more.0)
+    }
+
+    pub(super) fn has(self, hint: Self) -> bool {
+        self.0 & hint.0 != 0
+    }
 }
 
 /// The name in small letters, without `-` and `_`; none for a long one.
