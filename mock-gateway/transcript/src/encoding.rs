@@ -1,6 +1,6 @@
 //! The forms in which one secret can hide in a file or string.
 
-use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD, Engine as _};
+use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine as _};
 use serde::Serialize;
 
 /// How a secret was written.
@@ -125,7 +125,11 @@ pub fn forms(value: &str) -> Vec<(Encoding, Vec<u8>)> {
 /// Every form of `value`, the plain one first, however short; of those that are all the same only the plain one.
 pub(crate) fn each_form(value: &str, mut add: impl FnMut(Encoding, &[u8])) {
     let bytes = value.as_bytes();
-    let wide: Vec<u8> = value.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let mut wide = Vec::with_capacity(bytes.len() * 2);
+    for unit in value.encode_utf16() {
+        wide.extend(unit.to_le_bytes());
+    }
+    let mut text = Vec::with_capacity(bytes.len() * 6);
     add(Encoding::Raw, bytes);
     let is_plain = bytes.iter().copied().all(is_plain);
     if !is_plain {
@@ -134,16 +138,35 @@ pub(crate) fn each_form(value: &str, mut add: impl FnMut(Encoding, &[u8])) {
         add(Encoding::JsonEscaped, json_escaped(&escaped).as_bytes());
     }
     for digits in [UPPER, LOWER] {
-        add(Encoding::Percent, &percent(bytes, true, digits));
+        add(Encoding::Percent, percent(bytes, true, digits, &mut text));
         if !is_plain {
-            add(Encoding::Percent, &percent(bytes, false, digits));
+            add(Encoding::Percent, percent(bytes, false, digits, &mut text));
         }
-        add(Encoding::Hex, &hex(bytes, digits));
+        add(Encoding::Hex, hex(bytes, digits, &mut text));
     }
+    let mut padded = Vec::with_capacity(wide.len() + 2);
     for skip in 0..3 {
-        add(Encoding::Base64, &base64_core(bytes, skip, false));
-        add(Encoding::Base64Url, &base64_core(bytes, skip, true));
-        add(Encoding::Utf16LeBase64, &base64_core(&wide, skip, false));
+        padded.clear();
+        padded.resize(skip, 0);
+        padded.extend(bytes);
+        let form = base64_core(&padded, skip, &mut text);
+        add(Encoding::Base64, form);
+        let other = |byte: &u8| b"+/".contains(byte);
+        if form.iter().any(other) {
+            let url = |byte: &u8| match byte {
+                b'+' => b'-',
+                b'/' => b'_',
+                _ => *byte,
+            };
+            add(
+                Encoding::Base64Url,
+                &form.iter().map(url).collect::<Vec<_>>(),
+            );
+        }
+        padded.truncate(skip);
+        padded.extend(&wide);
+        let form = base64_core(&padded, skip, &mut text);
+        add(Encoding::Utf16LeBase64, form);
     }
     add(Encoding::Utf16Le, &wide);
 }
@@ -170,8 +193,8 @@ fn digits_of(byte: u8, digits: &[u8; 16]) -> [u8; 2] {
     [digit(byte >> 4), digit(byte & 15)]
 }
 
-fn percent(bytes: &[u8], all: bool, digits: &[u8; 16]) -> Vec<u8> {
-    let mut text = Vec::with_capacity(bytes.len() * 3);
+fn percent<'a>(bytes: &[u8], all: bool, digits: &[u8; 16], text: &'a mut Vec<u8>) -> &'a [u8] {
+    text.clear();
     for &byte in bytes {
         if is_plain(byte) && !all {
             text.push(byte);
@@ -183,29 +206,26 @@ fn percent(bytes: &[u8], all: bool, digits: &[u8; 16]) -> Vec<u8> {
     text
 }
 
-fn hex(bytes: &[u8], digits: &[u8; 16]) -> Vec<u8> {
-    let mut text = Vec::with_capacity(bytes.len() * 2);
-    for &byte in bytes {
-        text.extend(digits_of(byte, digits));
-    }
+fn hex<'a>(bytes: &[u8], digits: &[u8; 16], text: &'a mut Vec<u8>) -> &'a [u8] {
+    text.clear();
+    text.extend(bytes.iter().flat_map(|byte| digits_of(*byte, digits)));
     text
 }
 
 /// Lower-case hex of `bytes`.
 pub(crate) fn hex_lower(bytes: &[u8]) -> String {
-    hex(bytes, LOWER).into_iter().map(char::from).collect()
+    let mut text = Vec::new();
+    let hex = hex(bytes, LOWER, &mut text);
+    hex.iter().copied().map(char::from).collect()
 }
 
-/// The characters of a base64 text that depend on `bytes` alone when `skip` bytes stand before it.
-fn base64_core(bytes: &[u8], skip: usize, url: bool) -> Vec<u8> {
-    let mut padded = vec![0; skip];
-    padded.extend_from_slice(bytes);
-    let text = if url {
-        BASE64_URL_SAFE_NO_PAD.encode(&padded)
-    } else {
-        BASE64_STANDARD_NO_PAD.encode(&padded)
-    };
+/// The characters of a base64 text that depend on what stands behind the first `skip` bytes alone.
+fn base64_core<'a>(padded: &[u8], skip: usize, text: &'a mut Vec<u8>) -> &'a [u8] {
+    text.resize(padded.len().div_ceil(3) * 4, 0);
+    // There is room for all of it.
+    let length = BASE64_STANDARD_NO_PAD.encode_slice(padded, text);
+    let length = length.unwrap_or_default();
     let first = (skip * 8).div_ceil(6);
-    let last = padded.len() * 8 / 6;
-    text.as_bytes().get(first..last).unwrap_or(&[]).to_vec()
+    let last = (padded.len() * 8 / 6).min(length);
+    text.get(first..last).unwrap_or_default()
 }

@@ -20,6 +20,7 @@ mod identity;
 mod line;
 mod marks;
 pub(crate) mod needle;
+mod pairs;
 mod place;
 mod replace;
 mod structure;
@@ -38,6 +39,7 @@ use crate::entry::{CloseInfo, Entry, RawEntry};
 use crate::payload::Payload;
 use crate::resign::Identities;
 
+use line::Told;
 use marks::Marks;
 use needle::{Hit, Needles, Pieces};
 use place::Places;
@@ -70,8 +72,9 @@ pub struct Redactor {
     identities: Option<Identities>,
     /// Names of machines and people, where the record may hold any.
     places: Option<Places>,
-    /// Memory for taking a frame apart.
+    /// Memory for taking a frame apart, and for what in it tells something.
     tape: Tape,
+    told: Told,
 }
 
 impl Default for Redactor {
@@ -91,6 +94,7 @@ impl Redactor {
             identities: None,
             places: None,
             tape: Tape::default(),
+            told: Told::default(),
         }
     }
 
@@ -282,7 +286,7 @@ impl Redactor {
                 self.learn_object(members.clone());
                 let siblings = Siblings::of(members);
                 for (name, member) in object {
-                    self.learn_member(siblings.class(name), member, depth);
+                    self.learn_member(Siblings::class(name, || siblings), member, depth);
                 }
             }
             Value::Array(items) => {
@@ -331,19 +335,21 @@ impl Redactor {
         self.learn_marked(text, Marks::of(text), depth);
     }
 
-    fn learn_marked(&mut self, text: &str, marks: Marks, depth: usize) {
+    /// Learns the secrets and names that a text with these marks gives away; false when it gives away none.
+    fn learn_marked(&mut self, text: &str, marks: Marks, depth: usize) -> bool {
         if let Some(nested) = nested_json(text, marks) {
             if depth < MAX_NESTING {
                 self.learn_nested(&nested, depth + 1);
             }
-            return;
+            return true;
         }
-        if let Some(places) = &mut self.places {
-            places.learn_text(text, marks);
-        }
-        for span in text::spans(text, marks) {
+        let places = self.places.as_mut();
+        let is_place = places.is_some_and(|places| places.learn_text(text, marks));
+        let spans = text::spans(text, marks);
+        for span in &spans {
             self.learn_value(span.kind, span.is_guess, &span.value);
         }
+        is_place || !spans.is_empty()
     }
 
     fn learn_value(&mut self, kind: &str, is_guess: bool, value: &str) {

@@ -5,7 +5,7 @@
 //! has no tape becomes a value first.
 
 use super::marks::Marks;
-use super::structure::{Class, Hints, classify};
+use super::structure::{Class, Hints};
 use super::tape::{Frame, Kind, Token};
 use super::{Message, Redactor};
 use crate::encoding::MIN_SEARCHED;
@@ -32,13 +32,14 @@ impl Redactor {
             Some((known, Message::Frame(_) | Message::Raw(_))) if known.is(payload) => return None,
             Some(_) | None => {
                 let mut tape = std::mem::take(&mut self.tape);
+                let mut told = std::mem::take(&mut self.told);
                 let begin = line.len();
                 let frame = tape.read(text).filter(|frame| !self.is_signed(*frame));
                 let is_written = frame.is_some_and(|frame| {
-                    self.learn_frame(frame);
-                    self.write_frame(frame, &mut line).is_some()
+                    self.learn_frame(frame, &mut told);
+                    self.write_frame(frame, &mut told, &mut line).is_some()
                 });
-                self.tape = tape;
+                (self.tape, self.told) = (tape, told);
                 if !is_written {
                     return None;
                 }
@@ -66,89 +67,117 @@ impl Redactor {
         self.identities.is_some() && frame.members(0).any(is_connect)
     }
 
-    /// Learns what [`Redactor::learn`] learns of the frame's value, in the same order.
-    fn learn_frame(&mut self, frame: Frame<'_>) {
+    /// Learns what [`Redactor::learn`] learns of the frame's value, in the same order, and notes what tells something.
+    fn learn_frame(&mut self, frame: Frame<'_>, told: &mut Told) {
+        told.clear();
         for (at, token) in frame.tokens.iter().enumerate() {
             match token.kind {
                 Kind::Object if token.hints.has(Hints::PLACE.and(Hints::DEVICE)) => {
                     self.learn_object(frame.members(at));
                 }
-                Kind::Array if frame.is_pair(at) => {
-                    if let (Some(class), Some(value)) = (pair(frame, at), frame.token(at + 2)) {
+                Kind::Array => {
+                    if let Some((value, class)) = frame.pair(at) {
                         self.learn_secret(class, &frame.said(value).0, 0);
                     }
                 }
-                Kind::Text => match class(frame, at) {
-                    Some(class) => self.learn_secret(class, &frame.said(token).0, 0),
-                    None => self.learn_token(frame, token),
-                },
-                Kind::Object | Kind::Array | Kind::Name | Kind::Other => {}
+                Kind::Text => {
+                    if let Some(class) = frame.class(token) {
+                        self.learn_secret(class, &frame.said(token).0, 0);
+                    } else if token.marks.may_tell() {
+                        let (text, marks) = frame.said(token);
+                        if self.learn_marked(&text, marks, 0) || token.marks.has(Marks::ESCAPED) {
+                            told.add(at);
+                        }
+                    }
+                }
+                Kind::Object | Kind::Other => {}
             }
         }
     }
 
-    fn learn_token(&mut self, frame: Frame<'_>, token: &Token) {
-        let (text, marks) = frame.said(token);
-        self.learn_marked(&text, marks, 0);
-    }
-
     /// Writes what the frame becomes; none where something else than its strings changes.
-    fn write_frame(&mut self, frame: Frame<'_>, line: &mut String) -> Option<()> {
-        let mut copied = 0;
-        let mut paired = None;
+    fn write_frame(&mut self, frame: Frame<'_>, told: &mut Told, line: &mut String) -> Option<()> {
+        let (mut copied, mut paired) = (0, None);
         for (at, token) in frame.tokens.iter().enumerate() {
-            let shown = match token.kind {
-                Kind::Name => {
-                    let name = frame.raw(token).as_bytes();
-                    if name.len() >= MIN_SEARCHED && self.needles.find(name, 0).is_some() {
-                        return None;
-                    }
-                    None
-                }
+            let name = frame.name(token).filter(|name| name.len() >= MIN_SEARCHED);
+            if name.is_some_and(|name| self.needles.find(name.as_bytes(), 0).is_some()) {
+                return None;
+            }
+            match token.kind {
                 Kind::Text => {
+                    let is_told = told.next_is(at);
                     let pair = paired.take_if(|(value, _)| *value == at);
-                    let class = pair.map_or_else(|| class(frame, at), |(_, class)| Some(class));
-                    let (text, marks) = frame.said(token);
-                    match frame.name_of(at) {
-                        Some(name) if name.hints.has(Hints::PLACE) => {
-                            self.changed_member_text(frame.raw(name), class, &text, marks, 0)
-                        }
-                        Some(_) | None => self.changed_as(class, &text, marks, 0),
+                    let class = pair.map_or_else(|| frame.class(token), |(_, class)| Some(class));
+                    if let Some(shown) = self.changed_token(frame, token, class, is_told) {
+                        line.push_str(frame.text.get(copied..token.start())?);
+                        push_escaped(line, &shown)?;
+                        copied = token.end();
                     }
                 }
                 // A password of digits becomes a string.
-                Kind::Other if class(frame, at).is_some_and(|it| it.kind == "password") => {
+                Kind::Other if frame.class(token).is_some_and(|it| it.kind == "password") => {
                     return None;
                 }
-                Kind::Array if frame.is_pair(at) => {
-                    paired = pair(frame, at).map(|class| (at + 2, class));
-                    None
-                }
-                Kind::Object | Kind::Array | Kind::Other => None,
-            };
-            if let Some(shown) = shown {
-                line.push_str(frame.text.get(copied..token.start)?);
-                push_escaped(line, &shown)?;
-                copied = token.end;
+                Kind::Array => paired = frame.pair(at).map(|(_, class)| (at + 2, class)),
+                Kind::Object | Kind::Other => {}
             }
         }
         line.push_str(frame.text.get(copied..)?);
         Some(())
     }
+
+    /// What a text becomes, which tells something itself, or not.
+    fn changed_token(
+        &mut self,
+        frame: Frame<'_>,
+        token: &Token,
+        class: Option<Class>,
+        is_told: bool,
+    ) -> Option<String> {
+        let is_named = token.hints.has(Hints::PLACE);
+        if class.is_none() && !is_named && !is_told {
+            let text = frame.raw(token);
+            let is_known = || {
+                self.places
+                    .as_ref()
+                    .is_some_and(|places| places.holds_word(text))
+            };
+            if self.needles.find(text.as_bytes(), 0).is_none() && !is_known() {
+                return None;
+            }
+        }
+        let (text, marks) = frame.said(token);
+        match frame.name(token).filter(|_| is_named) {
+            Some(name) => self.changed_member_text(name, class, &text, marks, 0),
+            None => self.changed_as(class, &text, marks, 0),
+        }
+    }
 }
 
-/// What the value at `at` is, from its name and what stands beside it.
-fn class(frame: Frame<'_>, at: usize) -> Option<Class> {
-    let name = frame
-        .name_of(at)
-        .filter(|name| name.hints.has(Hints::SECRET))?;
-    frame.siblings(name).class(frame.raw(name))
+/// The texts of a frame that tell something themselves, or are escaped, in their order.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    tokens: Vec<usize>,
+    /// Those before it were passed.
+    next: usize,
 }
 
-/// What the second item of a pair is.
-fn pair(frame: Frame<'_>, at: usize) -> Option<Class> {
-    let name = frame.token(at + 1)?;
-    classify(&frame.said(name).0)
+impl Told {
+    fn clear(&mut self) {
+        self.tokens.clear();
+        self.next = 0;
+    }
+
+    fn add(&mut self, token: usize) {
+        self.tokens.push(token);
+    }
+
+    /// Whether it is the next one, which is passed then.
+    fn next_is(&mut self, token: usize) -> bool {
+        let is_next = self.tokens.get(self.next) == Some(&token);
+        self.next += usize::from(is_next);
+        is_next
+    }
 }
 
 /// What stands between the quotation marks of a string.

@@ -25,17 +25,27 @@ impl Marks {
         text.bytes().map(Self::of_byte).fold(Self(0), Self::and)
     }
 
+    #[inline]
     pub(super) fn of_byte(byte: u8) -> Self {
         MARKS.get(usize::from(byte)).copied().unwrap_or_default()
     }
 
     #[must_use]
-    pub(super) fn and(self, more: Self) -> Self {
+    #[inline]
+    pub(super) const fn and(self, more: Self) -> Self {
         Self(self.0 | more.0)
     }
 
+    #[inline]
     pub(super) fn has(self, mark: Self) -> bool {
         self.0 & mark.0 == mark.0
+    }
+
+    /// Whether a text may give something away, or hold another text.
+    #[inline]
+    pub(super) fn may_tell(self) -> bool {
+        let alone = !(Self::DASH.0 | Self::CODE_HEAD.0 | Self::CODE_NEXT.0);
+        self.0 & alone != 0 || self.has(Self::CODE_HEAD.and(Self::CODE_NEXT))
     }
 }
 

@@ -12,6 +12,7 @@ mod table;
 
 use std::cmp::Reverse;
 
+use super::pairs::Pairs;
 use crate::encoding::{self, Encoding, LONGEST_IN_PARTS, MIN_SEARCHED, PREFIX_BYTES};
 use table::{Link, Sign, Table};
 
@@ -21,8 +22,12 @@ const LONG: usize = 8;
 /// The same for forms that are shorter than [`LONG`].
 const SHORT: usize = 4;
 
-/// The forms of so many bytes of a secret begin as the forms of all of it do, for [`LONG`] bytes at least.
-const BEGINNING: usize = 16;
+/// The forms of so many bytes of a secret begin as the forms of all of it do, for [`LONG`] bytes at least: of four
+/// characters in UTF-16, of seven bytes in base64.
+const BEGINNING: usize = 12;
+
+/// So many bytes of a secret tell whether it is worth making all of a form.
+const LIKELY: usize = 48;
 
 /// Signs stand this far apart within a secret, so that whatever twelve bytes of it are said hold one.
 const STRIDE: usize = PREFIX_BYTES + 1 - LONG;
@@ -77,30 +82,40 @@ impl Found {
 }
 
 /// What to look for.
-#[derive(Default)]
 pub(crate) struct Needles {
     all: Vec<Needle>,
     long: Table<LONG>,
     short: Table<SHORT>,
+    /// How short forms begin.
+    pairs: Pairs,
+    /// No form is shorter.
+    shortest: usize,
 }
 
 impl Needles {
     pub(crate) fn new() -> Self {
-        Self::default()
+        Self {
+            all: Vec::new(),
+            long: Table::default(),
+            short: Table::default(),
+            pairs: Pairs::default(),
+            shortest: usize::MAX,
+        }
     }
 
     /// Adds a secret in every form of [`crate::encoding`]. Those that are added earlier win.
     pub(crate) fn add(&mut self, secret: usize, value: &str, pieces: Pieces) {
         let needle = self.all.len();
-        let mut end = BEGINNING.min(value.len());
-        while !value.is_char_boundary(end) {
-            end += 1;
-        }
-        let beginning = value.get(..end).unwrap_or(value);
+        let beginning = beginning(value, BEGINNING);
         let mut link = |form: &[u8], sign: Sign| {
-            if form.len() >= MIN_SEARCHED && !self.long.add(form, needle, sign) {
-                self.short.add(form, needle, sign);
+            if form.len() < MIN_SEARCHED {
+                return;
             }
+            if !self.long.add(form, needle, sign) {
+                self.short.add(form, needle, sign);
+                self.pairs.add(form);
+            }
+            self.shortest = self.shortest.min(form.len()).min(LONG);
         };
         encoding::each_form(beginning, |encoding, form| {
             let is_raw = encoding == Encoding::Raw;
@@ -108,12 +123,13 @@ impl Needles {
         });
         // What is escaped further on only begins as it is.
         if !value.bytes().all(encoding::is_plain) {
-            link(beginning.as_bytes(), Sign::Form);
+            link(beginning.as_bytes(), Sign::Escaped);
         }
         if pieces == Pieces::All && value.len() <= LONGEST_IN_PARTS {
             let signs = value.as_bytes().windows(LONG).enumerate();
             for (at, sign) in signs.step_by(STRIDE).skip(1) {
-                self.long.add(sign, needle, Sign::Within(at));
+                let at = u16::try_from(at).map(Sign::Within);
+                at.map(|at| self.long.add(sign, needle, at)).ok();
             }
         }
         self.all.push(Needle {
@@ -124,22 +140,26 @@ impl Needles {
     }
 
     /// The first hit at or after `from`; of several at one place the longest.
+    #[inline]
     pub(crate) fn find(&self, text: &[u8], from: usize) -> Option<Hit> {
         let tail = text.get(from..)?;
-        if self.all.is_empty() {
-            None
-        } else if self.short.is_empty() {
-            let windows = tail.windows(LONG).enumerate();
-            let mut likely = windows.filter(|(_, window)| self.long.may_hold(window));
-            likely.find_map(|(offset, _)| self.near(text, from, from + offset))
-        } else {
-            let windows = tail.windows(SHORT).enumerate();
-            let mut likely = windows.filter(|(offset, window)| {
-                let long = || tail.get(*offset..offset + LONG);
-                self.short.may_hold(window) || long().is_some_and(|long| self.long.may_hold(long))
-            });
-            likely.find_map(|(offset, _)| self.near(text, from, from + offset))
+        // Most texts are too short.
+        (tail.len() >= self.shortest).then(|| self.found(text, from, tail))?
+    }
+
+    fn found(&self, text: &[u8], from: usize, tail: &[u8]) -> Option<Hit> {
+        let near = |offset: usize| self.near(text, from, from + offset);
+        let windows = tail.windows(LONG).enumerate();
+        let likely = |window: &[u8]| self.long.may_hold(window) || self.pairs.begin(window);
+        let hit = windows
+            .filter(|(_, window)| likely(window))
+            .find_map(|(offset, _)| near(offset));
+        if hit.is_some() || self.shortest == LONG {
+            return hit;
         }
+        let last = (tail.len() + 1).saturating_sub(LONG)..=tail.len() - self.shortest;
+        let likely = |at: &usize| tail.get(*at..).is_some_and(|rest| self.pairs.begin(rest));
+        last.filter(likely).find_map(near)
     }
 
     /// The first hit whose sign stands at `sign`, if there is any.
@@ -188,12 +208,12 @@ impl Needles {
                 let whole = is_whole.then(|| found(length, Encoding::Raw, 0));
                 whole.or(cut)
             }
-            Sign::Form => {
-                let forms = encoding::forms(&needle.value).into_iter().enumerate();
-                let here = forms.filter(|(_, (_, form))| tail.starts_with(form));
-                let here = here.map(|(order, (encoding, form))| found(form.len(), encoding, order));
-                here.max_by_key(Found::rank)
+            Sign::Escaped => {
+                let plain = value.iter().take_while(|byte| encoding::is_plain(**byte));
+                let is_likely = agreeing(value, tail) >= plain.count();
+                is_likely.then(|| written(&needle.value, tail, found))?
             }
+            Sign::Form => written(&needle.value, tail, found),
             Sign::Within(_) => None,
         }
     }
@@ -203,7 +223,9 @@ impl Needles {
         let Sign::Within(at) = link.sign() else {
             return None;
         };
-        let first = at.checked_sub(skipped).filter(|first| *first > 0)?;
+        let first = usize::from(at)
+            .checked_sub(skipped)
+            .filter(|first| *first > 0)?;
         let piece = self.all.get(link.needle())?.value.as_bytes().get(first..)?;
         let length = agreeing(piece, tail);
         let is_own = || {
@@ -218,6 +240,33 @@ impl Needles {
             order: usize::MAX,
         })
     }
+}
+
+/// The form of a secret that begins with a sign at the beginning of `tail`.
+fn written(
+    value: &str,
+    tail: &[u8],
+    found: impl Fn(usize, Encoding, usize) -> Found,
+) -> Option<Found> {
+    // All forms of keys and codes begin alike, and take long to make: part of them tells most of them apart.
+    let mut is_likely = false;
+    encoding::each_form(beginning(value, LIKELY), |_, form| {
+        is_likely |= tail.starts_with(form);
+    });
+    let forms = is_likely
+        .then(|| encoding::forms(value))
+        .into_iter()
+        .flatten()
+        .enumerate();
+    let here = forms.filter(|(_, (_, form))| tail.starts_with(form));
+    let here = here.map(|(order, (encoding, form))| found(form.len(), encoding, order));
+    here.max_by_key(Found::rank)
+}
+
+/// The first bytes of a secret, that many or a few more.
+fn beginning(value: &str, bytes: usize) -> &str {
+    let end = (bytes..value.len()).find(|end| value.is_char_boundary(*end));
+    end.and_then(|end| value.get(..end)).unwrap_or(value)
 }
 
 /// How many bytes agree.

@@ -15,9 +15,10 @@ use std::collections::BTreeMap;
 
 use gateway_protocol::shape::CLIENT_IDS_9;
 use indexmap::IndexMap;
+use indexmap::map::Entry;
 
 use super::marks::Marks;
-use super::structure::{MAX_NAME, Member, fold};
+use super::structure::{Hints, MAX_NAME, Member, fold};
 use words::Words;
 
 /// A shorter name is hidden where it stands and not looked for elsewhere.
@@ -83,17 +84,20 @@ impl Places {
     /// Learns a name: it is hidden wherever it stands as a word, unless it is an ordinary one.
     pub(crate) fn learn(&mut self, kind: &'static str, name: &str) {
         if !is_ordinary(name) && !is_address(name) {
-            self.number(kind, name, name.len() >= MIN_WORD);
+            self.known(kind, name, name.len() >= MIN_WORD);
         }
     }
 
-    /// Learns what a text with these marks gives away by its form.
-    pub(super) fn learn_text(&mut self, text: &str, marks: Marks) {
-        for spot in shape::spots(text, marks) {
+    /// Learns what a text with these marks gives away by its form; false when that is nothing.
+    pub(super) fn learn_text(&mut self, text: &str, marks: Marks) -> bool {
+        let spots = shape::spots(text, marks);
+        let is_any = !spots.is_empty();
+        for spot in spots {
             if let Some(name) = text.get(spot.range) {
-                self.number(spot.kind, name, spot.is_word && name.len() >= MIN_WORD);
+                self.known(spot.kind, name, spot.is_word && name.len() >= MIN_WORD);
             }
         }
+        is_any
     }
 
     /// Learns the members of an object that name a machine or a person.
@@ -111,7 +115,7 @@ impl Places {
         if is_ordinary(value) || is_address(value) {
             return None;
         }
-        let shown = self.number(kind, value, value.len() >= MIN_WORD);
+        let shown = self.known(kind, value, value.len() >= MIN_WORD).shown();
         Some(text.replacen(value, &shown, 1))
     }
 
@@ -145,7 +149,8 @@ impl Places {
             for spot in spots {
                 out.push_str(text.get(from..spot.range.start).unwrap_or_default());
                 let name = text.get(spot.range.clone()).unwrap_or_default();
-                out.push_str(&self.number(spot.kind, name, spot.is_word && name.len() >= MIN_WORD));
+                let name = self.known(spot.kind, name, spot.is_word && name.len() >= MIN_WORD);
+                out.push_str(&name.shown());
                 from = spot.range.end;
             }
             out.push_str(text.get(from..).unwrap_or_default());
@@ -153,6 +158,11 @@ impl Places {
         });
         let rest = self.without_words(shown.as_deref().unwrap_or(text));
         rest.or(shown)
+    }
+
+    /// Whether a name stands in it as a word.
+    pub(super) fn holds_word(&self, text: &str) -> bool {
+        !self.words.find(text).is_empty()
     }
 
     fn without_words(&self, text: &str) -> Option<String> {
@@ -175,25 +185,22 @@ impl Places {
         Some(out)
     }
 
-    /// What is shown for a name.
-    fn number(&mut self, kind: &'static str, name: &str, is_word: bool) -> String {
+    /// The name, which is learned if it is new.
+    fn known(&mut self, kind: &'static str, name: &str, is_word: bool) -> &Name {
         let is_word = is_word && self.names.len() < MOST_WORDS;
-        let name = name.to_ascii_lowercase();
-        if let Some(known) = self.names.get(&name) {
-            return known.shown();
+        let (counters, words, place) = (&mut self.counters, &mut self.words, self.names.len());
+        let entry = self.names.entry(name.to_ascii_lowercase());
+        if is_word && matches!(entry, Entry::Vacant(_)) {
+            words.add(entry.key(), place);
         }
-        let counter = self.counters.entry(kind).or_insert(0);
-        *counter += 1;
-        let new = Name {
-            kind,
-            number: *counter,
-        };
-        let shown = new.shown();
-        if is_word {
-            self.words.add(&name, self.names.len());
-        }
-        self.names.insert(name, new);
-        shown
+        entry.or_insert_with(|| {
+            let counter = counters.entry(kind).or_insert(0);
+            *counter += 1;
+            Name {
+                kind,
+                number: *counter,
+            }
+        })
     }
 }
 
@@ -219,6 +226,9 @@ fn is_address(name: &str) -> bool {
 
 /// Which kind of name a member holds. Case, `-` and `_` do not matter.
 fn member_kind(name: &str) -> Option<&'static str> {
+    if !Hints::of(name).has(Hints::PLACE) {
+        return None;
+    }
     let mut buffer = [0_u8; MAX_NAME];
     match fold(name, &mut buffer)? {
         "host" | "hostname" | "computername" | "machinename" | "sshhost" => Some("host"),

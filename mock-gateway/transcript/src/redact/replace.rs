@@ -52,7 +52,7 @@ impl Redactor {
         let siblings = Siblings::of(structure::members(object));
         let mut changed: Option<Map<String, Value>> = None;
         for (at, (name, member)) in object.iter().enumerate() {
-            let class = siblings.class(name);
+            let class = Siblings::class(name, || siblings);
             let new = match member.as_str() {
                 Some(text) => self
                     .changed_member_text(name, class, text, Marks::of(text), depth)

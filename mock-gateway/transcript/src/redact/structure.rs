@@ -99,11 +99,11 @@ impl Siblings {
         }
     }
 
-    /// What the string under `name` is.
-    pub(super) fn class(self, name: &str) -> Option<Class> {
+    /// What the string under `name` is; most names need no siblings.
+    pub(super) fn class(name: &str, siblings: impl FnOnce() -> Self) -> Option<Class> {
         match name {
-            "value" => self.pair,
-            "token" if self.is_issued => Some(Class::sure("device-token")),
+            "value" => siblings().pair,
+            "token" if siblings().is_issued => Some(Class::sure("device-token")),
             _ => classify(name),
         }
     }
@@ -114,13 +114,14 @@ impl Siblings {
 pub(super) struct Hints(u8);
 
 impl Hints {
-    /// It may have a class: see [`Siblings::class`].
+    /// It may have a class, see [`Siblings::class`].
     pub(super) const SECRET: Self = Self(1);
     /// It may name a machine or a person: see [`super::place`].
     pub(super) const PLACE: Self = Self(2);
     /// It may identify a device: see [`super::identity`].
     pub(super) const DEVICE: Self = Self(4);
 
+    #[inline]
     pub(super) fn of(name: &str) -> Self {
         let Some(tail) = name.as_bytes().last_chunk::<4>() else {
             return Self(0);
@@ -138,10 +139,12 @@ impl Hints {
     }
 
     #[must_use]
+    #[inline]
     pub(super) fn and(self, more: Self) -> Self {
         Self(self.0 | more.0)
     }
 
+    #[inline]
     pub(super) fn has(self, hint: Self) -> bool {
         self.0 & hint.0 != 0
     }
@@ -159,6 +162,8 @@ pub(super) fn fold<'a>(name: &str, buffer: &'a mut [u8; MAX_NAME]) -> Option<&'a
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -174,6 +179,91 @@ mod tests {
             ("tokens", None),
         ] {
             assert_eq!(classify(name).map(|class| class.kind), kind, "{name}");
+        }
+    }
+
+    const SECRETS: [&str; 38] = [
+        "token",
+        "authToken",
+        "sharedToken",
+        "gatewayToken",
+        "sharedGatewayToken",
+        "xOpenclawToken",
+        "deviceToken",
+        "operatorToken",
+        "operatorDeviceToken",
+        "nodeDeviceToken",
+        "nodeToken",
+        "bootstrapToken",
+        "password",
+        "passwd",
+        "passphrase",
+        "gatewayPassword",
+        "setupCode",
+        "bootstrapCode",
+        "signature",
+        "privateKey",
+        "privateKeyBase64",
+        "privateKeyPem",
+        "secretKey",
+        "signingKey",
+        "authorization",
+        "proxyAuthorization",
+        "cookie",
+        "setCookie",
+        "apiKey",
+        "xApiKey",
+        "clientSecret",
+        "secret",
+        "anyToken",
+        "anyPassword",
+        "anySecret",
+        "t-token",
+        "p-password",
+        "s-secret",
+    ];
+    const PLACES: [&str; 10] = [
+        "host",
+        "hostname",
+        "computerName",
+        "machineName",
+        "sshHost",
+        "user",
+        "username",
+        "osUser",
+        "sshUser",
+        "displayName",
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+
+        /// However a name is spelled: what has a meaning has a hint.
+        #[test]
+        fn no_name_that_matters_is_without_a_hint(
+            which in 0..SECRETS.len() + PLACES.len(),
+            spelling in prop::collection::vec(0_u8..12, 20),
+            tail in "[-_]{0,2}",
+        ) {
+            let base = SECRETS.iter().chain(&PLACES).nth(which).unwrap();
+            let mut name = String::new();
+            for (letter, how) in base.chars().zip(&spelling) {
+                match how {
+                    0 => name.push(letter.to_ascii_uppercase()),
+                    1 => name.extend(['-', letter]),
+                    2 => name.extend(['_', letter.to_ascii_lowercase()]),
+                    _ => name.push(letter),
+                }
+            }
+            name.extend(base.chars().skip(spelling.len()));
+            name.push_str(&tail);
+            let hints = Hints::of(&name);
+            prop_assert!(classify(&name).is_none() || hints.has(Hints::SECRET), "{}", name);
+            if which >= SECRETS.len() {
+                prop_assert!(hints.has(Hints::PLACE), "{}", name);
+            } else {
+                prop_assert!(classify(&name).is_some(), "{}", name);
+            }
         }
     }
 }

@@ -88,14 +88,20 @@ pub(crate) fn is_pseudonym(value: &str) -> bool {
 
 fn pem_blocks(text: &str, found: &mut Vec<Span>) {
     let mut from = 0;
-    while let Some(start) = find_from(text, PEM_BEGIN, from) {
+    for start in memchr::memchr_iter(b'-', text.as_bytes()) {
+        let begins = text
+            .get(start..)
+            .is_some_and(|rest| rest.starts_with(PEM_BEGIN));
+        if start < from || !begins {
+            continue;
+        }
         let end = find_from(text, PEM_END, start)
             .map_or(text.len(), |end| line_end(text, end + PEM_END.len()));
         let label = text.get(start..).and_then(|rest| rest.lines().next());
         if label.is_some_and(|label| label.contains("PRIVATE KEY")) {
             found.extend(span(text, start..end, "private-key", false));
         }
-        from = end.max(start + 1);
+        from = end;
     }
 }
 
@@ -201,9 +207,10 @@ fn user_info(text: &str, found: &mut Vec<Span>) {
 /// Setup codes: runs of base64 that hold a JSON object with a bootstrap token.
 fn codes(text: &str, found: &mut Vec<Span>) {
     let mut end = 0;
-    for (at, pair) in text.as_bytes().windows(2).enumerate() {
+    for at in memchr::memchr_iter(b'e', text.as_bytes()) {
         // `{` and a quotation mark or white space.
-        if !matches!(pair, b"ey" | b"ew") || at < end {
+        let next = text.as_bytes().get(at + 1);
+        if at < end || !next.is_some_and(|next| b"yw".contains(next)) {
             continue;
         }
         let before = at.checked_sub(1).and_then(|at| text.as_bytes().get(at));

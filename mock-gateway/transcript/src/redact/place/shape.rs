@@ -233,10 +233,13 @@ fn hosts(text: &str, found: &mut Vec<Spot>) {
 
 /// Whether the name is reserved, or everybody's.
 pub(super) fn is_nobodys_host(host: &str) -> bool {
-    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    let host = host.trim_end_matches('.').as_bytes();
     NOBODYS_HOSTS.iter().any(|known| {
-        host.strip_suffix(known)
-            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        let split = host.len().checked_sub(known.len());
+        split.is_some_and(|split| {
+            let (rest, end) = host.split_at(split);
+            end.eq_ignore_ascii_case(known.as_bytes()) && (rest.is_empty() || rest.ends_with(b"."))
+        })
     })
 }
 

@@ -3,105 +3,114 @@
 
 use std::ops::Range;
 
+use crate::redact::pairs::Pairs;
+
 /// The names that are looked for, each with a number.
 #[derive(Debug)]
 pub(super) struct Words {
-    /// The first is the root.
+    /// The first is the root, of no letter yet.
     nodes: Vec<Node>,
-    /// What each byte is, and whether it begins a name.
-    bytes: [Letter; 256],
+    /// How names begin, in every case.
+    pairs: Pairs,
 }
 
 #[derive(Debug, Default)]
 struct Node {
-    /// By small letter.
-    next: Vec<(u8, usize)>,
+    /// A small one.
+    letter: u8,
     /// The name that ends here.
     name: Option<usize>,
+    /// A letter that comes after this one; the root for none.
+    first: usize,
+    /// Another that comes after what this one comes after; the root for none.
+    other: usize,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Letter {
-    is_alphanumeric: bool,
-    begins: bool,
-}
+const ROOT: usize = 0;
 
 impl Default for Words {
     fn default() -> Self {
-        let mut bytes = [Letter::default(); 256];
-        for (byte, letter) in (0..=u8::MAX).zip(&mut bytes) {
-            letter.is_alphanumeric = byte.is_ascii_alphanumeric();
-        }
         Self {
             nodes: vec![Node::default()],
-            bytes,
+            pairs: Pairs::default(),
         }
     }
 }
 
 impl Words {
-    /// Adds a name, which is not empty.
+    /// Adds a name of two letters or more.
     pub(super) fn add(&mut self, word: &str, name: usize) {
-        for byte in word.bytes().take(1) {
-            for either in [byte.to_ascii_lowercase(), byte.to_ascii_uppercase()] {
-                if let Some(letter) = self.bytes.get_mut(usize::from(either)) {
-                    letter.begins = true;
+        if let [first, second, ..] = word.as_bytes() {
+            let cases = |byte: &u8| [byte.to_ascii_lowercase(), byte.to_ascii_uppercase()];
+            for first in cases(first) {
+                for second in cases(second) {
+                    self.pairs.add(&[first, second]);
                 }
             }
         }
-        let mut at = 0;
+        let mut at = ROOT;
         for byte in word.bytes() {
-            let byte = byte.to_ascii_lowercase();
-            at = self.next(at, byte).unwrap_or_else(|| {
-                let new = self.nodes.len();
-                self.nodes.push(Node::default());
-                if let Some(node) = self.nodes.get_mut(at) {
-                    node.next.push((byte, new));
-                }
-                new
-            });
+            let letter = byte.to_ascii_lowercase();
+            let next = self.next(at, letter);
+            at = next.unwrap_or_else(|| self.begin(at, letter));
         }
         if let Some(node) = self.nodes.get_mut(at) {
             node.name.get_or_insert(name);
         }
     }
 
-    fn next(&self, at: usize, byte: u8) -> Option<usize> {
-        let mut next = self.nodes.get(at)?.next.iter();
-        next.find_map(|(letter, node)| (*letter == byte).then_some(*node))
+    /// The node of a letter that did not come after `at` before.
+    fn begin(&mut self, at: usize, letter: u8) -> usize {
+        let new = self.nodes.len();
+        let first = self.nodes.get_mut(at).map(|node| &mut node.first);
+        let other = first.map_or(ROOT, |first| std::mem::replace(first, new));
+        self.nodes.push(Node {
+            letter,
+            other,
+            ..Node::default()
+        });
+        new
+    }
+
+    fn next(&self, at: usize, letter: u8) -> Option<usize> {
+        let mut next = self.nodes.get(at)?.first;
+        while next != ROOT {
+            let node = self.nodes.get(next)?;
+            if node.letter == letter {
+                return Some(next);
+            }
+            next = node.other;
+        }
+        None
     }
 
     /// Every name in a text that has no letter or digit beside it, in order, of those at one place the longest first.
     pub(super) fn find(&self, text: &str) -> Vec<(Range<usize>, usize)> {
         let mut found = Vec::new();
-        let mut is_within = false;
-        for (at, byte) in text.bytes().enumerate() {
-            let letter = self.bytes.get(usize::from(byte)).copied();
-            let Letter {
-                is_alphanumeric,
-                begins,
-            } = letter.unwrap_or_default();
-            if begins && !is_within {
-                self.find_at(text, at, &mut found);
+        for (at, pair) in text.as_bytes().windows(2).enumerate() {
+            if self.pairs.begin(pair) {
+                let before = at.checked_sub(1).and_then(|at| text.as_bytes().get(at));
+                if !before.is_some_and(u8::is_ascii_alphanumeric) {
+                    self.find_at(text, at, &mut found);
+                }
             }
-            is_within = is_alphanumeric;
         }
         found
     }
 
     fn find_at(&self, text: &str, start: usize, found: &mut Vec<(Range<usize>, usize)>) {
         let before = found.len();
-        let (mut at, mut end) = (0, start);
-        for byte in text.bytes().skip(start) {
+        let mut at = ROOT;
+        for (end, byte) in text.bytes().enumerate().skip(start) {
             let Some(next) = self.next(at, byte.to_ascii_lowercase()) else {
                 break;
             };
-            (at, end) = (next, end + 1);
+            at = next;
+            let range = start..end + 1;
             let name = self.nodes.get(at).and_then(|node| node.name);
-            found.extend(
-                name.filter(|_| is_whole(text, &(start..end)))
-                    .map(|name| (start..end, name)),
-            );
+            if let Some(name) = name.filter(|_| is_whole(text, &range)) {
+                found.push((range, name));
+            }
         }
         if let Some(here) = found.get_mut(before..) {
             here.reverse();
@@ -111,14 +120,9 @@ impl Words {
 
 /// Whether no letter or digit stands beside it.
 fn is_whole(text: &str, range: &Range<usize>) -> bool {
-    let beside = |part: Option<&str>, last: bool| {
-        let mut chars = part.unwrap_or_default().chars();
-        let char = if last {
-            chars.next_back()
-        } else {
-            chars.next()
-        };
-        char.is_some_and(char::is_alphanumeric)
-    };
-    !beside(text.get(..range.start), true) && !beside(text.get(range.end..), false)
+    let before = text
+        .get(..range.start)
+        .and_then(|text| text.chars().next_back());
+    let after = text.get(range.end..).and_then(|text| text.chars().next());
+    !before.is_some_and(char::is_alphanumeric) && !after.is_some_and(char::is_alphanumeric)
 }
