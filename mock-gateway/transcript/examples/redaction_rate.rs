@@ -1,4 +1,5 @@
-//! How fast entries become redacted lines, measured as `scenarios/examples/proof_figures.rs` does it.
+//! How fast entries become redacted lines, measured as `scenarios/examples/proof_figures.rs` does it:
+//! `redaction_rate [TURNS [WHAT]]`.
 
 #![expect(
     clippy::expect_used,
@@ -16,14 +17,18 @@ fn main() {
     let turns = std::env::args().nth(1).and_then(|turns| turns.parse().ok());
     let said = said();
     let bytes: usize = said.iter().map(String::len).sum();
-    let secrets = Header::new(1, "memory", "mock profile 2026.6.34");
-    let names = Header::new(1, "recorded", "whoever answers");
+    let field = || Header::new(1, "recorded", "whoever answers");
+    let modes = [
+        (
+            "secrets",
+            Header::new(1, "memory", "mock profile 2026.6.34"),
+        ),
+        ("secrets and names", field()),
+        ("secrets, names and devices", field().resigned(1)),
+    ];
     let only = std::env::args().nth(2);
-    let modes = [("secrets", secrets), ("secrets and names", names)];
-    for (what, header) in modes
-        .into_iter()
-        .filter(|(what, _)| only.as_deref().is_none_or(|only| only == *what))
-    {
+    let is_wanted = |what: &str| only.as_deref().is_none_or(|only| only == what);
+    for (what, header) in modes.into_iter().filter(|(what, _)| is_wanted(what)) {
         let mut best = Duration::MAX;
         let mut known = (0, 0);
         for _ in 0..turns.unwrap_or(5) {
