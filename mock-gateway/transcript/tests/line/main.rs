@@ -133,6 +133,12 @@ fn odd_texts(#[case] text: &str) {
     check(&[text.to_owned(), again.to_owned()]).unwrap();
 }
 
+/// What a note in between gives away is not looked for in the same message again.
+#[test]
+fn a_message_is_shown_alike_at_every_stage() {
+    check(&["{}".to_owned(), r#"{"log":"bert was here"}"#.to_owned()]).unwrap();
+}
+
 #[test]
 fn deep_and_wide_texts() {
     for depth in [99, 100, 101, 126, 127, 128, 129, 500] {

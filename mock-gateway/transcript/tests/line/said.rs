@@ -3,7 +3,7 @@
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine as _};
 use proptest::prelude::*;
 use proptest::sample::select;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// Names of members: of secrets, of machines, of devices, of what stands beside them, and others.
 const NAMES: [&str; 60] = [
@@ -124,7 +124,10 @@ const TEXTS: [&str; 34] = [
 ];
 
 fn secret() -> impl Strategy<Value = String> {
-    select(&SECRETS[..]).prop_map(str::to_owned)
+    prop_oneof![
+        2 => select(&SECRETS[..]).prop_map(str::to_owned),
+        1 => "[a-zA-Z0-9_-]{6,44}",
+    ]
 }
 
 /// A secret, or a part of one, in one of its forms.
@@ -199,12 +202,14 @@ pub(crate) fn value() -> impl Strategy<Value = Value> {
     };
     leaf().prop_recursive(5, 40, 6, move |inner| {
         let members = prop::collection::vec((name(), inner.clone()), 0..7);
+        let object = members.prop_map(|members| Value::Object(members.into_iter().collect()));
+        let object = object.boxed();
         prop_oneof![
-            6 => members.prop_map(|members| Value::Object(members.into_iter().collect::<Map<_, _>>())),
+            6 => object.clone(),
             2 => prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
             2 => (name(), text()).prop_map(|(name, text)| json!([name, text])),
-            1 => (name(), inner.clone()).prop_map(|(name, value)| json!({"name": name, "value": value})),
-            1 => nested(inner.boxed()),
+            1 => (name(), inner).prop_map(|(name, value)| json!({"name": name, "value": value})),
+            2 => (name(), nested(object)).prop_map(|(name, text)| json!({name: text})),
         ]
     })
 }
