@@ -127,9 +127,7 @@ impl Redactor {
     /// Tells it the name of a machine (`host`) or of a person (`user`), to be hidden wherever it stands as a word. Only
     /// after [`Redactor::hiding_places`].
     pub fn register_name(&mut self, kind: &'static str, name: &str) {
-        if let Some(places) = &mut self.places {
-            places.learn(kind, name);
-        }
+        self.learn_names(|places| places.learn(kind, name));
     }
 
     /// The kinds of the names of machines and people that were learned so far.
@@ -307,9 +305,18 @@ impl Redactor {
     /// Learns the members of an object that name a device, a machine or a person.
     fn learn_object<'a>(&mut self, members: impl Iterator<Item = Member<'a>> + Clone) {
         self.learn_identities(members.clone());
-        if let Some(places) = &mut self.places {
-            places.learn_object(members);
+        self.learn_names(|places| places.learn_object(members));
+    }
+
+    /// A name that is new makes what was shown before it stale, as a new secret does.
+    fn learn_names<T>(&mut self, learn: impl FnOnce(&mut Places) -> T) -> Option<T> {
+        let places = self.places.as_mut()?;
+        let known = places.count();
+        let told = learn(places);
+        if places.count() != known {
+            self.last = None;
         }
+        Some(told)
     }
 
     fn learn_member(&mut self, class: Option<Class>, member: &Value, depth: usize) {
@@ -343,13 +350,12 @@ impl Redactor {
             }
             return true;
         }
-        let places = self.places.as_mut();
-        let is_place = places.is_some_and(|places| places.learn_text(text, marks));
+        let is_place = self.learn_names(|places| places.learn_text(text, marks));
         let spans = text::spans(text, marks);
         for span in &spans {
             self.learn_value(span.kind, span.is_guess, &span.value);
         }
-        is_place || !spans.is_empty()
+        is_place == Some(true) || !spans.is_empty()
     }
 
     fn learn_value(&mut self, kind: &str, is_guess: bool, value: &str) {

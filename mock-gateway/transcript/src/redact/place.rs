@@ -135,6 +135,11 @@ impl Places {
         }
     }
 
+    /// How many names are known.
+    pub(crate) fn count(&self) -> usize {
+        self.names.len()
+    }
+
     /// The kinds of all names, in the order in which they were learned.
     pub(crate) fn kinds(&self) -> impl Iterator<Item = &'static str> {
         self.names.values().map(|name| name.kind)

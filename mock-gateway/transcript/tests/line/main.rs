@@ -133,10 +133,21 @@ fn odd_texts(#[case] text: &str) {
     check(&[text.to_owned(), again.to_owned()]).unwrap();
 }
 
-/// What a note in between gives away is not looked for in the same message again.
+/// What a note in between gives away is looked for in the same message again.
 #[test]
-fn a_message_is_shown_alike_at_every_stage() {
-    check(&["{}".to_owned(), r#"{"log":"bert was here"}"#.to_owned()]).unwrap();
+fn a_name_that_is_learned_in_between_is_hidden_from_then_on() {
+    let texts = ["{}".to_owned(), r#"{"log":"bert was here"}"#.to_owned()];
+    check(&texts).unwrap();
+    let mut redactor = Redactor::new().hiding_places();
+    let entries = entries(&texts);
+    let lines: Vec<String> = entries.iter().map(|raw| redactor.line(raw)).collect();
+    let shows = |line: &&String| line.contains("bert was here");
+    assert_eq!(lines.iter().filter(shows).count(), 1, "{lines:#?}");
+    assert!(
+        lines
+            .last()
+            .is_some_and(|line| line.contains("<user:1> was here"))
+    );
 }
 
 #[test]
