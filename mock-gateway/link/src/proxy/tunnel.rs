@@ -64,24 +64,16 @@ impl Half {
         self.is_unflushed || !self.out.is_empty()
     }
 
-    /// Writes as much as the stream takes without waiting.
+    /// Writes as much as the stream takes without waiting; a broken one shows itself to the next read.
     fn write_now(&mut self, stream: &mut (impl AsyncWrite + Unpin)) {
-        let written = write_now(stream, &self.out);
-        self.out.drain(..written);
-    }
-}
-
-/// How much of it the stream takes without waiting; a broken one shows itself to the next read or write.
-fn write_now(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> usize {
-    let mut context = Context::from_waker(Waker::noop());
-    let mut written = 0;
-    while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
-        match Pin::new(&mut *stream).poll_write(&mut context, rest) {
-            Poll::Ready(Ok(count)) if count > 0 => written += count,
-            Poll::Ready(_) | Poll::Pending => break,
+        let mut context = Context::from_waker(Waker::noop());
+        while !self.out.is_empty() {
+            match Pin::new(&mut *stream).poll_write(&mut context, &self.out) {
+                Poll::Ready(Ok(count)) if count > 0 => drop(self.out.drain(..count)),
+                Poll::Ready(_) | Poll::Pending => return,
+            }
         }
     }
-    written
 }
 
 /// What happened next.
@@ -164,8 +156,8 @@ impl Tunnel {
             from_client: vec![0; READ],
             from_gateway: vec![0; READ],
         };
-        self.take(Direction::ClientToGateway, from_client, 0);
-        self.take(Direction::GatewayToClient, from_gateway, 0);
+        self.take(Direction::ClientToGateway, from_client);
+        self.take(Direction::GatewayToClient, from_gateway);
         let over = self.carry_on(&mut ends).await;
         let client = ends.client_read.unsplit(ends.client_write);
         let mut gateway = ends.gateway_read.unsplit(ends.gateway_write);
@@ -224,8 +216,8 @@ impl Tunnel {
         }
     }
 
-    /// Takes what was read; true when the stream broke. Where we only record, the other side has it before we look into it.
-    fn read(&mut self, dir: Direction, done: io::Result<usize>, ends: &mut Ends) -> bool {
+    /// Takes what was read; true when the stream broke.
+    fn read(&mut self, dir: Direction, done: io::Result<usize>, ends: &Ends) -> bool {
         match done {
             Ok(0) => {
                 if !self.half(dir).has_closed {
@@ -235,18 +227,11 @@ impl Tunnel {
                 false
             }
             Ok(count) => {
-                let (bytes, to) = match dir {
-                    Direction::ClientToGateway => (&ends.from_client, &mut ends.gateway_write),
-                    Direction::GatewayToClient => (&ends.from_gateway, &mut ends.client_write),
+                let bytes = match dir {
+                    Direction::ClientToGateway => &ends.from_client,
+                    Direction::GatewayToClient => &ends.from_gateway,
                 };
-                let bytes = bytes.get(..count).unwrap_or_default();
-                let passed = if self.site.only_records && self.half(dir).out.is_empty() {
-                    write_now(to, bytes)
-                } else {
-                    0
-                };
-                self.half(dir).is_unflushed |= passed > 0 && ends.is_tls(dir);
-                self.take(dir, bytes, passed);
+                self.take(dir, bytes.get(..count).unwrap_or_default());
                 false
             }
             Err(_reset) => {
@@ -270,9 +255,8 @@ impl Tunnel {
         }
     }
 
-    /// Bytes of one side enter the wire as messages; where it only records, the first `passed` are at the other side, and the
-    /// rest is on its way.
-    fn take(&mut self, dir: Direction, bytes: &[u8], passed: usize) {
+    /// Bytes of one side enter the wire as messages; where it only records, the bytes themselves are on their way already.
+    fn take(&mut self, dir: Direction, bytes: &[u8]) {
         let now = self.site.now();
         let only_records = self.site.only_records;
         let half = match dir {
@@ -280,8 +264,7 @@ impl Tunnel {
             Direction::GatewayToClient => &mut self.down,
         };
         if only_records {
-            half.out
-                .extend_from_slice(bytes.get(passed..).unwrap_or_default());
+            half.out.extend_from_slice(bytes);
         }
         half.cutter.push(bytes);
         while let Some(piece) = half.cutter.next() {
