@@ -6,7 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use client_core::{ClientOptions, DurableState, EndpointOwner, GatewayRecord, Identity, Input};
+use client_core::{
+    ClientOptions, DurableState, EndpointOwner, GatewayRecord, Identity, IdentityDamage, Input,
+    SshTunnel,
+};
 use gateway_client::MemoryState;
 use gateway_core::{AuthMode, Config, Control, Gateway, Profile};
 use gateway_protocol::time::VIRTUAL_EPOCH;
@@ -27,7 +30,7 @@ use super::pairing::{Applicant, PairingError, pair};
 use super::set_up::{Ground, Tools};
 use crate::scenario::lower::{LowerError, behavior, config, on_name, plan_name, planned};
 use crate::scenario::{
-    Actor, ClientActor, Held, Peer, RawActor, Scenario, Service, SetupActor, UrlForm,
+    Actor, ClientActor, Held, IdentityFile, Peer, RawActor, Scenario, Service, SetupActor, UrlForm,
 };
 
 /// Id of the one gateway that clients know at first.
@@ -35,6 +38,24 @@ pub(crate) const GATEWAY_ID: &str = "gateway";
 
 /// The distribution of a gateway that the app manages.
 const DISTRO: &str = "OpenClaw";
+
+/// A gateway behind an SSH tunnel: nobody reaches it at this address.
+const FAR_ADDRESS: &str = "ws://gateway.example:18790";
+
+/// Port of the gateway, and of the near end of a tunnel to it.
+pub(crate) const PORT: u16 = 18_789;
+
+/// The tunnel of `holds = { tunnel = true }`.
+pub(crate) fn ssh_tunnel() -> SshTunnel {
+    SshTunnel {
+        user: "openclaw".to_owned(),
+        host: "gateway.example".to_owned(),
+        remote_port: PORT,
+        local_port: PORT,
+        include_browser_proxy_forward: false,
+        ssh_port: 22,
+    }
+}
 
 /// Out of the range for documentation: where remote clients appear to be.
 const REMOTE_ADDRESS: &str = "203.0.113.7";
@@ -402,10 +423,10 @@ impl Arranger<'_> {
         if holds.no_record && holds.nothing() {
             return Ok(state);
         }
-        let mut record = GatewayRecord::new(
-            GATEWAY_ID,
-            address(actor.url.unwrap_or_else(|| UrlForm::of(actor.peer))),
-        );
+        let near = address(actor.url.unwrap_or_else(|| UrlForm::of(actor.peer)));
+        let url = if holds.tunnel { FAR_ADDRESS } else { near };
+        let mut record = GatewayRecord::new(GATEWAY_ID, url);
+        record.ssh_tunnel = holds.tunnel.then(ssh_tunnel);
         record.requires_v2_signature = holds.requires_v2;
         record.setup_managed_distro_name = holds.managed.then(|| DISTRO.to_owned());
         record.shared_gateway_token = self
@@ -527,6 +548,46 @@ impl Arranger<'_> {
         let value = self.draw.token(&format!("forgotten {kind} {name}"));
         self.secrets.push((kind, value.clone()));
         value
+    }
+}
+
+/// Something becomes of the identity file of the gateway that a client knows at first; a damaged one is set aside until it
+/// is restored.
+pub(crate) fn turn_identity(
+    file: IdentityFile,
+    state: &mut DurableState,
+    aside: &mut Option<Identity>,
+) {
+    let damage = match file {
+        IdentityFile::Corrupt => Some(IdentityDamage::Corrupt("it is cut off".to_owned())),
+        IdentityFile::Unreadable => Some(IdentityDamage::Unreadable("it is locked".to_owned())),
+        IdentityFile::Gone => None,
+        IdentityFile::Restored | IdentityFile::Made => {
+            state.damaged.remove(GATEWAY_ID);
+            if let Some(identity) = aside.take() {
+                state.identities.insert(GATEWAY_ID.to_owned(), identity);
+            }
+            return;
+        }
+    };
+    if let Some(identity) = state.identities.remove(GATEWAY_ID) {
+        *aside = Some(identity);
+    }
+    state.damaged.remove(GATEWAY_ID);
+    if let Some(damage) = damage {
+        state.damaged.insert(GATEWAY_ID.to_owned(), damage);
+    }
+}
+
+/// What a look at the identity file finds.
+pub(crate) fn identity_read(state: &DurableState) -> Input {
+    let identity = match state.damaged.get(GATEWAY_ID) {
+        Some(damage) => Err(damage.clone()),
+        None => Ok(state.identities.get(GATEWAY_ID).cloned()),
+    };
+    Input::IdentityRead {
+        gateway_id: GATEWAY_ID.to_owned(),
+        identity,
     }
 }
 
