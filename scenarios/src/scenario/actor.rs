@@ -99,6 +99,10 @@ pub struct RawActor {
 }
 
 /// Credentials on disk before the first step. Secret values never stand in a file: only their state does.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a word that a file may say or not"
+)]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Holds {

@@ -7,8 +7,7 @@
 use std::collections::BTreeMap;
 
 use client_core::{
-    ClientOptions, DurableState, EndpointOwner, GatewayRecord, Identity, IdentityDamage, Input,
-    SshTunnel,
+    ClientOptions, DurableState, EndpointOwner, GatewayRecord, Identity, Input, SshTunnel,
 };
 use gateway_client::MemoryState;
 use gateway_core::{AuthMode, Config, Control, Gateway, Profile};
@@ -21,8 +20,10 @@ use thiserror::Error;
 use wsl_fixtures::setup::Mutation;
 
 mod copy;
+mod identity;
 mod options;
 
+pub(crate) use self::identity::{identity_read, turn_identity};
 use self::options::{options, policy};
 
 use super::draw::Draw;
@@ -30,7 +31,7 @@ use super::pairing::{Applicant, PairingError, pair};
 use super::set_up::{Ground, Tools};
 use crate::scenario::lower::{LowerError, behavior, config, on_name, plan_name, planned};
 use crate::scenario::{
-    Actor, ClientActor, Held, IdentityFile, Peer, RawActor, Scenario, Service, SetupActor, UrlForm,
+    Actor, ClientActor, Held, Peer, RawActor, Scenario, Service, SetupActor, UrlForm,
 };
 
 /// Id of the one gateway that clients know at first.
@@ -548,46 +549,6 @@ impl Arranger<'_> {
         let value = self.draw.token(&format!("forgotten {kind} {name}"));
         self.secrets.push((kind, value.clone()));
         value
-    }
-}
-
-/// Something becomes of the identity file of the gateway that a client knows at first; a damaged one is set aside until it
-/// is restored.
-pub(crate) fn turn_identity(
-    file: IdentityFile,
-    state: &mut DurableState,
-    aside: &mut Option<Identity>,
-) {
-    let damage = match file {
-        IdentityFile::Corrupt => Some(IdentityDamage::Corrupt("it is cut off".to_owned())),
-        IdentityFile::Unreadable => Some(IdentityDamage::Unreadable("it is locked".to_owned())),
-        IdentityFile::Gone => None,
-        IdentityFile::Restored | IdentityFile::Made => {
-            state.damaged.remove(GATEWAY_ID);
-            if let Some(identity) = aside.take() {
-                state.identities.insert(GATEWAY_ID.to_owned(), identity);
-            }
-            return;
-        }
-    };
-    if let Some(identity) = state.identities.remove(GATEWAY_ID) {
-        *aside = Some(identity);
-    }
-    state.damaged.remove(GATEWAY_ID);
-    if let Some(damage) = damage {
-        state.damaged.insert(GATEWAY_ID.to_owned(), damage);
-    }
-}
-
-/// What a look at the identity file finds.
-pub(crate) fn identity_read(state: &DurableState) -> Input {
-    let identity = match state.damaged.get(GATEWAY_ID) {
-        Some(damage) => Err(damage.clone()),
-        None => Ok(state.identities.get(GATEWAY_ID).cloned()),
-    };
-    Input::IdentityRead {
-        gateway_id: GATEWAY_ID.to_owned(),
-        identity,
     }
 }
 

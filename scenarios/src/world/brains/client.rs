@@ -224,10 +224,7 @@ impl CoreClient {
             if let Output::Event(event) = &output {
                 self.ledger.hear(&self.name, now, event);
             }
-            if let Some(input) = self.ssh.carry_out(&output) {
-                running.inbox.extend(input);
-                return Some(Wish::Nothing);
-            }
+            running.inbox.extend(self.ssh.carry_out(&output));
             if matches!(output, Output::Store { .. })
                 && let Some(when) = falls_now(&mut self.death)
             {
@@ -333,7 +330,7 @@ impl Running {
             Output::RestartService { repair, .. } => {
                 self.restart = Some((now.saturating_add(SERVICE_RESTART), repair));
             }
-            // Carried out before.
+            // Carried out before, by its ssh.
             Output::StartTunnel { .. } | Output::StopTunnel { .. } => {}
             Output::InvokeCancel { key } => self.busy.retain(|(_, busy, _)| *busy != key),
         }
@@ -350,36 +347,25 @@ struct Ssh {
 }
 
 impl Ssh {
-    /// Carries out what is about tunnels; what it answers, if that is anything.
-    fn carry_out(&mut self, output: &Output) -> Option<Option<Input>> {
-        match output {
-            Output::StartTunnel { tunnel, .. } if self.is_broken => Some(Some(Input::TunnelDown {
-                tunnel: *tunnel,
-                error: "connect to host gateway.example port 22: connection refused".to_owned(),
-            })),
-            Output::StartTunnel { tunnel, .. } => {
-                self.running.push(*tunnel);
-                Some(Some(Input::TunnelUp {
-                    tunnel: *tunnel,
-                    local_port: PORT,
-                }))
-            }
-            Output::StopTunnel { tunnel } => {
-                self.running.retain(|running| running != tunnel);
-                self.stopped.push(*tunnel);
-                Some(None)
-            }
-            Output::Open { .. }
-            | Output::Send { .. }
-            | Output::Close { .. }
-            | Output::Abort { .. }
-            | Output::ProbePort { .. }
-            | Output::RestartService { .. }
-            | Output::Store { .. }
-            | Output::Event(_)
-            | Output::Invoke(_)
-            | Output::InvokeCancel { .. } => None,
+    /// Carries out what is about tunnels, and answers it.
+    fn carry_out(&mut self, output: &Output) -> Option<Input> {
+        if let Output::StopTunnel { tunnel } = output {
+            self.running.retain(|running| running != tunnel);
+            self.stopped.push(*tunnel);
         }
+        let Output::StartTunnel { tunnel, .. } = output else {
+            return None;
+        };
+        let tunnel = *tunnel;
+        if self.is_broken {
+            let error = "connect to host gateway.example port 22: connection refused".to_owned();
+            return Some(Input::TunnelDown { tunnel, error });
+        }
+        self.running.push(tunnel);
+        Some(Input::TunnelUp {
+            tunnel,
+            local_port: PORT,
+        })
     }
 }
 
