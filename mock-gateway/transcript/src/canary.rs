@@ -16,9 +16,9 @@ use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::encoding::{self, Encoding, MIN_SEARCHED, PREFIX_BYTES};
+use crate::encoding::{Encoding, MIN_SEARCHED};
 use crate::recorder::Recorder;
-use crate::redact::needle::Needles;
+use crate::redact::needle::{Needles, Pieces};
 
 /// Plants secrets that occur nowhere else. The same seed plants the same values.
 #[derive(Clone)]
@@ -186,25 +186,13 @@ impl Scanner {
     fn new(secrets: &[(String, String)]) -> Self {
         let mut needles = Needles::new();
         for (index, (_, value)) in secrets.iter().enumerate() {
-            for (encoding, form) in encoding::forms(value) {
-                needles.add(index, encoding, form, &[]);
-            }
             let begins_alike = value.starts_with("eyJ") || value.starts_with("-----");
-            if let Some((head, rest)) = value.as_bytes().split_at_checked(PREFIX_BYTES)
-                && rest.len() >= 4
-                && !begins_alike
-            {
-                needles.add(index, Encoding::Prefix, head.to_vec(), rest);
-            }
-            if !begins_alike && value.len() <= encoding::LONGEST_IN_PARTS {
-                for (at, window) in encoding::parts(value) {
-                    let rest = value
-                        .as_bytes()
-                        .get(at + window.len()..)
-                        .unwrap_or_default();
-                    needles.add(index, Encoding::Part, window.to_vec(), rest);
-                }
-            }
+            let pieces = if begins_alike {
+                Pieces::None
+            } else {
+                Pieces::All
+            };
+            needles.add(index, value, pieces);
         }
         Self {
             needles,

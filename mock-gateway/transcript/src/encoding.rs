@@ -1,8 +1,6 @@
 //! The forms in which one secret can hide in a file or string.
 
-use std::fmt::Write as _;
-
-use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD, Engine as _};
+use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine as _};
 use serde::Serialize;
 
 /// How a secret was written.
@@ -91,7 +89,8 @@ pub fn parts(value: &str) -> impl Iterator<Item = (usize, &[u8])> {
     windows.skip(1).filter(|(_, window)| looks_random(window))
 }
 
-fn looks_random(window: &[u8]) -> bool {
+/// Whether these characters can only be a secret's own.
+pub(crate) fn looks_random(window: &[u8]) -> bool {
     let has = |test: fn(&u8) -> bool| window.iter().filter(|byte| test(byte)).count();
     let (digits, lower, upper) = (
         has(u8::is_ascii_digit),
@@ -114,36 +113,67 @@ fn looks_random(window: &[u8]) -> bool {
 /// assert!(forms.contains(&(Encoding::Base64, b"dG9wLXNlY3Jld".to_vec())));
 /// ```
 pub fn forms(value: &str) -> Vec<(Encoding, Vec<u8>)> {
-    let bytes = value.as_bytes();
-    let wide: Vec<u8> = value.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let mut found = Forms(Vec::new());
-    found.add(Encoding::Raw, bytes.to_vec());
-    let escaped = json_escaped(value);
-    found.add(Encoding::JsonEscaped, escaped.clone().into_bytes());
-    found.add(Encoding::JsonEscaped, json_escaped(&escaped).into_bytes());
-    for upper in [true, false] {
-        for all in [true, false] {
-            found.add(Encoding::Percent, percent(bytes, all, upper).into_bytes());
+    let mut found: Vec<(Encoding, Vec<u8>)> = Vec::new();
+    each_form(value, |encoding, form| {
+        if form.len() >= MIN_SEARCHED && !found.iter().any(|(_, known)| known == form) {
+            found.push((encoding, form.to_vec()));
         }
-        found.add(Encoding::Hex, hex(bytes, upper).into_bytes());
-    }
-    for skip in 0..3 {
-        found.add(Encoding::Base64, base64_core(bytes, skip, false));
-        found.add(Encoding::Base64Url, base64_core(bytes, skip, true));
-        found.add(Encoding::Utf16LeBase64, base64_core(&wide, skip, false));
-    }
-    found.add(Encoding::Utf16Le, wide);
-    found.0
+    });
+    found
 }
 
-struct Forms(Vec<(Encoding, Vec<u8>)>);
-
-impl Forms {
-    fn add(&mut self, encoding: Encoding, form: Vec<u8>) {
-        if form.len() >= MIN_SEARCHED && !self.0.iter().any(|(_, known)| *known == form) {
-            self.0.push((encoding, form));
-        }
+/// Every form of `value`, the plain one first, however short; of those that are all the same only the plain one.
+pub(crate) fn each_form(value: &str, mut add: impl FnMut(Encoding, &[u8])) {
+    let bytes = value.as_bytes();
+    let mut wide = Vec::with_capacity(bytes.len() * 2);
+    for unit in value.encode_utf16() {
+        wide.extend(unit.to_le_bytes());
     }
+    let mut text = Vec::with_capacity(bytes.len() * 6);
+    add(Encoding::Raw, bytes);
+    let is_plain = bytes.iter().copied().all(is_plain);
+    if !is_plain {
+        let escaped = json_escaped(value);
+        add(Encoding::JsonEscaped, escaped.as_bytes());
+        add(Encoding::JsonEscaped, json_escaped(&escaped).as_bytes());
+    }
+    for digits in [UPPER, LOWER] {
+        add(Encoding::Percent, percent(bytes, true, digits, &mut text));
+        if !is_plain {
+            add(Encoding::Percent, percent(bytes, false, digits, &mut text));
+        }
+        add(Encoding::Hex, hex(bytes, digits, &mut text));
+    }
+    let mut padded = Vec::with_capacity(wide.len() + 2);
+    for skip in 0..3 {
+        padded.clear();
+        padded.resize(skip, 0);
+        padded.extend(bytes);
+        let form = base64_core(&padded, skip, &mut text);
+        add(Encoding::Base64, form);
+        let other = |byte: &u8| b"+/".contains(byte);
+        if form.iter().any(other) {
+            let url = |byte: &u8| match byte {
+                b'+' => b'-',
+                b'/' => b'_',
+                _ => *byte,
+            };
+            add(
+                Encoding::Base64Url,
+                &form.iter().map(url).collect::<Vec<_>>(),
+            );
+        }
+        padded.truncate(skip);
+        padded.extend(&wide);
+        let form = base64_core(&padded, skip, &mut text);
+        add(Encoding::Utf16LeBase64, form);
+    }
+    add(Encoding::Utf16Le, &wide);
+}
+
+/// What stands for itself in URLs and in JSON.
+pub(crate) fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
 }
 
 fn json_escaped(value: &str) -> String {
@@ -155,52 +185,47 @@ fn json_escaped(value: &str) -> String {
         .to_owned()
 }
 
-fn percent(bytes: &[u8], all: bool, upper: bool) -> String {
-    let mut text = String::with_capacity(bytes.len() * 3);
+const UPPER: &[u8; 16] = b"0123456789ABCDEF";
+const LOWER: &[u8; 16] = b"0123456789abcdef";
+
+fn digits_of(byte: u8, digits: &[u8; 16]) -> [u8; 2] {
+    let digit = |value: u8| digits.get(usize::from(value)).copied().unwrap_or_default();
+    [digit(byte >> 4), digit(byte & 15)]
+}
+
+fn percent<'a>(bytes: &[u8], all: bool, digits: &[u8; 16], text: &'a mut Vec<u8>) -> &'a [u8] {
+    text.clear();
     for &byte in bytes {
-        let plain = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-        if plain && !all {
-            text.push(char::from(byte));
+        if is_plain(byte) && !all {
+            text.push(byte);
         } else {
-            text.push('%');
-            push_hex(&mut text, byte, upper);
+            text.push(b'%');
+            text.extend(digits_of(byte, digits));
         }
     }
     text
 }
 
-/// Lower-case hex of `bytes`.
-pub(crate) fn hex_lower(bytes: &[u8]) -> String {
-    hex(bytes, false)
-}
-
-fn hex(bytes: &[u8], upper: bool) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for &byte in bytes {
-        push_hex(&mut text, byte, upper);
-    }
+fn hex<'a>(bytes: &[u8], digits: &[u8; 16], text: &'a mut Vec<u8>) -> &'a [u8] {
+    text.clear();
+    text.extend(bytes.iter().flat_map(|byte| digits_of(*byte, digits)));
     text
 }
 
-fn push_hex(text: &mut String, byte: u8, upper: bool) {
-    // Writing to a string cannot fail.
-    let _written = if upper {
-        write!(text, "{byte:02X}")
-    } else {
-        write!(text, "{byte:02x}")
-    };
+/// Lower-case hex of `bytes`.
+pub(crate) fn hex_lower(bytes: &[u8]) -> String {
+    let mut text = Vec::new();
+    let hex = hex(bytes, LOWER, &mut text);
+    hex.iter().copied().map(char::from).collect()
 }
 
-/// The characters of a base64 text that depend on `bytes` alone when `skip` bytes stand before it.
-fn base64_core(bytes: &[u8], skip: usize, url: bool) -> Vec<u8> {
-    let mut padded = vec![0; skip];
-    padded.extend_from_slice(bytes);
-    let text = if url {
-        BASE64_URL_SAFE_NO_PAD.encode(&padded)
-    } else {
-        BASE64_STANDARD_NO_PAD.encode(&padded)
-    };
+/// The characters of a base64 text that depend on what stands behind the first `skip` bytes alone.
+fn base64_core<'a>(padded: &[u8], skip: usize, text: &'a mut Vec<u8>) -> &'a [u8] {
+    text.resize(padded.len().div_ceil(3) * 4, 0);
+    // There is room for all of it.
+    let length = BASE64_STANDARD_NO_PAD.encode_slice(padded, text);
+    let length = length.unwrap_or_default();
     let first = (skip * 8).div_ceil(6);
-    let last = padded.len() * 8 / 6;
-    text.as_bytes().get(first..last).unwrap_or(&[]).to_vec()
+    let last = (padded.len() * 8 / 6).min(length);
+    text.get(first..last).unwrap_or_default()
 }

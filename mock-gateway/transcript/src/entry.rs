@@ -9,6 +9,9 @@ use serde_json::Value;
 
 use crate::payload::Payload;
 
+/// A line without its frame is seldom longer.
+const HEAD: usize = 160;
+
 /// Which way a message travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Direction {
@@ -392,6 +395,17 @@ impl RawEntry {
     /// The entry with nothing hidden.
     pub(crate) fn as_it_was(&self) -> Entry {
         Entry {
+            frame: self.payload().and_then(Payload::shared_frame),
+            close: self.close().cloned(),
+            text: self.text().map(str::to_owned),
+            data: self.data().cloned(),
+            ..self.bare()
+        }
+    }
+
+    /// The entry without what may hold a secret.
+    pub(crate) fn bare(&self) -> Entry {
+        Entry {
             n: self.n,
             t_us: self.t_us,
             conn: self.conn,
@@ -399,12 +413,28 @@ impl RawEntry {
             dir: self.dir,
             stage: self.stage,
             kind: self.kind,
-            frame: self.payload().and_then(Payload::shared_frame),
+            frame: None,
             raw: None,
-            close: self.close().cloned(),
-            text: self.text().map(str::to_owned),
-            data: self.data().cloned(),
+            close: None,
+            text: None,
+            data: None,
         }
+    }
+
+    /// The line of [`RawEntry::bare`] up to where a frame goes on, with room for one of so many bytes.
+    pub(crate) fn head(&self, frame: usize) -> Option<String> {
+        let mut line = Vec::with_capacity(HEAD + frame);
+        serde_json::to_writer(&mut line, &self.bare()).ok()?;
+        line.pop();
+        line.extend(b",\"frame\":");
+        String::from_utf8(line).ok()
+    }
+
+    /// The message and its text, when nothing else of the entry may hold a secret.
+    pub(crate) fn only_text(&self) -> Option<(&Payload, &str)> {
+        let is_more = self.close().is_some() || self.text().is_some() || self.data().is_some();
+        let payload = self.payload().filter(|_| !is_more)?;
+        Some((payload, payload.whole_text()?))
     }
 
     /// The message, when there is one.

@@ -12,7 +12,7 @@ use std::io::Write;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
-use crate::entry::{Entry, RawEntry};
+use crate::entry::RawEntry;
 use crate::recorder::Recorder;
 use crate::writer::{LineWriter, WriteError};
 
@@ -33,11 +33,11 @@ pub struct Follower {
 
 impl Follower {
     /// Writes the header, and from here on every entry of `recorder`: redacted before its first byte is written, and flushed
-    /// when no other waits. `told` sees each as it is written. Secrets that are registered later are not known here.
+    /// when no other waits. `told` sees each line as it is written. Secrets that are registered later are not known here.
     pub fn start(
         recorder: &Recorder,
         out: Box<dyn Write + Send>,
-        told: impl Fn(&Entry) + Send + 'static,
+        told: impl Fn(&str) + Send + 'static,
     ) -> Self {
         let (turns, incoming) = channel();
         let taken = turns.clone();
@@ -55,9 +55,9 @@ impl Follower {
             let mut batch = Vec::new();
             while queue.take(&mut batch) {
                 for raw in batch.drain(..) {
-                    let entry = redactor.entry(&raw);
-                    writer.entry(&entry);
-                    told(&entry);
+                    let line = redactor.line(&raw);
+                    writer.text(&line);
+                    told(&line);
                 }
                 writer.flush();
             }

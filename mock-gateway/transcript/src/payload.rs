@@ -56,6 +56,15 @@ impl Payload {
         }
     }
 
+    /// The text of which [`Payload::frame`] is all, if it is a text message.
+    pub(crate) fn whole_text(&self) -> Option<&str> {
+        self.as_text().filter(|text| !self.is_cut(text))
+    }
+
+    fn is_cut(&self, text: &str) -> bool {
+        self.0.is_brief && is_hello(text)
+    }
+
     /// The bytes on the wire.
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0.content {
@@ -87,7 +96,7 @@ impl Payload {
 
     fn parse(&self) -> Option<Arc<Value>> {
         let text = self.as_text()?;
-        let value = if self.0.is_brief && is_hello(text) {
+        let value = if self.is_cut(text) {
             hello::read_without_lists(text)
         } else {
             serde_json::from_str(text)

@@ -329,6 +329,10 @@ impl Store {
 
 impl Live {
     fn take(&mut self, raw: &RawEntry) {
+        if let (Some(writer), []) = (&mut self.writer, self.callbacks.as_slice()) {
+            writer.text(&self.redactor.line(raw));
+            return writer.flush();
+        }
         let entry = self.redactor.entry(raw);
         if let Some(writer) = &mut self.writer {
             writer.entry(&entry);

@@ -18,10 +18,13 @@
 
 mod identity;
 mod line;
+mod marks;
 pub(crate) mod needle;
+mod pairs;
 mod place;
 mod replace;
 mod structure;
+mod tape;
 mod text;
 
 use std::collections::BTreeMap;
@@ -31,14 +34,17 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use crate::encoding::{self, Encoding, MIN_SEARCHED, PREFIX_BYTES};
+use crate::encoding::{Encoding, MIN_SEARCHED};
 use crate::entry::{CloseInfo, Entry, RawEntry};
 use crate::payload::Payload;
 use crate::resign::Identities;
 
-use needle::{Hit, Needles};
+use line::Told;
+use marks::Marks;
+use needle::{Hit, Needles, Pieces};
 use place::Places;
-use structure::Class;
+use structure::{Class, Member, Siblings};
+use tape::Tape;
 pub(crate) use text::is_pseudonym;
 
 /// JSON texts inside JSON strings are opened this deep; what lies deeper is replaced whole.
@@ -66,6 +72,9 @@ pub struct Redactor {
     identities: Option<Identities>,
     /// Names of machines and people, where the record may hold any.
     places: Option<Places>,
+    /// Memory for taking a frame apart, and for what in it tells something.
+    tape: Tape,
+    told: Told,
 }
 
 impl Default for Redactor {
@@ -84,6 +93,8 @@ impl Redactor {
             last: None,
             identities: None,
             places: None,
+            tape: Tape::default(),
+            told: Told::default(),
         }
     }
 
@@ -116,9 +127,7 @@ impl Redactor {
     /// Tells it the name of a machine (`host`) or of a person (`user`), to be hidden wherever it stands as a word. Only
     /// after [`Redactor::hiding_places`].
     pub fn register_name(&mut self, kind: &'static str, name: &str) {
-        if let Some(places) = &mut self.places {
-            places.learn(kind, name);
-        }
+        self.learn_names(|places| places.learn(kind, name));
     }
 
     /// The kinds of the names of machines and people that were learned so far.
@@ -234,17 +243,12 @@ impl Redactor {
     fn assemble(&mut self, raw: &RawEntry, message: Option<Message>) -> Entry {
         let (frame, bytes) = match message {
             Some(Message::Frame(frame)) => (Some(frame), None),
+            // It was made from a frame.
+            Some(Message::Text(frame)) => (serde_json::from_str(&frame).ok().map(Arc::new), None),
             Some(Message::Raw(text)) => (None, Some(text)),
             None => (None, None),
         };
         Entry {
-            n: raw.n,
-            t_us: raw.t_us,
-            conn: raw.conn,
-            actor: raw.actor().map(str::to_owned),
-            dir: raw.dir,
-            stage: raw.stage,
-            kind: raw.kind,
             frame,
             raw: bytes,
             close: raw.close().map(|close| CloseInfo {
@@ -253,6 +257,7 @@ impl Redactor {
             }),
             text: raw.text().map(|text| self.replaced_text(text, 0)),
             data: raw.data().map(|data| self.replaced(data, 0)),
+            ..raw.bare()
         }
     }
 
@@ -275,18 +280,11 @@ impl Redactor {
     fn learn_nested(&mut self, value: &Value, depth: usize) {
         match value {
             Value::Object(object) => {
-                self.learn_identities(object);
-                if let Some(places) = &mut self.places {
-                    places.learn_object(object);
-                }
-                let pair = structure::classify_pair(object);
+                let members = structure::members(object);
+                self.learn_object(members.clone());
+                let siblings = Siblings::of(members);
                 for (name, member) in object {
-                    let class = if name == "value" && pair.is_some() {
-                        pair
-                    } else {
-                        structure::classify_member(name, object)
-                    };
-                    self.learn_member(class, member, depth);
+                    self.learn_member(Siblings::class(name, || siblings), member, depth);
                 }
             }
             Value::Array(items) => {
@@ -304,33 +302,60 @@ impl Redactor {
         }
     }
 
+    /// Learns the members of an object that name a device, a machine or a person.
+    fn learn_object<'a>(&mut self, members: impl Iterator<Item = Member<'a>> + Clone) {
+        self.learn_identities(members.clone());
+        self.learn_names(|places| places.learn_object(members));
+    }
+
+    /// A name that is new makes what was shown before it stale, as a new secret does.
+    fn learn_names<T>(&mut self, learn: impl FnOnce(&mut Places) -> T) -> Option<T> {
+        let places = self.places.as_mut()?;
+        let known = places.count();
+        let told = learn(places);
+        if places.count() != known {
+            self.last = None;
+        }
+        Some(told)
+    }
+
     fn learn_member(&mut self, class: Option<Class>, member: &Value, depth: usize) {
         match (class, member) {
-            (Some(class), Value::String(text))
-                if class.kind == "private-key" && self.learn_private_key(text) => {}
-            (Some(class), Value::String(text)) if has_own_form(class, text) => {
-                self.learn_text(&format!("{HEADER}{text}"), depth);
-            }
-            (Some(class), Value::String(text)) => {
-                self.learn_value(class.kind, class.is_guess, text);
-            }
+            (Some(class), Value::String(text)) => self.learn_secret(class, text, depth),
             _ => self.learn_nested(member, depth),
         }
     }
 
+    /// Learns the text in a place of which the class is known.
+    fn learn_secret(&mut self, class: Class, text: &str, depth: usize) {
+        if class.kind == "private-key" && self.learn_private_key(text) {
+            return;
+        }
+        if has_own_form(class, text) {
+            self.learn_text(&format!("{HEADER}{text}"), depth);
+        } else {
+            self.learn_value(class.kind, class.is_guess, text);
+        }
+    }
+
     fn learn_text(&mut self, text: &str, depth: usize) {
-        if let Some(nested) = nested_json(text) {
+        self.learn_marked(text, Marks::of(text), depth);
+    }
+
+    /// Learns the secrets and names that a text with these marks gives away; false when it gives away none.
+    fn learn_marked(&mut self, text: &str, marks: Marks, depth: usize) -> bool {
+        if let Some(nested) = nested_json(text, marks) {
             if depth < MAX_NESTING {
                 self.learn_nested(&nested, depth + 1);
             }
-            return;
+            return true;
         }
-        if let Some(places) = &mut self.places {
-            places.learn_text(text);
-        }
-        for span in text::spans(text) {
+        let is_place = self.learn_names(|places| places.learn_text(text, marks));
+        let spans = text::spans(text, marks);
+        for span in &spans {
             self.learn_value(span.kind, span.is_guess, &span.value);
         }
+        is_place == Some(true) || !spans.is_empty()
     }
 
     fn learn_value(&mut self, kind: &str, is_guess: bool, value: &str) {
@@ -365,32 +390,15 @@ impl Redactor {
         if value.len() < MIN_SEARCHED {
             return;
         }
-        for (encoding, form) in encoding::forms(value) {
-            self.needles.add(index, encoding, form, &[]);
-        }
-        // All setup codes and PEM blocks begin alike.
-        let begins_alike = kind == "setup-code" || value.starts_with("-----");
-        if let Some((head, rest)) = value.as_bytes().split_at_checked(PREFIX_BYTES)
-            && !begins_alike
-            && rest.len() >= 4
-        {
-            self.needles
-                .add(index, Encoding::Prefix, head.to_vec(), rest);
-        }
-        // What stands in an id or a code may stand elsewhere too.
-        if !begins_alike
-            && value.len() <= encoding::LONGEST_IN_PARTS
-            && !["device-id", "public-key"].contains(&kind)
-        {
-            for (at, window) in encoding::parts(value) {
-                let rest = value
-                    .as_bytes()
-                    .get(at + window.len()..)
-                    .unwrap_or_default();
-                self.needles
-                    .add(index, Encoding::Part, window.to_vec(), rest);
-            }
-        }
+        // All setup codes and PEM blocks begin alike. What stands in an id or a code may stand elsewhere too.
+        let pieces = if kind == "setup-code" || value.starts_with("-----") {
+            Pieces::None
+        } else if ["device-id", "public-key"].contains(&kind) {
+            Pieces::Beginning
+        } else {
+            Pieces::All
+        };
+        self.needles.add(index, value, pieces);
     }
 
     /// The pseudonym of a known value, or none when the value is empty or a pseudonym itself.
@@ -416,6 +424,8 @@ impl Redactor {
 #[derive(Clone)]
 enum Message {
     Frame(Arc<Value>),
+    /// A frame as it is written.
+    Text(String),
     Raw(String),
 }
 
@@ -424,7 +434,10 @@ fn has_own_form(class: Class, value: &str) -> bool {
     class.kind == "authorization" && value.trim().contains(' ')
 }
 
-fn nested_json(text: &str) -> Option<Value> {
+fn nested_json(text: &str, marks: Marks) -> Option<Value> {
+    if !marks.has(Marks::BRACKET) {
+        return None;
+    }
     let trimmed = text.trim_start();
     if !trimmed.starts_with(['{', '[']) {
         return None;

@@ -10,7 +10,7 @@
 //! - [`signatures`]: whether each signature of a record fits what it says
 
 use gateway_protocol::{ConnectParams, DeviceId, Keypair, PublicKey, SignatureVersion};
-use indexmap::IndexSet;
+use indexmap::IndexMap;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -26,7 +26,8 @@ const UNFIT: &str = "unfit|";
 #[derive(Clone, Debug)]
 pub struct Identities {
     seed: u64,
-    real: IndexSet<String>,
+    /// By the real id. Kept, because making one takes as long as redacting a dozen frames.
+    made: IndexMap<String, Keypair>,
 }
 
 impl Identities {
@@ -34,14 +35,19 @@ impl Identities {
     pub fn new(seed: u64) -> Self {
         Self {
             seed,
-            real: IndexSet::new(),
+            made: IndexMap::new(),
         }
     }
 
     /// The stand-in of the device with this id, made when it is first asked for.
     pub fn of_id(&mut self, real: &str) -> Keypair {
-        let (at, _) = self.real.insert_full(real.to_owned());
-        keypair(self.seed, u32::try_from(at).unwrap_or(u32::MAX) + 1)
+        if let Some(known) = self.made.get(real) {
+            return known.clone();
+        }
+        let before = u32::try_from(self.made.len()).unwrap_or(u32::MAX);
+        let made = keypair(self.seed, before.saturating_add(1));
+        self.made.insert(real.to_owned(), made.clone());
+        made
     }
 
     /// The stand-in of a public key.

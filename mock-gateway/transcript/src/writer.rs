@@ -53,6 +53,11 @@ impl LineWriter {
         self.line(entry);
     }
 
+    /// Writes a line that ends with its line feed.
+    pub(crate) fn text(&mut self, line: &str) {
+        self.put(Ok(line));
+    }
+
     pub(crate) fn flush(&mut self) {
         if self.failure.is_none() {
             let line = self.line;
@@ -69,16 +74,20 @@ impl LineWriter {
     }
 
     fn line<T: serde::Serialize>(&mut self, value: &T) {
+        self.put(to_line(value));
+    }
+
+    fn put(&mut self, text: Result<impl AsRef<str>, serde_json::Error>) {
         if self.failure.is_some() {
             return;
         }
         self.line += 1;
         let line = self.line;
-        let written = to_line(value)
+        let written = text
             .map_err(|source| WriteError::Json { line, source })
             .and_then(|text| {
                 self.out
-                    .write_all(text.as_bytes())
+                    .write_all(text.as_ref().as_bytes())
                     .map_err(|source| WriteError::Io { line, source })
             });
         self.failure = written.err();

@@ -128,9 +128,9 @@ async fn until_interrupted(args: &RecordArgs) -> Result<(), RecordError> {
     for (kind, name) in this_machine() {
         recorder.register_name(kind, &name);
     }
-    let follower = Follower::start(&recorder, Box::new(BufWriter::new(file)), |entry| {
-        if let Some(line) = told(entry) {
-            say(line);
+    let follower = Follower::start(&recorder, Box::new(BufWriter::new(file)), |line| {
+        if let Some(said) = told(line) {
+            say(said);
         }
     });
     let mut options = ProxyOptions::new(upstream, recorder.clone(), FaultTable::new());
@@ -224,7 +224,8 @@ fn wall_clock() -> UnixMillis {
 }
 
 /// An entry in words, once for each message.
-fn told(entry: &Entry) -> Option<String> {
+fn told(line: &str) -> Option<String> {
+    let entry: Entry = serde_json::from_str(line).ok()?;
     if entry.stage == Some(Stage::Delivered) {
         return None;
     }

@@ -177,7 +177,6 @@ impl fmt::Debug for Catalog {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -4,8 +4,9 @@
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use gateway_protocol::{Keypair, PublicKey};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::structure::Member;
 use super::{Redactor, encoded, text};
 use crate::encoding::Encoding;
 use crate::header::Header;
@@ -66,28 +67,35 @@ impl Redactor {
     // Learning.
 
     /// Learns the devices that an object names: by key where it holds one, by id elsewhere.
-    pub(super) fn learn_identities(&mut self, object: &Map<String, Value>) {
+    pub(super) fn learn_identities<'a>(
+        &mut self,
+        members: impl Iterator<Item = Member<'a>> + Clone,
+    ) {
         if self.identities.is_none() {
             return;
         }
-        let key = object
-            .get("publicKey")
-            .or_else(|| object.get("PublicKeyBase64"));
-        if let Some(Value::String(key)) = key {
+        let member = |wanted: &str| members.clone().find(|(name, _)| *name == wanted);
+        let key = member("publicKey").or_else(|| member("PublicKeyBase64"));
+        if let Some((_, Some(key))) = &key {
             self.learn_public_key(key);
         }
-        for (name, member) in object {
+        for (name, text) in members {
             let is_id = key.is_some() && name == "id"
                 || ["deviceid", "nodeid"]
                     .iter()
                     .any(|end| name.to_ascii_lowercase().ends_with(end));
-            if let Some(id) = member.as_str().filter(|_| is_id).and_then(device_id) {
+            if let Some(id) = text.filter(|_| is_id).as_deref().and_then(device_id) {
                 self.learn_device(id.as_str());
             }
         }
     }
 
     fn learn_public_key(&mut self, spelled: &str) {
+        // Reading a key takes longer than looking it up.
+        let known = self.secrets.get(spelled.trim());
+        if known.is_some_and(|known| known.kind == "public-key" && known.stand_in.is_some()) {
+            return;
+        }
         let Some(key) = PublicKey::parse(spelled) else {
             return;
         };

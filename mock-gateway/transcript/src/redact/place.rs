@@ -6,17 +6,20 @@
 //!
 //! - [`Places`]: the names of one record and what is shown for them
 //! - [`shape`]: what a text gives away by its form
+//! - [`words`]: finds the names in a text
 
 mod shape;
+mod words;
 
 use std::collections::BTreeMap;
 
-use aho_corasick::AhoCorasick;
 use gateway_protocol::shape::CLIENT_IDS_9;
 use indexmap::IndexMap;
-use serde_json::{Map, Value};
+use indexmap::map::Entry;
 
-use super::structure::{MAX_NAME, fold};
+use super::marks::Marks;
+use super::structure::{Hints, MAX_NAME, Member, fold};
+use words::Words;
 
 /// A shorter name is hidden where it stands and not looked for elsewhere.
 const MIN_WORD: usize = 2;
@@ -57,26 +60,16 @@ pub(crate) struct Places {
     /// By lower-case name: machines and mail don't tell them apart by case.
     names: IndexMap<String, Name>,
     counters: BTreeMap<&'static str, u32>,
-    /// Finds every name that is a word, whatever its case; made again when there is a new one.
-    words: Option<Words>,
+    /// Those that are hidden in other texts too.
+    words: Words,
     /// Whether what people called their devices is hidden too.
     people: bool,
-}
-
-/// One pass over a text, however many names are looked for.
-#[derive(Debug)]
-struct Words {
-    finder: AhoCorasick,
-    /// Where the name of each pattern stands in `names`.
-    places: Vec<usize>,
 }
 
 #[derive(Debug)]
 struct Name {
     kind: &'static str,
     number: u32,
-    /// Whether it is hidden in other texts too.
-    is_word: bool,
 }
 
 impl Places {
@@ -91,23 +84,26 @@ impl Places {
     /// Learns a name: it is hidden wherever it stands as a word, unless it is an ordinary one.
     pub(crate) fn learn(&mut self, kind: &'static str, name: &str) {
         if !is_ordinary(name) && !is_address(name) {
-            self.number(kind, name, name.len() >= MIN_WORD);
+            self.known(kind, name, name.len() >= MIN_WORD);
         }
     }
 
-    /// Learns what a text gives away by its form.
-    pub(crate) fn learn_text(&mut self, text: &str) {
-        for spot in shape::spots(text) {
+    /// Learns what a text with these marks gives away by its form; false when that is nothing.
+    pub(super) fn learn_text(&mut self, text: &str, marks: Marks) -> bool {
+        let spots = shape::spots(text, marks);
+        let is_any = !spots.is_empty();
+        for spot in spots {
             if let Some(name) = text.get(spot.range) {
-                self.number(spot.kind, name, spot.is_word && name.len() >= MIN_WORD);
+                self.known(spot.kind, name, spot.is_word && name.len() >= MIN_WORD);
             }
         }
+        is_any
     }
 
     /// Learns the members of an object that name a machine or a person.
-    pub(crate) fn learn_object(&mut self, object: &Map<String, Value>) {
-        for (name, member) in object {
-            if let Some((kind, value)) = member.as_str().and_then(|text| self.named(name, text)) {
+    pub(super) fn learn_object<'a>(&mut self, members: impl Iterator<Item = Member<'a>>) {
+        for (name, text) in members {
+            if let Some((kind, value)) = text.as_ref().and_then(|text| self.named(name, text)) {
                 self.learn(kind, value);
             }
         }
@@ -119,7 +115,7 @@ impl Places {
         if is_ordinary(value) || is_address(value) {
             return None;
         }
-        let shown = self.number(kind, value, value.len() >= MIN_WORD);
+        let shown = self.known(kind, value, value.len() >= MIN_WORD).shown();
         Some(text.replacen(value, &shown, 1))
     }
 
@@ -139,21 +135,27 @@ impl Places {
         }
     }
 
+    /// How many names are known.
+    pub(crate) fn count(&self) -> usize {
+        self.names.len()
+    }
+
     /// The kinds of all names, in the order in which they were learned.
     pub(crate) fn kinds(&self) -> impl Iterator<Item = &'static str> {
         self.names.values().map(|name| name.kind)
     }
 
     /// The text without them, when it holds any.
-    pub(crate) fn hide(&mut self, text: &str) -> Option<String> {
-        let spots = shape::spots(text);
+    pub(super) fn hide(&mut self, text: &str, marks: Marks) -> Option<String> {
+        let spots = shape::spots(text, marks);
         let shown = (!spots.is_empty()).then(|| {
             let mut out = String::with_capacity(text.len());
             let mut from = 0;
             for spot in spots {
                 out.push_str(text.get(from..spot.range.start).unwrap_or_default());
                 let name = text.get(spot.range.clone()).unwrap_or_default();
-                out.push_str(&self.number(spot.kind, name, spot.is_word && name.len() >= MIN_WORD));
+                let name = self.known(spot.kind, name, spot.is_word && name.len() >= MIN_WORD);
+                out.push_str(&name.shown());
                 from = spot.range.end;
             }
             out.push_str(text.get(from..).unwrap_or_default());
@@ -163,78 +165,47 @@ impl Places {
         rest.or(shown)
     }
 
-    /// Makes what finds the words, unless it is there; none when there are no words.
-    fn words(&mut self) -> Result<Option<&Words>, aho_corasick::BuildError> {
-        if self.words.is_none() {
-            let words = self.names.iter().enumerate();
-            let words = words.filter(|(_, (_, name))| name.is_word);
-            let (places, words): (Vec<usize>, Vec<&String>) =
-                words.map(|(at, (word, _))| (at, word)).unzip();
-            if words.is_empty() {
-                return Ok(None);
-            }
-            let finder = AhoCorasick::builder()
-                .ascii_case_insensitive(true)
-                .build(words)?;
-            self.words = Some(Words { finder, places });
-        }
-        Ok(self.words.as_ref())
+    /// Whether a name stands in it as a word.
+    pub(super) fn holds_word(&self, text: &str) -> bool {
+        !self.words.find(text).is_empty()
     }
 
-    fn without_words(&mut self, text: &str) -> Option<String> {
-        let found: Vec<(std::ops::Range<usize>, usize)> = match self.words() {
-            Ok(None) => return None,
-            Ok(Some(words)) => {
-                let hits = words.finder.find_overlapping_iter(text);
-                let place = |hit: &aho_corasick::Match| words.places.get(hit.pattern().as_usize());
-                hits.filter_map(|hit| Some((hit.range(), *place(&hit)?)))
-                    .collect()
-            }
-            // More than can be looked for: nothing is shown.
-            Err(_) => return Some(super::TOO_DEEP.to_owned()),
-        };
-        let mut hits: Vec<(std::ops::Range<usize>, &Name)> = found
-            .into_iter()
-            .filter(|(range, _)| is_whole(text, range) && !is_in_pseudonym(text, range))
-            .filter_map(|(range, at)| Some((range, self.names.get_index(at)?.1)))
-            .collect();
-        if hits.is_empty() {
-            return None;
-        }
-        hits.sort_by_key(|(range, _)| (range.start, std::cmp::Reverse(range.end)));
-        let mut out = String::with_capacity(text.len());
+    fn without_words(&self, text: &str) -> Option<String> {
+        let mut out = String::new();
         let mut from = 0;
-        for (range, name) in hits {
-            if range.start >= from {
+        for (range, at) in self.words.find(text) {
+            let Some((_, name)) = self.names.get_index(at) else {
+                continue;
+            };
+            if range.start >= from && !is_in_pseudonym(text, &range) {
                 out.push_str(text.get(from..range.start).unwrap_or_default());
                 out.push_str(&name.shown());
                 from = range.end;
             }
         }
+        if from == 0 {
+            return None;
+        }
         out.push_str(text.get(from..).unwrap_or_default());
         Some(out)
     }
 
-    /// What is shown for a name.
-    fn number(&mut self, kind: &'static str, name: &str, is_word: bool) -> String {
+    /// The name, which is learned if it is new.
+    fn known(&mut self, kind: &'static str, name: &str, is_word: bool) -> &Name {
         let is_word = is_word && self.names.len() < MOST_WORDS;
-        let (counters, words) = (&mut self.counters, &mut self.words);
-        let name = self
-            .names
-            .entry(name.to_ascii_lowercase())
-            .or_insert_with(|| {
-                let counter = counters.entry(kind).or_insert(0);
-                *counter += 1;
-                if is_word {
-                    *words = None;
-                }
-                Name {
-                    kind,
-                    number: *counter,
-                    is_word,
-                }
-            });
-        name.shown()
+        let (counters, words, place) = (&mut self.counters, &mut self.words, self.names.len());
+        let entry = self.names.entry(name.to_ascii_lowercase());
+        if is_word && matches!(entry, Entry::Vacant(_)) {
+            words.add(entry.key(), place);
+        }
+        entry.or_insert_with(|| {
+            let counter = counters.entry(kind).or_insert(0);
+            *counter += 1;
+            Name {
+                kind,
+                number: *counter,
+            }
+        })
     }
 }
 
@@ -260,6 +231,9 @@ fn is_address(name: &str) -> bool {
 
 /// Which kind of name a member holds. Case, `-` and `_` do not matter.
 fn member_kind(name: &str) -> Option<&'static str> {
+    if !Hints::of(name).has(Hints::PLACE) {
+        return None;
+    }
     let mut buffer = [0_u8; MAX_NAME];
     match fold(name, &mut buffer)? {
         "host" | "hostname" | "computername" | "machinename" | "sshhost" => Some("host"),
@@ -275,20 +249,6 @@ fn program(text: &str) -> Option<&str> {
         return Some("");
     }
     text.strip_prefix("Windows Node (")?.strip_suffix(')')
-}
-
-/// Whether no letter or digit stands beside it.
-fn is_whole(text: &str, range: &std::ops::Range<usize>) -> bool {
-    let beside = |part: Option<&str>, last: bool| {
-        let mut chars = part.unwrap_or_default().chars();
-        let char = if last {
-            chars.next_back()
-        } else {
-            chars.next()
-        };
-        char.is_some_and(char::is_alphanumeric)
-    };
-    !beside(text.get(..range.start), true) && !beside(text.get(range.end..), false)
 }
 
 /// `<host:1>` is not looked into, though somebody may be called `host`.

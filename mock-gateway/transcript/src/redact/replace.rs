@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::structure::{self, Class};
+use super::marks::Marks;
+use super::structure::{self, Class, Siblings};
 use super::text;
 use super::{HEADER, MAX_NESTING, Redactor, TOO_DEEP, encoded, has_own_form, nested_json, widened};
 use crate::encoding::{Encoding, MIN_SEARCHED};
@@ -48,20 +49,14 @@ impl Redactor {
         object: &Map<String, Value>,
         depth: usize,
     ) -> Option<Map<String, Value>> {
-        let pair = structure::classify_pair(object);
+        let siblings = Siblings::of(structure::members(object));
         let mut changed: Option<Map<String, Value>> = None;
         for (at, (name, member)) in object.iter().enumerate() {
-            let class = if name == "value" && pair.is_some() {
-                pair
-            } else {
-                structure::classify_member(name, object)
-            };
-            let named = match (class, member, &mut self.places) {
-                (None, Value::String(text), Some(places)) => places.hide_member(name, text),
-                _ => None,
-            };
-            let new = match named {
-                Some(shown) => Some(Value::String(shown)),
+            let class = Siblings::class(name, || siblings);
+            let new = match member.as_str() {
+                Some(text) => self
+                    .changed_member_text(name, class, text, Marks::of(text), depth)
+                    .map(Value::String),
                 None => self.changed_member(class, member, depth),
             };
             let key = self.changed_key(name);
@@ -90,16 +85,47 @@ impl Redactor {
         depth: usize,
     ) -> Option<Value> {
         match (class, member) {
-            (Some(class), Value::String(text)) if has_own_form(class, text) => {
-                let line = self.changed_text(&format!("{HEADER}{text}"), depth)?;
-                Some(Value::from(line.strip_prefix(HEADER).unwrap_or(TOO_DEEP)))
+            (_, Value::String(text)) => {
+                let changed = self.changed_as(class, text, Marks::of(text), depth);
+                changed.map(Value::String)
             }
-            (Some(_), Value::String(text)) => self.pseudonym(text).map(Value::String),
             (Some(class), Value::Number(number)) if class.kind == "password" => {
                 self.learn_value(class.kind, false, &number.to_string());
                 self.pseudonym(&number.to_string()).map(Value::String)
             }
             _ => self.changed(member, depth),
+        }
+    }
+
+    /// What the text of a member becomes.
+    pub(super) fn changed_member_text(
+        &mut self,
+        name: &str,
+        class: Option<Class>,
+        text: &str,
+        marks: Marks,
+        depth: usize,
+    ) -> Option<String> {
+        let places = self.places.as_mut().filter(|_| class.is_none());
+        let named = places.and_then(|places| places.hide_member(name, text));
+        named.or_else(|| self.changed_as(class, text, marks, depth))
+    }
+
+    /// What a text becomes in a place of this class.
+    pub(super) fn changed_as(
+        &mut self,
+        class: Option<Class>,
+        text: &str,
+        marks: Marks,
+        depth: usize,
+    ) -> Option<String> {
+        match class {
+            Some(class) if has_own_form(class, text) => {
+                let line = self.changed_text(&format!("{HEADER}{text}"), depth)?;
+                Some(line.strip_prefix(HEADER).unwrap_or(TOO_DEEP).to_owned())
+            }
+            Some(_) => self.pseudonym(text),
+            None => self.changed_marked(text, marks, depth),
         }
     }
 
@@ -112,7 +138,11 @@ impl Redactor {
 
     /// What a text becomes.
     fn changed_text(&mut self, text: &str, depth: usize) -> Option<String> {
-        if let Some(nested) = nested_json(text) {
+        self.changed_marked(text, Marks::of(text), depth)
+    }
+
+    fn changed_marked(&mut self, text: &str, marks: Marks, depth: usize) -> Option<String> {
+        if let Some(nested) = nested_json(text, marks) {
             if depth >= MAX_NESTING {
                 return Some(TOO_DEEP.to_owned());
             }
@@ -120,9 +150,9 @@ impl Redactor {
             let changed = self.changed(&nested, depth + 1)?;
             return Some(changed.to_string());
         }
-        let spans = text::spans(text);
+        let spans = text::spans(text, marks);
         if spans.is_empty() {
-            return self.without_needles_text(text);
+            return self.without_needles_marked(text, marks);
         }
         let mut out = String::with_capacity(text.len());
         let mut from = 0;
@@ -152,13 +182,17 @@ impl Redactor {
 
     /// The text without known secrets and names, when it holds any.
     pub(super) fn without_needles_text(&mut self, text: &str) -> Option<String> {
+        self.without_needles_marked(text, Marks::of(text))
+    }
+
+    fn without_needles_marked(&mut self, text: &str, marks: Marks) -> Option<String> {
         let shown = self.without_secrets_text(text);
         let Some(places) = &mut self.places else {
             return shown;
         };
         match shown {
-            Some(shown) => Some(places.hide(&shown).unwrap_or(shown)),
-            None => places.hide(text),
+            Some(shown) => Some(places.hide(&shown, Marks::of(&shown)).unwrap_or(shown)),
+            None => places.hide(text, marks),
         }
     }
 

@@ -8,6 +8,7 @@ use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use serde_json::Value;
 
+use super::marks::Marks;
 use super::structure::classify;
 
 /// A secret in a text: where it stands and what it is.
@@ -25,29 +26,27 @@ const MIN_CODE: usize = 16;
 const PEM_BEGIN: &str = "-----BEGIN ";
 const PEM_END: &str = "-----END ";
 
-/// Every span, in order and without overlap.
-pub(crate) fn spans(text: &str) -> Vec<Span> {
+/// Every span, in order and without overlap, of a text with these marks.
+pub(super) fn spans(text: &str, marks: Marks) -> Vec<Span> {
     let mut found = Vec::new();
-    let marks = Marks::of(text);
     if marks.has(Marks::SPACE) {
         if marks.has(Marks::DASH) {
             pem_blocks(text, &mut found);
         }
         credentials(text, &mut found);
     }
-    if marks.has(Marks::EQUALS) || (marks.has(Marks::SPACE) && marks.has(Marks::DASH)) {
+    if marks.has(Marks::EQUALS) || marks.has(Marks::SPACE.and(Marks::DASH)) {
         assignments(text, &mut found);
     }
-    if marks.has(Marks::AT) {
+    if marks.has(Marks::AT.and(Marks::COLON).and(Marks::SLASH)) {
         user_info(text, &mut found);
     }
-    if text.len() >= MIN_CODE && marks.has(Marks::CODE_HEAD) {
+    if text.len() >= MIN_CODE && marks.has(Marks::CODE_HEAD.and(Marks::CODE_NEXT)) {
         codes(text, &mut found);
     }
-    if found.is_empty() {
-        return found;
+    if found.len() > 1 {
+        found.sort_by_key(|span| (span.range.start, std::cmp::Reverse(span.range.end)));
     }
-    found.sort_by_key(|span| (span.range.start, std::cmp::Reverse(span.range.end)));
     let mut end = 0;
     found.retain(|span| {
         let keep = span.range.start >= end && !span.range.is_empty();
@@ -57,36 +56,6 @@ pub(crate) fn spans(text: &str) -> Vec<Span> {
         keep
     });
     found
-}
-
-/// Which of the characters that give a secret away a text has: most texts have none and are not looked at again.
-#[derive(Clone, Copy)]
-struct Marks(u8);
-
-impl Marks {
-    const SPACE: u8 = 1;
-    const EQUALS: u8 = 2;
-    const AT: u8 = 4;
-    const DASH: u8 = 8;
-    const CODE_HEAD: u8 = 16;
-
-    fn of(text: &str) -> Self {
-        Self(text.bytes().fold(0, |marks, byte| {
-            marks
-                | match byte {
-                    b' ' => Self::SPACE,
-                    b'=' => Self::EQUALS,
-                    b'@' => Self::AT,
-                    b'-' => Self::DASH,
-                    b'e' => Self::CODE_HEAD,
-                    _ => 0,
-                }
-        }))
-    }
-
-    fn has(self, mark: u8) -> bool {
-        self.0 & mark != 0
-    }
 }
 
 fn span(text: &str, range: Range<usize>, kind: &'static str, is_guess: bool) -> Option<Span> {
@@ -119,14 +88,20 @@ pub(crate) fn is_pseudonym(value: &str) -> bool {
 
 fn pem_blocks(text: &str, found: &mut Vec<Span>) {
     let mut from = 0;
-    while let Some(start) = find_from(text, PEM_BEGIN, from) {
+    for start in memchr::memchr_iter(b'-', text.as_bytes()) {
+        let begins = text
+            .get(start..)
+            .is_some_and(|rest| rest.starts_with(PEM_BEGIN));
+        if start < from || !begins {
+            continue;
+        }
         let end = find_from(text, PEM_END, start)
             .map_or(text.len(), |end| line_end(text, end + PEM_END.len()));
         let label = text.get(start..).and_then(|rest| rest.lines().next());
         if label.is_some_and(|label| label.contains("PRIVATE KEY")) {
             found.extend(span(text, start..end, "private-key", false));
         }
-        from = end.max(start + 1);
+        from = end;
     }
 }
 
@@ -137,29 +112,25 @@ fn line_end(text: &str, from: usize) -> usize {
 
 /// `Bearer x` and `Basic x`, in headers and wherever else they are written.
 fn credentials(text: &str, found: &mut Vec<Span>) {
-    for (scheme, kind) in [("earer ", "bearer-token"), ("asic ", "basic-credential")] {
-        let mut from = 0;
-        while let Some(at) = find_from(text, scheme, from) {
-            let start = at + scheme.len();
-            from = start;
-            let capital = at
-                .checked_sub(1)
-                .and_then(|before| text.as_bytes().get(before));
-            if !capital.is_some_and(|byte| byte.eq_ignore_ascii_case(&b'b')) {
-                continue;
-            }
-            let end = run_end(text, start, is_credential_byte);
-            let length = end - start;
-            if kind == "basic-credential" {
-                if let Some(password) = basic_password(text.get(start..end).unwrap_or_default()) {
-                    found.extend(span(text, start..end, kind, true));
-                    if let Some(last) = found.last_mut() {
-                        last.value = password;
-                    }
+    for space in memchr::memchr_iter(b' ', text.as_bytes()) {
+        let before = text.as_bytes().get(..space).unwrap_or_default();
+        let (scheme, is_basic) = match before {
+            [.., b'B' | b'b', b'e', b'a', b'r', b'e', b'r'] => ("earer", false),
+            [.., b'B' | b'b', b'a', b's', b'i', b'c'] => ("asic", true),
+            _ => continue,
+        };
+        let start = space + 1;
+        let end = run_end(text, start, is_credential_byte);
+        let length = end - start;
+        if is_basic {
+            if let Some(password) = basic_password(text.get(start..end).unwrap_or_default()) {
+                found.extend(span(text, start..end, "basic-credential", true));
+                if let Some(last) = found.last_mut() {
+                    last.value = password;
                 }
-            } else if length >= 8 || has_authorization_before(text, at) {
-                found.extend(span(text, start..end, kind, true));
             }
+        } else if length >= 8 || has_authorization_before(text, space - scheme.len()) {
+            found.extend(span(text, start..end, "bearer-token", true));
         }
     }
 }
@@ -185,11 +156,8 @@ fn basic_password(encoded: &str) -> Option<String> {
 /// `token=x` in queries, fragments and logs, and `--token x` on command lines.
 fn assignments(text: &str, found: &mut Vec<Span>) {
     let bytes = text.as_bytes();
-    for (at, &byte) in bytes.iter().enumerate() {
-        let is_option_gap = byte == b' ';
-        if byte != b'=' && !is_option_gap {
-            continue;
-        }
+    for at in memchr::memchr2_iter(b'=', b' ', bytes) {
+        let is_option_gap = bytes.get(at) == Some(&b' ');
         let start = name_start(bytes, at);
         let Some(name) = text.get(start..at).filter(|name| !name.is_empty()) else {
             continue;
@@ -238,18 +206,21 @@ fn user_info(text: &str, found: &mut Vec<Span>) {
 
 /// Setup codes: runs of base64 that hold a JSON object with a bootstrap token.
 fn codes(text: &str, found: &mut Vec<Span>) {
-    let bytes = text.as_bytes();
-    let mut start = 0;
-    while start < bytes.len() {
-        let end = run_end(text, start, is_base64_byte);
-        if end - start >= MIN_CODE
-            && bytes.get(start) == Some(&b'e')
-            && let Some(run) = text.get(start..end)
-            && inner_token(run).is_some()
-        {
-            found.extend(span(text, start..end, "setup-code", false));
+    let mut end = 0;
+    for at in memchr::memchr_iter(b'e', text.as_bytes()) {
+        // `{` and a quotation mark or white space.
+        let next = text.as_bytes().get(at + 1);
+        if at < end || !next.is_some_and(|next| b"yw".contains(next)) {
+            continue;
         }
-        start = end.max(start) + 1;
+        let before = at.checked_sub(1).and_then(|at| text.as_bytes().get(at));
+        if before.is_some_and(|byte| is_base64_byte(*byte)) {
+            continue;
+        }
+        end = run_end(text, at, is_base64_byte);
+        if end - at >= MIN_CODE && text.get(at..end).and_then(inner_token).is_some() {
+            found.extend(span(text, at..end, "setup-code", false));
+        }
     }
 }
 

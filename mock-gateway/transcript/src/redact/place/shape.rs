@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
+use crate::redact::marks::Marks;
+
 /// A name in a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Spot {
@@ -12,8 +14,8 @@ pub(super) struct Spot {
     pub(super) is_word: bool,
 }
 
-/// What stands before the name of a user. In JSON and in code a backslash is written up to four times.
-const HOMES: [&str; 3] = ["/home/", "/Users/", "\\Users\\"];
+/// What stands before the name of a user and a separator. In JSON and in code a backslash is written up to four times.
+const HOMES: [&str; 3] = ["/home", "/Users", "\\Users"];
 /// Accounts that every machine has.
 const NOBODY: [&str; 8] = [
     "All Users",
@@ -38,21 +40,19 @@ const NOBODYS_HOSTS: [&str; 9] = [
     "github.com",
 ];
 
-/// Every name, in order and without overlap.
-pub(super) fn spots(text: &str) -> Vec<Spot> {
+/// Every name, in order and without overlap, of a text with these marks.
+pub(super) fn spots(text: &str, marks: Marks) -> Vec<Spot> {
     let mut found = Vec::new();
-    let has = |byte: u8| text.as_bytes().contains(&byte);
-    let (slash, colon) = (has(b'/') || has(b'\\'), has(b':'));
-    if has(b'.') || colon {
+    if marks.has(Marks::DOT) || marks.has(Marks::COLON) {
         addresses(text, &mut found);
     }
-    if slash {
+    if marks.has(Marks::SLASH) {
         homes(text, &mut found);
-        if colon {
+        if marks.has(Marks::COLON) {
             hosts(text, &mut found);
         }
     }
-    if has(b'@') {
+    if marks.has(Marks::AT) {
         mail(text, &mut found);
     }
     if found.len() > 1 {
@@ -71,9 +71,23 @@ pub(super) fn spots(text: &str) -> Vec<Spot> {
 
 /// IPv4 and IPv6, alone, in brackets, with a port or a zone.
 fn addresses(text: &str, found: &mut Vec<Spot>) {
-    let belongs = |byte: u8| byte.is_ascii_hexdigit() || byte == b'.' || byte == b':';
-    for run in runs(text, belongs) {
+    let bytes = text.as_bytes();
+    let belongs = |byte: &&u8| byte.is_ascii_hexdigit() || [b'.', b':'].contains(*byte);
+    let mut end = 0;
+    for at in memchr::memchr2_iter(b'.', b':', bytes) {
+        if at < end {
+            continue;
+        }
+        let before = bytes.get(end..at).unwrap_or_default();
+        let start = at - before.iter().rev().take_while(belongs).count();
+        let after = bytes.get(at..).unwrap_or_default();
+        end = at + after.iter().take_while(belongs).count();
+        let run = start..end;
         let word = text.get(run.clone()).unwrap_or_default();
+        let count = |mark: u8| word.bytes().filter(|byte| *byte == mark).count();
+        if count(b'.') < 3 && count(b':') < 2 {
+            continue;
+        }
         // A letter, digit or underscore beside it makes it part of a name; after a label stands a colon.
         let before = run.start.checked_sub(1).filter(|_| !word.starts_with(':'));
         let beside = [before, Some(run.end)];
@@ -81,7 +95,7 @@ fn addresses(text: &str, found: &mut Vec<Spot>) {
             let byte = text.as_bytes().get(at);
             byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
         });
-        if is_part || word.len() < 2 {
+        if is_part {
             continue;
         }
         if let Some(within) = address(word) {
@@ -142,15 +156,19 @@ fn is_short(v6: Ipv6Addr) -> bool {
 
 /// The user's name in the path of a home folder, with `/mnt/c` or a drive before it or not.
 fn homes(text: &str, found: &mut Vec<Spot>) {
-    for home in HOMES {
-        let separator = if home.starts_with('\\') { '\\' } else { '/' };
-        for (at, _) in text.match_indices(home.trim_end_matches(separator)) {
-            let start = at + home.len() - 1;
-            let rest = text.get(start..).unwrap_or_default();
+    for at in memchr::memchr2_iter(b'/', b'\\', text.as_bytes()) {
+        let here = text.get(at..).unwrap_or_default();
+        for home in HOMES {
+            if !here.starts_with(home) {
+                continue;
+            }
+            let separator = if home.starts_with('\\') { '\\' } else { '/' };
+            let rest = here.get(home.len()..).unwrap_or_default();
             let separators = rest.len() - rest.trim_start_matches(separator).len();
             if separators == 0 || separators > 4 {
                 continue;
             }
+            let start = at + home.len();
             let start = start + separators;
             let end = start + name_length(text.get(start..).unwrap_or_default());
             let name = text.get(start..end).unwrap_or_default();
@@ -187,9 +205,11 @@ fn name_length(rest: &str) -> usize {
 
 /// The host in `scheme://host:port/`.
 fn hosts(text: &str, found: &mut Vec<Spot>) {
-    for (at, _) in text.match_indices("://") {
+    for at in memchr::memchr_iter(b':', text.as_bytes()) {
+        let Some(rest) = text.get(at..).and_then(|rest| rest.strip_prefix("://")) else {
+            continue;
+        };
         let start = at + 3;
-        let rest = text.get(start..).unwrap_or_default();
         let length = rest
             .find(|char: char| char.is_whitespace() || "/?#\"'<>\\,)".contains(char))
             .unwrap_or(rest.len());
@@ -213,10 +233,13 @@ fn hosts(text: &str, found: &mut Vec<Spot>) {
 
 /// Whether the name is reserved, or everybody's.
 pub(super) fn is_nobodys_host(host: &str) -> bool {
-    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    let host = host.trim_end_matches('.').as_bytes();
     NOBODYS_HOSTS.iter().any(|known| {
-        host.strip_suffix(known)
-            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        let split = host.len().checked_sub(known.len());
+        split.is_some_and(|split| {
+            let (rest, end) = host.split_at(split);
+            end.eq_ignore_ascii_case(known.as_bytes()) && (rest.is_empty() || rest.ends_with(b"."))
+        })
     })
 }
 
@@ -252,22 +275,4 @@ fn mail(text: &str, found: &mut Vec<Spot>) {
             is_word: true,
         });
     }
-}
-
-/// The longest runs of bytes that belong together.
-fn runs(text: &str, belongs: impl Fn(u8) -> bool) -> Vec<Range<usize>> {
-    let mut found = Vec::new();
-    let mut start = None;
-    for (at, byte) in text.bytes().enumerate() {
-        match (belongs(byte), start) {
-            (true, None) => start = Some(at),
-            (false, Some(from)) => {
-                found.push(from..at);
-                start = None;
-            }
-            (true, Some(_)) | (false, None) => {}
-        }
-    }
-    found.extend(start.map(|from| from..text.len()));
-    found
 }

@@ -3,9 +3,10 @@ use serde_json::json;
 
 use super::*;
 use crate::redact::Redactor;
+use crate::redact::structure::members;
 
 fn hidden(text: &str) -> String {
-    let shown = Places::default().hide(text);
+    let shown = Places::default().hide(text, Marks::of(text));
     shown.unwrap_or_else(|| text.to_owned())
 }
 
@@ -46,13 +47,13 @@ fn what_a_reader_needs_stays(#[case] text: &str) {
 #[test]
 fn a_name_that_was_learned_is_hidden_as_a_word() {
     let mut places = Places::default();
-    places.learn_object(
-        json!({"host": "DESKTOP-7Q:18789", "user": "anna"})
-            .as_object()
-            .unwrap(),
+    let object = json!({"host": "DESKTOP-7Q:18789", "user": "anna"});
+    places.learn_object(members(object.as_object().unwrap()));
+    places.learn_text("/home/bert/x", Marks::of("/home/bert/x"));
+    let shown = places.hide(
+        "desktop-7q of Anna, anna-2, bert, annabel; user host",
+        Marks::of("desktop-7q of Anna, anna-2, bert, annabel; user host"),
     );
-    places.learn_text("/home/bert/x");
-    let shown = places.hide("desktop-7q of Anna, anna-2, bert, annabel; user host");
     assert_eq!(
         shown.as_deref(),
         Some("<host:1> of <user:1>, <user:1>-2, <user:2>, annabel; user host")
@@ -69,7 +70,7 @@ fn an_ordinary_word_is_not_learned(#[case] name: &str) {
     let mut places = Places::default();
     places.learn("host", name);
     let text = format!("the {name} of a run");
-    assert_eq!(places.hide(&text), None);
+    assert_eq!(places.hide(&text, Marks::of(&text)), None);
 }
 
 #[test]
@@ -80,8 +81,11 @@ fn what_people_call_their_devices_is_hidden_in_what_comes_from_them() {
         (Places::default(), None),
         (Places::of_people(), Some("<name:1> is openclaw-ios")),
     ] {
-        places.learn_object(client);
-        let said = places.hide("Anna's phone is openclaw-ios");
+        places.learn_object(members(client));
+        let said = places.hide(
+            "Anna's phone is openclaw-ios",
+            Marks::of("Anna's phone is openclaw-ios"),
+        );
         assert_eq!(said.as_deref(), shown);
     }
 }
@@ -93,13 +97,19 @@ fn of_names_that_begin_alike_the_longest_whole_one_is_hidden() {
     for name in ["anna", "anna-box", "box", "anna-box-2"] {
         places.learn("host", name);
     }
-    let shown = places.hide("ANNA-BOX-2, anna-box, anna-bo, box2");
+    let shown = places.hide(
+        "ANNA-BOX-2, anna-box, anna-bo, box2",
+        Marks::of("ANNA-BOX-2, anna-box, anna-bo, box2"),
+    );
     assert_eq!(
         shown.as_deref(),
         Some("<host:4>, <host:2>, <host:1>-bo, box2")
     );
     places.learn("host", "box2");
-    assert_eq!(places.hide("box2").as_deref(), Some("<host:5>"));
+    assert_eq!(
+        places.hide("box2", Marks::of("box2")).as_deref(),
+        Some("<host:5>")
+    );
 }
 
 #[test]
