@@ -45,6 +45,11 @@ pub fn needs_of(scenario: &Scenario) -> BTreeSet<String> {
     for step in &scenario.steps {
         needs.extend(of_step(scenario, &step.value));
     }
+    let counted = scenario
+        .count
+        .iter()
+        .filter_map(|it| it.value.reports.as_ref());
+    needs.extend(counted.map(of_report));
     for end in &scenario.finally {
         needs.extend(of_look(
             end.value.snapshot.as_ref(),
@@ -71,7 +76,7 @@ fn of_actor(client: &ClientActor) -> Vec<String> {
         ..ClientActor::default()
     };
     let mut needs = Vec::new();
-    if *client != plain || holds.managed {
+    if *client != plain || holds.managed || holds.tunnel {
         needs.push(INSIDE.to_owned());
     }
     let stored = [
@@ -104,7 +109,9 @@ fn of_step(scenario: &Scenario, step: &Step) -> Vec<String> {
     let need = match step {
         Step::Do(wish) => return of_wish(wish),
         Step::Expect(expect) => return of_expect(scenario, expect),
-        Step::Control(control) if control.listener.is_some() => Some(INSIDE.to_owned()),
+        Step::Control(control) if control.listener.is_some() || control.tunnel.is_some() => {
+            Some(INSIDE.to_owned())
+        }
         Step::Quiet(quiet) => of_pattern(scenario, &quiet.pattern()),
         Step::Close(Close {
             actor,
@@ -168,14 +175,19 @@ fn of_expect(scenario: &Scenario, expect: &Expect) -> Vec<String> {
         return of_look(expect.snapshot.as_ref(), expect.durable.as_ref());
     }
     let need = match &expect.reports {
-        Some(report) => Some(match report.get("event").and_then(Value::as_str) {
-            Some("exited" | "printed") => "process".to_owned(),
-            Some(event) if tools::REPORTS.contains(&event) => "answers".to_owned(),
-            _ => INSIDE.to_owned(),
-        }),
+        Some(report) => Some(of_report(report)),
         None => of_pattern(scenario, &expect.pattern()),
     };
     need.into_iter().collect()
+}
+
+/// Who tells of such an event.
+fn of_report(report: &Value) -> String {
+    match report.get("event").and_then(Value::as_str) {
+        Some("exited" | "printed") => "process".to_owned(),
+        Some(event) if tools::REPORTS.contains(&event) => "answers".to_owned(),
+        _ => INSIDE.to_owned(),
+    }
 }
 
 /// A word about one role of the client asks for that role.

@@ -267,6 +267,7 @@ impl CutPlan {
                     of: actor.clone(),
                     fails: 0,
                     dies: Some(*death),
+                    identity: None,
                 };
                 scenario.steps.insert(0, Located::nowhere(Step::Disk(disk)));
             }

@@ -151,6 +151,7 @@ impl Event {
                 of: COMPANION.to_owned(),
                 fails,
                 dies: None,
+                identity: None,
             }),
             Self::Decide(yes) => control(decide(yes)),
             Self::Disturb(disturbance) => Step::Fault(disturbance.fault()),

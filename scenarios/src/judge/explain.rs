@@ -188,10 +188,21 @@ impl<'a> Explainer<'a> {
                     .map(|count| bounds(count.exactly, count.min, count.max))
                     .unwrap_or_default();
                 let because = count.and_then(|count| count.because.clone());
+                let summary = match count.and_then(|count| count.reports.as_ref()) {
+                    Some(reports) => {
+                        let got = outcome.nearest.as_ref().and_then(|it| it.got.parse().ok());
+                        let actor = count
+                            .and_then(|count| count.actor.clone())
+                            .unwrap_or_default();
+                        let told = times(got.unwrap_or_default());
+                        format!("{actor} reported {reports} {told}, wanted {limits}")
+                    }
+                    None => format!("{what} was seen {seen}, wanted {limits}"),
+                };
                 (
                     "count",
                     count.and_then(|count| count.at.clone()),
-                    format!("{what} was seen {seen}, wanted {limits}"),
+                    summary,
                     because,
                 )
             }
@@ -218,6 +229,7 @@ impl<'a> Explainer<'a> {
         finding.difference = outcome
             .nearest
             .as_ref()
+            .filter(|_| outcome.section != EndSection::Count)
             .map(|nearest| self.difference(nearest));
         finding
     }

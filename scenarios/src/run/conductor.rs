@@ -22,7 +22,7 @@ use crate::judge::expectations::{Watch, ends};
 use crate::judge::record::{FinalViews, RunEnd, RunRecord, StepOutcome, StepResult, Unclaimed};
 use crate::judge::trust::LISTENER_STEP;
 use crate::scenario::captures::Captured;
-use crate::scenario::{Actor, Death, Scenario, Step};
+use crate::scenario::{Actor, Death, Disk, Scenario, Step};
 use crate::world::{Draw, World};
 
 use shared::Shared;
@@ -331,7 +331,13 @@ impl<'a, W: World> Conductor<'a, W> {
             });
         }
         let views = self.views().await;
-        let outcomes = ends(self.scenario, &self.watch, &views, &self.captured);
+        let outcomes = ends(
+            self.scenario,
+            &self.watch,
+            &views,
+            &self.captured,
+            &|actor| self.world.reports(actor),
+        );
         let (transcript, secrets) = if self.redacts {
             self.world.recorder().finished()
         } else {
@@ -450,6 +456,11 @@ fn headline(step: &Step) -> String {
             None => format!("{verb} {}", control.verbs().join(" ")),
         },
         Step::Clock(clock) => format!("{verb} {}", clock.of),
+        Step::Disk(Disk {
+            of,
+            identity: Some(file),
+            ..
+        }) => format!("{verb} {of} identity {}", file.name()),
         Step::Disk(disk) => match disk.dies {
             Some(death) => {
                 let Death { at, when } = death;

@@ -46,6 +46,10 @@ pub struct ClientActor {
     /// when absent. ref: client-behaviour.md §25
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<Service>,
+    /// Whether it can run ssh, and so reach a gateway that its record puts behind a tunnel (`holds = { tunnel = true }`);
+    /// the world `core` only. ref: client-behaviour.md §24
+    #[serde(skip_serializing_if = "is_false")]
+    pub ssh: bool,
     /// Capabilities of the node role; a small default set when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub caps: Option<Vec<String>>,
@@ -95,6 +99,10 @@ pub struct RawActor {
 }
 
 /// Credentials on disk before the first step. Secret values never stand in a file: only their state does.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a word that a file may say or not"
+)]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Holds {
@@ -123,6 +131,10 @@ pub struct Holds {
     /// is sent only where `control = { listener = ... }` has told who listens.
     #[serde(skip_serializing_if = "is_false")]
     pub managed: bool,
+    /// Whether the record puts the gateway behind an SSH tunnel: its address is elsewhere, and answers to nobody who does
+    /// not come through the tunnel.
+    #[serde(skip_serializing_if = "is_false")]
+    pub tunnel: bool,
     /// Whether the record of the gateway is left out even if it would be empty (a client before its first setup).
     #[serde(skip_serializing_if = "is_false")]
     pub no_record: bool,

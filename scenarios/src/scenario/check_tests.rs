@@ -21,6 +21,16 @@ fn with(extra: &str) -> String {
 const START: &str = "[[step]]\nstart = \"companion\"\n";
 
 #[test]
+fn an_ssh_is_in_the_core_only() {
+    let text = with("[actor.far]\nkind = \"client\"\nssh = true\n[[step]]\nstart = \"far\"");
+    assert_eq!(codes(&text), ["scenario::only_in_core"]);
+    assert_eq!(
+        codes(&format!("worlds = [\"core\"]\n{text}")),
+        Vec::<&str>::new()
+    );
+}
+
+#[test]
 fn a_sound_scenario_has_no_problems() {
     let text = with(&format!(
         "{START}[[step]]\nexpect = {{ from = \"companion\", method = \"connect\", capture = {{ id = \"/device/id\" }} }}\n[[step]]\ncontrol = {{ remove_device = \"$id\" }}\n"
@@ -41,6 +51,22 @@ fn a_sound_scenario_has_no_problems() {
 #[case::disk_of_a_raw_actor(
     "[[step]]\ndisk = { of = \"mallory\", fails = 1 }",
     "scenario::wrong_kind_of_actor"
+)]
+#[case::tunnel_of_nobody(
+    "[[step]]\ncontrol = { tunnel = { of = \"companion\", is = \"ended\" } }",
+    "scenario::tunnel_of_nobody"
+)]
+#[case::no_record(
+    "[[step]]\ndo = { actor = \"companion\", intent = \"add_gateway\", record = { id = \"g\" } }",
+    "scenario::bad_record"
+)]
+#[case::whose_reports(
+    "[[count]]\nreports = { event = \"pairing\" }\nexactly = 1",
+    "scenario::missing_argument"
+)]
+#[case::reports_and_a_message(
+    "[[count]]\nactor = \"companion\"\nreports = { event = \"pairing\" }\nopens = true\nexactly = 1",
+    "scenario::exactly_one"
 )]
 #[case::unbound(
     "[[step]]\ncontrol = { approve = \"$id\" }",

@@ -83,6 +83,9 @@ pub struct Control {
     /// Somebody listens at the gateway's address on this client's machine; not an order for the gateway.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listener: Option<Listener>,
+    /// Something happens to the ssh of this client, or will; not an order for the gateway.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tunnel: Option<Tunnel>,
     /// Names for parts of the answer: JSON pointers.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub capture: BTreeMap<String, String>,
@@ -125,6 +128,30 @@ impl ListenerName {
             Self::Stranger => "stranger",
         }
     }
+}
+
+/// What happens to a client's SSH tunnels.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tunnel {
+    /// The client; it must have `ssh = true`.
+    pub of: String,
+    /// What.
+    pub is: TunnelName,
+}
+
+/// A turn of a client's SSH tunnels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TunnelName {
+    /// The tunnels that run end by themselves. What goes through them is not touched.
+    Ended,
+    /// The ones that the client has stopped are gone only now.
+    EndedLate,
+    /// From now on none can be started.
+    Broken,
+    /// From now on they can be started again.
+    Mended,
 }
 
 /// A token by its owner.
@@ -233,6 +260,7 @@ impl Control {
             ("off", self.off.is_some()),
             ("broadcast", self.broadcast.is_some()),
             ("listener", self.listener.is_some()),
+            ("tunnel", self.tunnel.is_some()),
         ];
         all.into_iter()
             .filter_map(|(name, given)| given.then_some(name))

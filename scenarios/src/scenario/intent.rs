@@ -46,6 +46,13 @@ pub struct Do {
     /// `switch_gateway`: the record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<String>,
+    /// `connect_shared_token`: whether the gateway lies behind the tunnel of `holds = { tunnel = true }`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tunnel: bool,
+    /// `add_gateway`: the record, with the members that `gateways.json` has (`id`, `url`, `sharedGatewayToken` ...). One
+    /// with the id of a known record replaces it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<Value>,
     /// Captures from the finished intent's report: JSON pointers.
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub capture: std::collections::BTreeMap<String, String>,
@@ -71,6 +78,10 @@ pub enum IntentName {
     ConnectSharedToken,
     /// Make another gateway the active one.
     SwitchGateway,
+    /// Add or edit a record, without connecting.
+    AddGateway,
+    /// Start the node if it does not run, and wait until it is paired, refused, or late.
+    EnsureNodeConnected,
     /// Approve a pairing request.
     Approve,
     /// Reject a pairing request.
@@ -101,6 +112,8 @@ impl IntentName {
             Self::ApplySetupCode => "apply_setup_code",
             Self::ConnectSharedToken => "connect_shared_token",
             Self::SwitchGateway => "switch_gateway",
+            Self::AddGateway => "add_gateway",
+            Self::EnsureNodeConnected => "ensure_node_connected",
             Self::Approve => "approve",
             Self::Reject => "reject",
             Self::Request => "request",
@@ -120,9 +133,14 @@ impl IntentName {
     /// The arguments it takes, required ones marked with `true`.
     pub const fn arguments(self) -> &'static [(&'static str, bool)] {
         match self {
-            Self::Connect | Self::Disconnect | Self::Reconnect | Self::ReconnectNode => &[],
+            Self::Connect
+            | Self::Disconnect
+            | Self::Reconnect
+            | Self::ReconnectNode
+            | Self::EnsureNodeConnected => &[],
             Self::ApplySetupCode => &[("code", true)],
-            Self::ConnectSharedToken => &[("url", false), ("token", true)],
+            Self::ConnectSharedToken => &[("url", false), ("token", true), ("tunnel", false)],
+            Self::AddGateway => &[("record", true)],
             Self::SwitchGateway => &[("gateway", true)],
             Self::Approve | Self::Reject => &[("kind", false), ("request_id", true)],
             Self::Request => &[("role", false), ("method", true), ("params", false)],
@@ -159,6 +177,8 @@ impl Do {
             params: None,
             words: None,
             gateway: None,
+            tunnel: false,
+            record: None,
             capture: std::collections::BTreeMap::new(),
         }
     }
@@ -216,6 +236,8 @@ impl Do {
             | IntentName::Reconnect
             | IntentName::ReconnectNode
             | IntentName::SwitchGateway
+            | IntentName::AddGateway
+            | IntentName::EnsureNodeConnected
             | IntentName::Repeat
             | IntentName::Uninstall
             | IntentName::Script => (self.intent.name(), Vec::new()),
@@ -236,6 +258,8 @@ impl Do {
             ("params", self.params.is_some()),
             ("words", self.words.is_some()),
             ("gateway", self.gateway.is_some()),
+            ("tunnel", self.tunnel),
+            ("record", self.record.is_some()),
         ];
         all.into_iter()
             .filter_map(|(name, given)| given.then_some(name))

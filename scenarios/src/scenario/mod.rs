@@ -62,7 +62,8 @@ pub use agent::{AgentPlan, TurnEnd, TurnPlan, parse_agent};
 pub use builder::Builder;
 pub use connect::{AuthPlan, ConnectPlan, DevicePlan};
 pub use control::{
-    Broadcast, Control, Invoke, Listener, ListenerName, MintSetupCode, Restart, TokenOf,
+    Broadcast, Control, Invoke, Listener, ListenerName, MintSetupCode, Restart, TokenOf, Tunnel,
+    TunnelName,
 };
 pub use diagnostic::{Problem, Problems, Severity};
 pub use fault::{Fault, FaultName, Way};
@@ -82,7 +83,7 @@ pub use pattern::{
 pub use schema::schema_json;
 pub use setup::{BackEnd, OpenClaw, SetupActor};
 pub use shard::Shard;
-pub use step::{Clock, Close, Death, Disk, End, How, Moment, Send, Step, WhichClock};
+pub use step::{Clock, Close, Death, Disk, End, How, IdentityFile, Moment, Send, Step, WhichClock};
 
 /// A scenario.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -103,6 +103,54 @@ fn a_printed_scenario_reads_back_as_the_same_value() {
     assert_eq!(scenario, again, "{text}");
 }
 
+/// What a client's machine does besides its network: ssh, the identity file, records.
+const MACHINE: &str = r#"
+title = "A tunnel ends"
+about = "client-behaviour 24"
+worlds = ["core"]
+
+[actor.companion]
+kind = "client"
+ssh = true
+holds = { shared_token = "valid", tunnel = true }
+
+[[step]]
+disk = { of = "companion", identity = "corrupt" }
+
+[[step]]
+start = "companion"
+
+[[step]]
+disk = { of = "companion", identity = "restored" }
+
+[[step]]
+do = { actor = "companion", intent = "add_gateway", record = { id = "other", url = "ws://127.0.0.2:18789" } }
+
+[[step]]
+do = { actor = "companion", intent = "ensure_node_connected" }
+
+[[step]]
+do = { actor = "companion", intent = "connect_shared_token", token = "$gateway.token", tunnel = true }
+
+[[step]]
+control = { tunnel = { of = "companion", is = "ended_late" } }
+
+[[count]]
+actor = "companion"
+reports = { event = "diagnostic", message = "SSH tunnel started" }
+exactly = 1
+"#;
+
+#[test]
+fn what_a_machine_does_reads_back_as_the_same_value() {
+    let scenario =
+        parse("setup-connect/machine", MACHINE).unwrap_or_else(|error| panic!("{error}"));
+    let text = crate::scenario::print::to_toml(&scenario).unwrap();
+    let again = parse("setup-connect/machine", &text)
+        .unwrap_or_else(|problems| panic!("{problems}\n{text}"));
+    assert_eq!(scenario, again, "{text}");
+}
+
 fn small(extra: &str) -> String {
     format!(
         "title = \"A client connects\"\nabout = \"gateway-behaviour 2\"\n[actor.companion]\nkind = \"client\"\n[actor.mallory]\nkind = \"raw\"\n{extra}\n"

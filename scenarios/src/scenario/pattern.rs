@@ -255,6 +255,12 @@ with_pattern! {
 with_pattern! {
     /// How many messages of a kind there are, from a point on or in the whole run.
     pub struct Count {
+        /// The client whose reports are meant.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub actor: Option<String>,
+        /// Subset of an event that the client reports (needs `actor`), over the whole run.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub reports: Option<Value>,
         /// Exactly this many.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub exactly: Option<u32>,

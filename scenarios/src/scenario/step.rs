@@ -211,6 +211,39 @@ pub struct Disk {
     /// The client's process is killed at one of them, and started again at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dies: Option<Death>,
+    /// What becomes of the identity file of the gateway that it knows at first. A client that runs reads it again, except
+    /// after `made`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<IdentityFile>,
+}
+
+/// A turn of an identity file, behind the client's back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IdentityFile {
+    /// Its content is no identity any more.
+    Corrupt,
+    /// It is there, and can't be read.
+    Unreadable,
+    /// It is not there any more.
+    Gone,
+    /// It is again what it was.
+    Restored,
+    /// Another program makes it, as it was before; nobody tells the client.
+    Made,
+}
+
+impl IdentityFile {
+    /// The word used in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Corrupt => "corrupt",
+            Self::Unreadable => "unreadable",
+            Self::Gone => "gone",
+            Self::Restored => "restored",
+            Self::Made => "made",
+        }
+    }
 }
 
 /// A kill at a durable change (`dies = { at = 2, when = "before" }`).

@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use client_core::{ClientOptions, DurableState, EndpointOwner, GatewayRecord, Identity, Input};
+use client_core::{
+    ClientOptions, DurableState, EndpointOwner, GatewayRecord, Identity, Input, SshTunnel,
+};
 use gateway_client::MemoryState;
 use gateway_core::{AuthMode, Config, Control, Gateway, Profile};
 use gateway_protocol::time::VIRTUAL_EPOCH;
@@ -18,8 +20,10 @@ use thiserror::Error;
 use wsl_fixtures::setup::Mutation;
 
 mod copy;
+mod identity;
 mod options;
 
+pub(crate) use self::identity::{identity_read, turn_identity};
 use self::options::{options, policy};
 
 use super::draw::Draw;
@@ -35,6 +39,24 @@ pub(crate) const GATEWAY_ID: &str = "gateway";
 
 /// The distribution of a gateway that the app manages.
 const DISTRO: &str = "OpenClaw";
+
+/// A gateway behind an SSH tunnel: nobody reaches it at this address.
+const FAR_ADDRESS: &str = "ws://gateway.example:18790";
+
+/// Port of the gateway, and of the near end of a tunnel to it.
+pub(crate) const PORT: u16 = 18_789;
+
+/// The tunnel of `holds = { tunnel = true }`.
+pub(crate) fn ssh_tunnel() -> SshTunnel {
+    SshTunnel {
+        user: "openclaw".to_owned(),
+        host: "gateway.example".to_owned(),
+        remote_port: PORT,
+        local_port: PORT,
+        include_browser_proxy_forward: false,
+        ssh_port: 22,
+    }
+}
 
 /// Out of the range for documentation: where remote clients appear to be.
 const REMOTE_ADDRESS: &str = "203.0.113.7";
@@ -402,10 +424,10 @@ impl Arranger<'_> {
         if holds.no_record && holds.nothing() {
             return Ok(state);
         }
-        let mut record = GatewayRecord::new(
-            GATEWAY_ID,
-            address(actor.url.unwrap_or_else(|| UrlForm::of(actor.peer))),
-        );
+        let near = address(actor.url.unwrap_or_else(|| UrlForm::of(actor.peer)));
+        let url = if holds.tunnel { FAR_ADDRESS } else { near };
+        let mut record = GatewayRecord::new(GATEWAY_ID, url);
+        record.ssh_tunnel = holds.tunnel.then(ssh_tunnel);
         record.requires_v2_signature = holds.requires_v2;
         record.setup_managed_distro_name = holds.managed.then(|| DISTRO.to_owned());
         record.shared_gateway_token = self

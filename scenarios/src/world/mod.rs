@@ -47,9 +47,11 @@ use thiserror::Error;
 use transcript::Recorder;
 
 use crate::judge::record::{ProgramNote, StoreNote, Withheld};
-use crate::scenario::Death;
+use crate::scenario::{Death, IdentityFile, TunnelName};
 
-pub(crate) use arrange::{ArrangeError, Arrangement, GATEWAY_ID, arrange, arrange_with_token};
+pub(crate) use arrange::{
+    ArrangeError, Arrangement, GATEWAY_ID, arrange, arrange_with_token, ssh_tunnel,
+};
 pub(crate) use brains::Brains;
 pub(crate) use connect_frame::{Ink, connect_params, merge};
 pub(crate) use draw::Draw;
@@ -196,6 +198,20 @@ pub(crate) trait World {
     fn die_at_a_write(&mut self, actor: &str, _death: Death) -> Result<(), Refusal> {
         Err(Refusal::new(format!(
             "{actor} can be killed at a write in the core world only"
+        )))
+    }
+
+    /// Something becomes of the identity file of a client, behind its back.
+    async fn turn_identity(&mut self, actor: &str, _file: IdentityFile) -> Result<(), Refusal> {
+        Err(Refusal::new(format!(
+            "the disk of {actor} is the machine's"
+        )))
+    }
+
+    /// Something becomes of the SSH tunnels of a client.
+    fn turn_tunnel(&mut self, actor: &str, _turn: TunnelName) -> Result<(), Refusal> {
+        Err(Refusal::new(format!(
+            "the tunnels of {actor} are in the core world only"
         )))
     }
 

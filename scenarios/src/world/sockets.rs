@@ -11,7 +11,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use client_core::{ClientEvent, ClientOptions, EndpointOwner, Intent};
+use client_core::{ClientEvent, ClientOptions, EndpointOwner, Identity, Intent};
 use gateway_client::{ClientHandle, Clock, MemoryState, Setup};
 use gateway_core::Control;
 use gateway_protocol::{ClockFault, Hand, UnixMillis};
@@ -27,7 +27,7 @@ pub(crate) use pace::Pace;
 pub(crate) use peer::Peer;
 use set_ups::SetUp;
 
-use super::arrange::{Arrangement, ClientPlan, finding};
+use super::arrange::{Arrangement, ClientPlan, finding, turn_identity};
 use super::bell::Bell;
 use super::puppet::Puppet;
 use super::raw::{Phase, RawConnection, RawMessage};
@@ -38,6 +38,7 @@ use super::witness::{Disk, Ledger, Reports, Watchglass, Witness};
 use super::{Ending, RawBook, RawPhase, Refusal, World};
 use crate::judge::durable::StoreNotes;
 use crate::judge::record::{StoreNote, Withheld};
+use crate::scenario::IdentityFile;
 
 /// Opens the streams of one kind of world.
 pub(crate) trait Road: Clone + Send + Sync + 'static {
@@ -88,6 +89,8 @@ struct ClientActor {
     handle: Option<ClientHandle>,
     /// Who listens at the gateway's address, for a client that looks.
     listener: Option<EndpointOwner>,
+    /// The identity file as it was before it was damaged.
+    aside: Option<Identity>,
 }
 
 /// The knives of a client's streams, newest last.
@@ -313,6 +316,7 @@ impl ClientActor {
             reports: Reports::default(),
             handle: None,
             listener: None,
+            aside: None,
             plan,
         }
     }
@@ -530,6 +534,23 @@ impl<C: Road, P: Peer> World for Sockets<C, P> {
 
     fn withheld(&self) -> Vec<Withheld> {
         self.ledger.withheld()
+    }
+
+    async fn turn_identity(&mut self, actor: &str, file: IdentityFile) -> Result<(), Refusal> {
+        let Some(client) = self.clients.get_mut(actor) else {
+            return Err(Refusal::new(format!("there is no client called {actor}")));
+        };
+        let aside = &mut client.aside;
+        client.state.with(|state| turn_identity(file, state, aside));
+        let Some(handle) = client
+            .handle
+            .as_ref()
+            .filter(|_| file != IdentityFile::Made)
+        else {
+            return Ok(());
+        };
+        let reread = handle.reread_identities().await;
+        reread.map_err(|error| Refusal::new(error.to_string()))
     }
 
     async fn find_listener(&mut self, actor: &str, owner: EndpointOwner) -> Result<(), Refusal> {

@@ -1,9 +1,12 @@
 //! `never`, `count` and `finally`, decided when the script is over.
 
+use serde_json::Value;
+
 use super::super::record::Nearest;
 use super::{
     Captured, EndOutcome, EndSection, FinalViews, Scenario, Watch, resolve, state_matches,
 };
+use crate::scenario::Count;
 
 /// Decides every end section of a scenario.
 pub fn ends(
@@ -11,6 +14,7 @@ pub fn ends(
     watch: &Watch,
     views: &FinalViews,
     captured: &Captured,
+    reports: &dyn Fn(&str) -> Vec<Value>,
 ) -> Vec<EndOutcome> {
     let mut outcomes = Vec::new();
     for (index, never) in scenario.never.iter().enumerate() {
@@ -30,6 +34,15 @@ pub fn ends(
     }
     for (index, count) in scenario.count.iter().enumerate() {
         let outcome = match resolve(&count.value, captured) {
+            Ok(count) if count.reports.is_some() => {
+                let got = told(&count, reports);
+                let nearest = Nearest {
+                    got: got.to_string(),
+                    ..Nearest::default()
+                };
+                let held = fits(&count, got);
+                outcome(EndSection::Count, index, held, Vec::new(), Some(nearest))
+            }
             Ok(count) => {
                 let entries = watch.all(
                     &count.pattern(),
@@ -37,9 +50,7 @@ pub fn ends(
                     count.before.as_deref(),
                 );
                 let got = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-                let held = count.exactly.is_none_or(|n| got == n)
-                    && count.min.is_none_or(|n| got >= n)
-                    && count.max.is_none_or(|n| got <= n);
+                let held = fits(&count, got);
                 outcome(EndSection::Count, index, held, entries, None)
             }
             Err(unbound) => unfilled(EndSection::Count, index, &unbound.to_string()),
@@ -63,6 +74,24 @@ pub fn ends(
         outcomes.push(outcome);
     }
     outcomes
+}
+
+fn fits(count: &Count, got: u32) -> bool {
+    count.exactly.is_none_or(|n| got == n)
+        && count.min.is_none_or(|n| got >= n)
+        && count.max.is_none_or(|n| got <= n)
+}
+
+/// How often a client reported what is counted.
+fn told(count: &Count, reports: &dyn Fn(&str) -> Vec<Value>) -> u32 {
+    let (Some(actor), Some(wanted)) = (&count.actor, &count.reports) else {
+        return 0;
+    };
+    let events = reports(actor);
+    let told = events
+        .iter()
+        .filter(|event| state_matches(wanted, event).is_ok());
+    u32::try_from(told.count()).unwrap_or(u32::MAX)
 }
 
 fn outcome(
@@ -92,7 +121,7 @@ fn unfilled(section: EndSection, index: usize, why: &str) -> EndOutcome {
 
 fn finally_holds(finally: &crate::scenario::Finally, views: &FinalViews) -> Result<(), Nearest> {
     let actor = finally.actor.as_deref().unwrap_or_default();
-    let null = serde_json::Value::Null;
+    let null = Value::Null;
     if let Some(snapshot) = &finally.snapshot {
         state_matches(snapshot, views.snapshots.get(actor).unwrap_or(&null))?;
     }

@@ -16,7 +16,7 @@ use crate::scenario::{
     Actor, Clock, Close, Control, DevicePlan, Do, End, Fault, How, IntentName, Listener,
     ListenerName, PairingKind, RoleName, Send, Step, lower,
 };
-use crate::world::{Ink, RawMessage, RawPhase, Severing, Wish, World, connect_params};
+use crate::world::{Ink, RawMessage, RawPhase, Severing, Wish, World, connect_params, ssh_tunnel};
 
 /// An upgrade that takes longer is left alone: a fault may hold it for ever, and that may be the point.
 const OPENING: Duration = Duration::from_secs(2);
@@ -51,6 +51,10 @@ impl<W: World> Conductor<'_, W> {
                 if let Some(death) = disk.dies {
                     let dying = self.world.die_at_a_write(&disk.of, death);
                     dying.map_err(refused)?;
+                }
+                if let Some(file) = disk.identity {
+                    let turned = self.world.turn_identity(&disk.of, file).await;
+                    turned.map_err(refused)?;
                 }
             }
             Step::Expect(_) | Step::Quiet(_) | Step::Elapse(_) | Step::Note(_) => {}
@@ -173,8 +177,14 @@ impl<W: World> Conductor<'_, W> {
             IntentName::ConnectSharedToken => Intent::ConnectSharedToken {
                 url: wish.url.clone().unwrap_or_else(|| self.world.url()),
                 token: text(&wish.token),
-                ssh_tunnel: None,
+                ssh_tunnel: wish.tunnel.then(ssh_tunnel),
             },
+            // What is no record was refused before the run.
+            IntentName::AddGateway => Intent::AddGateway {
+                record: serde_json::from_value(wish.record.clone().unwrap_or_default())
+                    .unwrap_or_default(),
+            },
+            IntentName::EnsureNodeConnected => Intent::EnsureNodeConnected,
             IntentName::SwitchGateway => Intent::SwitchGateway {
                 id: text(&wish.gateway),
             },
@@ -390,6 +400,10 @@ impl<W: World> Conductor<'_, W> {
         let control = filled;
         if let Some(listener) = &control.listener {
             return self.listener(listener).await;
+        }
+        if let Some(tunnel) = &control.tunnel {
+            let turned = self.world.turn_tunnel(&tunnel.of, tunnel.is);
+            return turned.map_err(refused);
         }
         let answer = match self.order(&control)? {
             Some(order) => self.world.control(order).await,

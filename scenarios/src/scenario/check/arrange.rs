@@ -100,6 +100,20 @@ fn actors(checker: &mut Checker<'_>) {
                 .help("add `managed = true` to its `holds`"),
             );
         }
+        let only_core = scenario
+            .worlds()
+            .iter()
+            .all(|world| *world == WorldName::Core);
+        if actor.client().is_some_and(|client| client.ssh) && !only_core {
+            checker.report(
+                Problem::error(
+                    "scenario::only_in_core",
+                    "an ssh without a program is in the world core only".to_owned(),
+                )
+                .at(checker.word("ssh").or_else(|| place.clone()))
+                .help("say `worlds = [\"core\"]`"),
+            );
+        }
         let Actor::Raw(raw) = actor else { continue };
         let Some(other) = &raw.identity_of else {
             continue;

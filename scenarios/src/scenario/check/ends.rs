@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::scenario::diagnostic::Problem;
-use crate::scenario::pattern::Pattern;
+use crate::scenario::pattern::{Count, Pattern};
 use crate::scenario::step::Step;
 
 use super::{Checker, names, steps};
@@ -19,7 +19,11 @@ pub(super) fn check(checker: &mut Checker<'_>) {
     }
     for count in &scenario.count {
         names::captures_in(checker, &count.value, &count.at);
-        end_pattern(checker, &count.pattern(), &count.at, "count");
+        if count.reports.is_some() {
+            reports(checker, &count.value, &count.at);
+        } else {
+            end_pattern(checker, &count.pattern(), &count.at, "count");
+        }
         notes(checker, [&count.after, &count.before], &count.at);
         if count.exactly.is_none() && count.min.is_none() && count.max.is_none() {
             checker.report(
@@ -60,6 +64,31 @@ pub(super) fn check(checker: &mut Checker<'_>) {
             ),
             None => {}
         }
+    }
+}
+
+/// Reports have a client, and no place between the messages of the wire.
+fn reports(checker: &mut Checker<'_>, count: &Count, at: &At) {
+    match &count.actor {
+        Some(actor) => names::client(checker, actor, at.clone()),
+        None => checker.report(
+            Problem::error(
+                "scenario::missing_argument",
+                "whose reports are meant?".to_owned(),
+            )
+            .at(at.clone())
+            .help("add `actor = \"...\"`"),
+        ),
+    }
+    if count.pattern() != Pattern::default() || count.after.is_some() || count.before.is_some() {
+        checker.report(
+            Problem::error(
+                "scenario::exactly_one",
+                "reports are counted over the whole run, and nothing else with them".to_owned(),
+            )
+            .at(at.clone())
+            .help("leave `actor`, `reports`, the number and `because`"),
+        );
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use client_core::GatewayRecord;
+
 use crate::scenario::WorldName;
 use crate::scenario::actor::Actor;
 use crate::scenario::control::Control;
@@ -56,6 +58,10 @@ pub(super) fn check(checker: &mut Checker<'_>) {
                 if let Some(listener) = &control.listener {
                     names::actor(checker, &listener.of, at.clone());
                 }
+                if let Some(tunnel) = &control.tunnel {
+                    names::client(checker, &tunnel.of, at.clone());
+                    with_ssh(checker, &tunnel.of, &at);
+                }
                 if let Some(on) = &control.on {
                     arrange::behavior(checker, on, "mounted", at.clone());
                     checker.bound.extend(on.capture.keys().cloned());
@@ -107,6 +113,18 @@ fn do_step(checker: &mut Checker<'_>, intent: &Do, at: &At) {
             );
         }
     }
+    if let Some(record) = &intent.record
+        && let Err(error) = serde_json::from_value::<GatewayRecord>(record.clone())
+    {
+        checker.report(
+            Problem::error(
+                "scenario::bad_record",
+                format!("no gateway record: {error}"),
+            )
+            .at(at.clone())
+            .help("give at least `id` and `url`, and what else `gateways.json` has"),
+        );
+    }
     for name in given {
         if !takes.iter().any(|(takes, _)| *takes == name) {
             checker.report(
@@ -118,6 +136,21 @@ fn do_step(checker: &mut Checker<'_>, intent: &Do, at: &At) {
                 .help("remove it"),
             );
         }
+    }
+}
+
+/// Only who can run ssh has tunnels.
+fn with_ssh(checker: &mut Checker<'_>, name: &str, at: &At) {
+    let client = checker.scenario.actor.get(name).and_then(Actor::client);
+    if client.is_some_and(|client| !client.ssh) {
+        checker.report(
+            Problem::error(
+                "scenario::tunnel_of_nobody",
+                format!("{name} runs no ssh whose tunnels could end"),
+            )
+            .at(at.clone())
+            .help("add `ssh = true` to the actor"),
+        );
     }
 }
 

@@ -28,6 +28,7 @@ pub(super) fn options(
         node: surface(actor),
         probes_owners: actor.holds.managed,
         keeps_services: actor.service.is_some(),
+        tunnels: actor.ssh,
         ..ClientOptions::default()
     };
     if let Some(platform) = &actor.platform {

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use client_core::{
-    Client, EndpointOwner, Inbound, Input, Intent, InvokeKey, Output, RepairId, SocketId,
+    Client, EndpointOwner, Identity, Inbound, Input, Intent, InvokeKey, Output, RepairId, SocketId,
+    TunnelId,
 };
 use gateway_client::Store as _;
 use gateway_client::store::MemoryState;
@@ -15,14 +16,14 @@ use link::WireMessage;
 use serde_json::Value;
 
 use super::super::Refusal;
-use super::super::arrange::{ClientPlan, finding};
+use super::super::arrange::{ClientPlan, PORT, finding, identity_read, turn_identity};
 use super::super::bell::Bell;
 use super::super::puppet;
 use super::super::services::SERVICE_RESTART;
 use super::super::witness::{Disk, Ledger, Reports, Watchglass, Witness};
 use super::wire_message;
 use crate::judge::durable::StoreNotes;
-use crate::scenario::{Death, Moment, Service};
+use crate::scenario::{Death, IdentityFile, Moment, Service, TunnelName};
 
 /// What a client wants of the world.
 pub(super) enum Wish {
@@ -74,6 +75,9 @@ pub(super) struct CoreClient {
     pub(super) death: Option<Death>,
     /// Who listens at the gateway's address, for a client that looks.
     listener: Option<EndpointOwner>,
+    /// The identity file as it was before it was damaged.
+    aside: Option<Identity>,
+    ssh: Ssh,
     ledger: Ledger,
     /// The time of the loop, for the store's notes.
     time: Arc<Mutex<Duration>>,
@@ -104,6 +108,8 @@ impl CoreClient {
             changes: 0,
             death: None,
             listener: None,
+            aside: None,
+            ssh: Ssh::default(),
             ledger: ledger.clone(),
             name: name.to_owned(),
             time: Arc::default(),
@@ -160,6 +166,35 @@ impl CoreClient {
         self.take(finding(owner));
     }
 
+    /// Something becomes of its identity file; it reads it again, if it runs.
+    pub(super) fn turn_identity(&mut self, file: IdentityFile) {
+        let aside = &mut self.aside;
+        let found = self.state.with(|state| {
+            turn_identity(file, state, aside);
+            identity_read(state)
+        });
+        if file != IdentityFile::Made {
+            self.take(found);
+        }
+    }
+
+    /// Something becomes of its tunnels.
+    pub(super) fn turn_tunnel(&mut self, turn: TunnelName) {
+        match turn {
+            TunnelName::Ended => self.end_tunnels(|ssh| &mut ssh.running),
+            TunnelName::EndedLate => self.end_tunnels(|ssh| &mut ssh.stopped),
+            TunnelName::Broken => self.ssh.is_broken = true,
+            TunnelName::Mended => self.ssh.is_broken = false,
+        }
+    }
+
+    fn end_tunnels(&mut self, which: fn(&mut Ssh) -> &mut Vec<TunnelId>) {
+        for tunnel in std::mem::take(which(&mut self.ssh)) {
+            let error = "ssh ended with exit status 255".to_owned();
+            self.take(Input::TunnelDown { tunnel, error });
+        }
+    }
+
     /// Something happened to it.
     pub(super) fn take(&mut self, input: Input) {
         if let Some(running) = &mut self.running {
@@ -189,6 +224,7 @@ impl CoreClient {
             if let Output::Event(event) = &output {
                 self.ledger.hear(&self.name, now, event);
             }
+            running.inbox.extend(self.ssh.carry_out(&output));
             if matches!(output, Output::Store { .. })
                 && let Some(when) = falls_now(&mut self.death)
             {
@@ -290,19 +326,46 @@ impl Running {
                 self.busy
                     .push((now.saturating_add(delay), request.key, done));
             }
-            // Worlds without sockets have no ssh; a client there is not told that it may use one.
-            Output::StartTunnel { tunnel, .. } => self.inbox.push_back(Input::TunnelDown {
-                tunnel,
-                error: "this world has no ssh".to_owned(),
-            }),
             Output::ProbePort { repair, .. } => return Wish::Probe { repair },
             Output::RestartService { repair, .. } => {
                 self.restart = Some((now.saturating_add(SERVICE_RESTART), repair));
             }
-            Output::StopTunnel { .. } => {}
+            // Carried out before, by its ssh.
+            Output::StartTunnel { .. } | Output::StopTunnel { .. } => {}
             Output::InvokeCancel { key } => self.busy.retain(|(_, busy, _)| *busy != key),
         }
         Wish::Nothing
+    }
+}
+
+/// The ssh of a client, without a program: a tunnel is up as soon as it is started, and its near end is the gateway's port.
+#[derive(Default)]
+struct Ssh {
+    running: Vec<TunnelId>,
+    stopped: Vec<TunnelId>,
+    is_broken: bool,
+}
+
+impl Ssh {
+    /// Carries out what is about tunnels, and answers it.
+    fn carry_out(&mut self, output: &Output) -> Option<Input> {
+        if let Output::StopTunnel { tunnel } = output {
+            self.running.retain(|running| running != tunnel);
+            self.stopped.push(*tunnel);
+        }
+        let Output::StartTunnel { tunnel, .. } = output else {
+            return None;
+        };
+        let tunnel = *tunnel;
+        if self.is_broken {
+            let error = "connect to host gateway.example port 22: connection refused".to_owned();
+            return Some(Input::TunnelDown { tunnel, error });
+        }
+        self.running.push(tunnel);
+        Some(Input::TunnelUp {
+            tunnel,
+            local_port: PORT,
+        })
     }
 }
 

@@ -16,7 +16,7 @@ use super::client::CoreClient;
 use super::line::{self, Far};
 use super::{Brains, CoreRaw};
 use crate::judge::record::{StoreNote, Withheld};
-use crate::scenario::Death;
+use crate::scenario::{Death, IdentityFile, TunnelName};
 
 impl World for Brains {
     fn now(&self) -> Duration {
@@ -230,6 +230,22 @@ impl World for Brains {
         let client =
             client.ok_or_else(|| Refusal::new(format!("there is no client called {actor}")))?;
         client.death = Some(death);
+        Ok(())
+    }
+
+    async fn turn_identity(&mut self, actor: &str, file: IdentityFile) -> Result<(), Refusal> {
+        let client = self.clients.get_mut(actor);
+        let client =
+            client.ok_or_else(|| Refusal::new(format!("there is no client called {actor}")))?;
+        client.turn_identity(file);
+        Ok(())
+    }
+
+    fn turn_tunnel(&mut self, actor: &str, turn: TunnelName) -> Result<(), Refusal> {
+        let client = self.clients.get_mut(actor);
+        let client =
+            client.ok_or_else(|| Refusal::new(format!("there is no client called {actor}")))?;
+        client.turn_tunnel(turn);
         Ok(())
     }
 
