@@ -242,6 +242,30 @@ fn a_credential_is_stored(#[case] notes: &[(&str, bool)], #[case] expected: usiz
     assert_eq!(found.len(), expected, "{found:?}");
 }
 
+/// Where time is real, a client has chosen what it sends before its connection is open.
+#[rstest]
+#[case::no_time_passes("memory", 50, 2)]
+#[case::gone_while_it_dials("loopback", 50, 0)]
+#[case::gone_long_before("loopback", 150, 2)]
+fn a_credential_may_go_while_its_client_dials(
+    #[case] world: &str,
+    #[case] millis: u64,
+    #[case] expected: usize,
+) {
+    let talk = Talk::new().after(millis);
+    let talk = talk
+        .joined(1, "companion", "operator")
+        .joined(2, "companion", "node");
+    let mut record = talk.record();
+    world.clone_into(&mut record.world);
+    record.stores = ["operator_token", "node_token"]
+        .into_iter()
+        .flat_map(|what| [note(what, true), note(what, false)])
+        .collect();
+    let found = breaches("credential_is_stored", &record);
+    assert_eq!(found.len(), expected, "{found:?}");
+}
+
 fn address(id: &str, url: Option<&str>) -> StoreNote {
     StoreNote {
         actor: "companion".to_owned(),
