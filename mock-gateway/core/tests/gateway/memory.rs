@@ -82,12 +82,16 @@ fn nobody_is_connected_at_the_start(#[values("2026.6.34", "2026.9.6")] version: 
     let node = Client::ios(1, &["device.info"]);
     let code = setup_code(&mut world);
     world.join_remote(&node.auth(code));
-    let connected = |world: &mut World| {
+    let listed = |world: &mut World| {
         let admin = world.admin();
         let list = world.call(admin, "node.list", json!({})).unwrap();
-        list["nodes"][0]["connected"].clone()
+        let node = &list["nodes"][0];
+        (
+            node["connected"].clone(),
+            node.get("connectedAtMs").is_some(),
+        )
     };
-    assert_eq!(connected(&mut world), true);
+    assert_eq!(listed(&mut world), (json!(true), true));
 
     let kept = serde_json::to_string(&world.gateway.memory()).unwrap();
     let mut world = World::new(version);
@@ -95,7 +99,7 @@ fn nobody_is_connected_at_the_start(#[values("2026.6.34", "2026.9.6")] version: 
     world
         .gateway
         .remember(serde_json::from_str(&kept).unwrap(), now);
-    assert_eq!(connected(&mut world), false);
+    assert_eq!(listed(&mut world), (json!(false), false));
 }
 
 #[rstest]
