@@ -1,5 +1,6 @@
 //! What the gateway knows, in a file: read at the start, written before the answer to whatever changed it.
 
+use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -7,6 +8,9 @@ use gateway_core::{Gateway, Memory};
 
 /// File name inside the directory of [`crate::ServeOptions::state`].
 pub(crate) const FILE: &str = "gateway-state.json";
+
+/// Locked by the gateway whose state it is, as long as its process lives; never removed, since another may wait for it.
+const LOCK: &str = "gateway-state.lock";
 
 /// Why a gateway can't keep what it knows.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +23,12 @@ pub enum StateError {
         /// What the system said.
         #[source]
         source: std::io::Error,
+    },
+    /// Another gateway keeps its state there.
+    #[error("another gateway keeps its state in {}", folder.display())]
+    InUse {
+        /// The directory.
+        folder: PathBuf,
     },
     /// It is not what a gateway wrote.
     #[error("{} is no state of a mock gateway: {source}", path.display())]
@@ -45,6 +55,8 @@ pub enum StateError {
 pub(crate) struct Keeper {
     path: PathBuf,
     kept: String,
+    /// Two gateways with the same file would write over each other's pairings.
+    _lock: File,
 }
 
 impl Keeper {
@@ -58,13 +70,27 @@ impl Keeper {
         std::fs::create_dir_all(folder).map_err(unwritable)?;
         // Whether anything can be written is known before anybody pairs.
         tempfile::NamedTempFile::new_in(folder).map_err(unwritable)?;
+        let lock = File::create(folder.join(LOCK)).map_err(unwritable)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let folder = folder.to_owned();
+                return Err(StateError::InUse { folder });
+            }
+            Err(TryLockError::Error(source)) => return Err(unwritable(source)),
+        }
         let memory = match std::fs::read_to_string(&path) {
             Ok(text) => Some(parse(&path, &text)?),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(source) => return Err(StateError::Read { path, source }),
         };
         let kept = String::new();
-        Ok((Self { path, kept }, memory))
+        let keeper = Self {
+            path,
+            kept,
+            _lock: lock,
+        };
+        Ok((keeper, memory))
     }
 
     /// Writes what has changed: a new file, synced, in place of the old one.
@@ -98,7 +124,7 @@ fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     scratch.persist(path).map_err(|error| error.error)?;
     // Renaming lasts once the folder is synced; Windows has no such thing.
     if cfg!(unix) {
-        std::fs::File::open(folder)?.sync_all()?;
+        File::open(folder)?.sync_all()?;
     }
     Ok(())
 }

@@ -78,7 +78,9 @@ pub const fn exit_code(error: &ServeError) -> u8 {
         | ServeError::Settings(_)
         | ServeError::ControlUi { .. } => 2,
         ServeError::State(StateError::Parse { .. }) => 20,
-        ServeError::PortInUse { .. } | ServeError::Bind { .. } => 22,
+        ServeError::PortInUse { .. }
+        | ServeError::Bind { .. }
+        | ServeError::State(StateError::InUse { .. }) => 22,
         ServeError::TranscriptExists { .. }
         | ServeError::CreateTranscript { .. }
         | ServeError::State(StateError::Read { .. } | StateError::Write { .. })

@@ -182,6 +182,9 @@ impl ServeError {
             Self::State(StateError::Parse { .. }) => Some(
                 "give --state another directory, or move the file away: every pairing in it is lost then".to_owned(),
             ),
+            Self::State(StateError::InUse { .. }) => {
+                Some("end that gateway, or give --state a directory of its own".to_owned())
+            }
             Self::State(_) => Some("check that the directory of --state can be written to".to_owned()),
             Self::Random(_) => Some("give a token with --token".to_owned()),
             Self::SetupCode(_) | Self::Print(_) | Self::Signals(_) => None,

@@ -86,6 +86,15 @@ fn it_says_where_it_is_and_its_control_endpoint_ends_it() {
         (&ready["profile"], &ready["token"]),
         (&"2026.9.6".into(), &"t".into())
     );
+    // What it keeps is its own for as long as it runs.
+    let second = program().arg("--state").arg(&state).output().unwrap();
+    let told = told(&second);
+    assert_eq!(second.status.code(), Some(22), "{told}");
+    assert!(
+        told.contains("another gateway keeps its state in")
+            && told.contains("hint: end that gateway"),
+        "{told}"
+    );
     let url = ready["control"]["url"].as_str().unwrap();
     let control = url.strip_prefix("http://").unwrap();
     let token = ready["control"]["token"].as_str().unwrap();

@@ -16,6 +16,10 @@ pub enum Mutation {
     BootstrapSentAsShared,
     /// Reconnects come every 10 ms.
     ReconnectStorm,
+    /// What the gateway says of a refusal is shown as it is, a token in it too.
+    ShowsItsToken,
+    /// The own node is approved whenever it stands in the list of pending nodes, as the older client does.
+    ApprovesFromTheList,
     /// The bootstrap token goes as soon as one role token is stored.
     ClearBootstrapEarly,
     /// `signedAt` is the local clock, never the challenge's. field-bugs.md 1

@@ -21,7 +21,7 @@ const LONGEST: Duration = Duration::from_secs(45);
 const INSIDE: &str = "a client in this process";
 
 /// What a client that serves the companion's tools can do.
-pub(super) const TOOLED: [&str; 2] = ["state", "answers"];
+pub(super) const TOOLED: [&str; 3] = ["state", "answers", "dashboard"];
 
 /// What a client with a companion's data directory can do.
 pub(super) const KEEPER: [&str; 4] = [
@@ -174,6 +174,9 @@ fn of_expect(scenario: &Scenario, expect: &Expect) -> Vec<String> {
     if expect.snapshot.is_some() || expect.durable.is_some() {
         return of_look(expect.snapshot.as_ref(), expect.durable.as_ref());
     }
+    if expect.dashboard.is_some() {
+        return vec!["dashboard".to_owned()];
+    }
     let need = match &expect.reports {
         Some(report) => Some(of_report(report)),
         None => of_pattern(scenario, &expect.pattern()),
@@ -265,6 +268,10 @@ mod tests {
     #[case::disk(
         "expect = { actor = \"client\", durable = { gateways = 1 } }",
         "durable"
+    )]
+    #[case(
+        "expect = { actor = \"client\", dashboard = { tokenInFragment = true } }",
+        "dashboard"
     )]
     #[case::answer(
         "expect = { actor = \"client\", reports = { event = \"intent_done\" } }",

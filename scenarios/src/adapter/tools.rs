@@ -8,6 +8,9 @@ use serde_json::{Map, Value, json};
 /// Tells how both connections are.
 pub(crate) const STATUS: &str = "app.connection.status";
 
+/// Tells where the dashboard is.
+pub(crate) const DASHBOARD: &str = "app.dashboard.url";
+
 /// Names of arguments: the tool's, and the intent's.
 type Names = &'static [(&'static str, &'static str)];
 

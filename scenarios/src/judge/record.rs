@@ -36,6 +36,8 @@ pub struct RunRecord {
     pub stores: Vec<StoreNote>,
     /// Every time that a client kept a credential back because it did not know who listens, as it reported it.
     pub withheld: Vec<Withheld>,
+    /// Where a client showed a secret of its own to whoever asks it how it is.
+    pub shown: Vec<Shown>,
     /// Who checks its frames against the published schema.
     pub referee: Standing,
     /// ERROR-level log lines during the run.
@@ -234,6 +236,17 @@ pub struct Withheld {
     pub role: Role,
     /// Time since the start of the run, in microseconds.
     pub t_us: u64,
+}
+
+/// A secret in what a client shows of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    /// The client.
+    pub actor: String,
+    /// Which secret, in words (`the shared token`).
+    pub secret: String,
+    /// Where it stands: `its snapshot`, or the kind of report.
+    pub place: String,
 }
 
 /// One durable change of a client, without values.

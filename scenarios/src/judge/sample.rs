@@ -197,6 +197,7 @@ pub(crate) fn record(transcript: Transcript) -> RunRecord {
         unclaimed: Vec::new(),
         stores: Vec::new(),
         withheld: Vec::new(),
+        shown: Vec::new(),
         referee: crate::referee::Standing::Off,
         errors_logged: Vec::new(),
         seed: 7,

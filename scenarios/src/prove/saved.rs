@@ -11,7 +11,8 @@ use transcript::Transcript;
 
 use crate::judge::RunRecord;
 use crate::judge::record::{
-    EndOutcome, FinalViews, Leak, ProgramNote, RunEnd, StepOutcome, StoreNote, Unclaimed, Withheld,
+    EndOutcome, FinalViews, Leak, ProgramNote, RunEnd, Shown, StepOutcome, StoreNote, Unclaimed,
+    Withheld,
 };
 use crate::referee::Standing;
 use crate::run::Outcome;
@@ -47,6 +48,9 @@ pub struct SavedRecord {
     /// Credentials that a client kept back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub withheld: Vec<Withheld>,
+    /// Secrets that a client showed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shown: Vec<Shown>,
     /// Whether the published schema was asked about every frame.
     pub referee_verified: bool,
     /// ERROR-level log lines.
@@ -75,6 +79,7 @@ impl SavedRecord {
             unclaimed: record.unclaimed.clone(),
             stores: record.stores.clone(),
             withheld: record.withheld.clone(),
+            shown: record.shown.clone(),
             referee_verified: record.referee.verified(),
             errors_logged: record.errors_logged.clone(),
             programs: record.programs.clone(),
@@ -99,6 +104,7 @@ impl SavedRecord {
             unclaimed: self.unclaimed,
             stores: self.stores,
             withheld: self.withheld,
+            shown: self.shown,
             referee,
             errors_logged: self.errors_logged,
             programs: self.programs,

@@ -5,6 +5,7 @@
 
 mod actions;
 mod shared;
+mod shows;
 mod waits;
 
 use std::cell::{Cell, RefCell};
@@ -28,7 +29,7 @@ use crate::world::{Draw, World};
 use shared::Shared;
 
 /// A run that records more than this talks to itself. A quiet day of one companion takes 40,000.
-const MAX_ENTRIES: u64 = 60_000;
+pub(crate) const MAX_ENTRIES: u64 = 60_000;
 
 /// A run that takes longer than this, beyond the time it asks to pass in a real-time world, hangs.
 const MAX_WALL: Duration = Duration::from_mins(1);
@@ -344,6 +345,12 @@ impl<'a, W: World> Conductor<'a, W> {
             (self.world.recorder().unredacted(), Vec::new())
         };
         let unclaimed = unclaimed(&self.watch);
+        // A quick verdict goes without: a client that shows a secret does so in the suite as well.
+        let shown = if self.redacts {
+            self.shown_secrets()
+        } else {
+            Vec::new()
+        };
         let (stores, withheld) = (self.world.stores(), self.world.withheld());
         let ending = self.world.finish().await;
         let record = RunRecord {
@@ -358,6 +365,7 @@ impl<'a, W: World> Conductor<'a, W> {
             unclaimed,
             stores,
             withheld,
+            shown,
             referee: crate::referee::standing().clone(),
             errors_logged: Vec::new(),
             seed: self.seed,

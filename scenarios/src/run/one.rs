@@ -407,6 +407,7 @@ fn empty(scenario: &Scenario, world: WorldName, seed: u64, end: RunEnd) -> RunRe
         unclaimed: Vec::new(),
         stores: Vec::new(),
         withheld: Vec::new(),
+        shown: Vec::new(),
         referee: crate::referee::standing().clone(),
         errors_logged: Vec::new(),
         seed,

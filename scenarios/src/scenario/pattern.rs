@@ -211,6 +211,10 @@ with_pattern! {
         /// Subset of the client's durable state, as booleans (needs `actor`).
         #[serde(skip_serializing_if = "Option::is_none")]
         pub durable: Option<Value>,
+        /// Subset of what the client says of its dashboard's address: `url` without its fragment, `credentialSource`,
+        /// `usesSharedGatewayToken`, `tokenInFragment`, `tokenInQuery` (needs `actor`).
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub dashboard: Option<Value>,
         /// Subset of an event that the client reports (needs `actor`).
         #[serde(skip_serializing_if = "Option::is_none")]
         pub reports: Option<Value>,

@@ -518,6 +518,11 @@ impl<P: Peer> World for Foreign<P> {
         looks.then(|| tray::look(&self.place.home.join("state")))?
     }
 
+    async fn dashboard(&self, actor: &str) -> Option<Value> {
+        let tray = self.tray.as_ref().filter(|_| actor == self.actor)?;
+        tray.dashboard().await
+    }
+
     fn reports(&self, actor: &str) -> Vec<Value> {
         if actor == self.actor {
             self.told.all()

@@ -229,6 +229,12 @@ pub(crate) trait World {
     /// A client's durable state.
     fn durable(&self, actor: &str) -> Option<client_core::DurableState>;
 
+    /// What a client says of its dashboard's address (`client_core::Dashboard` as JSON, the shared token in it), where it
+    /// can be asked.
+    async fn dashboard(&self, _actor: &str) -> Option<Value> {
+        None
+    }
+
     /// What a client has reported so far as JSON, oldest first.
     fn reports(&self, actor: &str) -> Vec<Value>;
 

@@ -38,6 +38,7 @@ use super::witness::{Disk, Ledger, Reports, Watchglass, Witness};
 use super::{Ending, RawBook, RawPhase, Refusal, World};
 use crate::judge::durable::StoreNotes;
 use crate::judge::record::{StoreNote, Withheld};
+use crate::run::MAX_ENTRIES;
 use crate::scenario::IdentityFile;
 
 /// Opens the streams of one kind of world.
@@ -350,7 +351,9 @@ impl<C: Road, P: Peer> World for Sockets<C, P> {
             .pace
             .patience()
             .map(|patience| Instant::now() + patience);
-        loop {
+        // Parties that answer each other without an end leave no moment for virtual time to pass: the conductor has to end
+        // the run.
+        while self.recorder.len() <= MAX_ENTRIES {
             let heard = self.bell.strokes();
             let quiet = timeout_at(Instant::now() + self.pace.silence(), self.bell.after(heard))
                 .await
@@ -518,6 +521,13 @@ impl<C: Road, P: Peer> World for Sockets<C, P> {
 
     fn durable(&self, actor: &str) -> Option<client_core::DurableState> {
         Some(self.clients.get(actor)?.state.read())
+    }
+
+    async fn dashboard(&self, actor: &str) -> Option<Value> {
+        let handle = self.clients.get(actor)?.handle.as_ref()?;
+        let control = handle.control();
+        let answer = control.look(client_core::Client::dashboard).await.ok()??;
+        serde_json::to_value(answer).ok()
     }
 
     fn reports(&self, actor: &str) -> Vec<Value> {

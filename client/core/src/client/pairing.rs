@@ -105,6 +105,11 @@ impl Client {
         }
     }
 
+    /// Whether trust in the own node is given without a person.
+    fn trusts_own_node(&self) -> bool {
+        self.options.policy.approves_node_trust() || self.options.has(Mutation::ApprovesFromTheList)
+    }
+
     fn operator_has(&self, wanted: &str) -> bool {
         self.operator_role.scopes.iter().any(|have| have == wanted)
     }
@@ -129,7 +134,7 @@ impl Client {
             return self.queue_node_restart(id);
         }
         let admin = self.operator_has(scope::ADMIN);
-        let trusts_node = self.options.policy.approves_node_trust();
+        let trusts_node = self.trusts_own_node();
         let queue = match kind {
             Some(ApprovalKind::Device) => {
                 self.diagnose(Category::Node, "Node device role-upgrade pending");
@@ -215,7 +220,7 @@ impl Client {
 
     /// The older client approves its own node from the pending list as well. ref: §20.4
     pub(super) fn approve_from_list(&mut self, pending: &[Value]) {
-        if !self.options.policy.approves_node_trust() {
+        if !self.trusts_own_node() {
             return;
         }
         let own = pending.iter().find(|entry| self.names_me(entry));

@@ -12,6 +12,7 @@ use crate::event::{ClientEvent, DiagnosticCategory, PairingStatus};
 use crate::identity::Identity;
 use crate::input::SocketId;
 use crate::intent::ApprovalKind;
+use crate::mutation::Mutation;
 use crate::output::Output;
 use crate::snapshot::{
     CredentialSnapshot, GatewaySnapshot, NodeSnapshot, OperatorSnapshot, Snapshot,
@@ -113,6 +114,9 @@ impl Client {
 
     /// The text with every known secret and everything that looks like a token taken out. ref: §27.1
     pub(super) fn without_secrets(&self, text: &str) -> String {
+        if self.options.has(Mutation::ShowsItsToken) {
+            return text.to_owned();
+        }
         let mut clean = Cow::Borrowed(text);
         let records = self.state.registry.gateways.iter();
         let of_record =
@@ -288,10 +292,7 @@ impl Client {
     }
 
     pub(super) fn abort(&mut self, socket: SocketId) {
-        if self
-            .options
-            .has(crate::mutation::Mutation::UnknownCloseCode)
-        {
+        if self.options.has(Mutation::UnknownCloseCode) {
             self.outputs.push_back(Output::Close {
                 socket,
                 code: 4999,

@@ -34,7 +34,9 @@ mod one_record_for_one_gateway;
 mod one_result_per_invoke;
 mod operator_comes_first;
 mod reconnect_is_not_a_storm;
+mod refusals_are_heeded;
 mod responses;
+mod secrets_stay_inside;
 mod seq_only_grows;
 mod silence;
 mod tokens_stay_with_their_role;
@@ -99,6 +101,7 @@ pub const REGISTRY: &[Row] = &[
     close_code_is_known::ROW,
     nothing_after_close::ROW,
     reconnect_is_not_a_storm::ROW,
+    refusals_are_heeded::ROW,
     silence::GIVES_UP_ON_A_SILENT_GATEWAY,
     silence::SILENCE_IS_NOTICED,
     client_keeps_running::ROW,
@@ -115,6 +118,7 @@ pub const REGISTRY: &[Row] = &[
     one_result_per_invoke::ROW,
     no_socket_after_terminal::ROW,
     bootstrap_cleared_last::ROW,
+    secrets_stay_inside::ROW,
     artifacts::NO_SECRET_IN_ARTIFACTS,
     artifacts::NOTHING_LEFT_RUNNING,
     artifacts::NO_ERROR_IS_LOGGED,

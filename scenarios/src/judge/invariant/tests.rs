@@ -112,6 +112,15 @@ fn let_go_late(was_left: bool) -> Talk {
     talk.after(300_000).hears(1, &tick(1)).eof(1)
 }
 
+/// A client that asks for the same again after each refusal.
+fn insisting(times: u32, gap_ms: u64) -> Talk {
+    (0..times).fold(Talk::new().joined(1, "companion", "operator"), |talk, at| {
+        let ask = json!({"type":"req","id":format!("a{at}"),"method":"node.pair.approve","params":{"requestId":"r"}});
+        let no = json!({"type":"res","id":format!("a{at}"),"ok":false,"error":{"code":"INVALID_REQUEST","message":"no"}});
+        talk.says(1, &ask).hears(1, &no).after(gap_ms)
+    })
+}
+
 fn storm(gap_ms: u64) -> Talk {
     (1..=4).fold(Talk::new().after(10), |talk, conn| {
         talk.connect(
@@ -152,6 +161,7 @@ fn storm(gap_ms: u64) -> Talk {
 #[case::reason("close_code_is_known", Talk::new().joined(1, "companion", "operator").close(1, Direction::GatewayToClient, 1008, &"x".repeat(121)), "121 bytes")]
 #[case("nothing_after_close", Talk::new().joined(1, "companion", "operator").close(1, Direction::GatewayToClient, 1008, "").hears(1, &tick(1)), "spoke after")]
 #[case("reconnect_is_not_a_storm", storm(10), "without success")]
+#[case("refusals_are_heeded", insisting(11, 90), "11 times within 902 ms")]
 #[case("every_request_is_claimed", Talk::new().joined(1, "companion", "operator").says(1, &json!({"type":"req","id":"r","method":"usage.status"})).hears(1, &json!({"type":"res","id":"r","ok":false,"error":{"code":"INVALID_REQUEST","message":"unknown method: usage.status"}})), "usage.status")]
 #[case::two("one_auth_key_per_connect", Talk::new().connect(1, "companion", "node", &json!({"token":"t-0123456789","deviceToken":"d-0123456789"})), "token and deviceToken")]
 #[case::none("one_auth_key_per_connect", Talk::new().connect(1, "companion", "node", &json!({})), "no credential")]
@@ -186,6 +196,8 @@ fn a_broken_rule_is_told(#[case] name: &str, #[case] talk: Talk, #[case] says: &
 #[case::raw_actors_may("nothing_before_connect", Talk::new().open(1, "mallory").says_text(1, "hello"))]
 #[case::raw_frames_may("every_frame_parses", Talk::new().open(1, "mallory").says_text(1, "hello"))]
 #[case::backoff("reconnect_is_not_a_storm", storm(1_000))]
+#[case::ten_refusals("refusals_are_heeded", insisting(10, 1))]
+#[case::slow_refusals("refusals_are_heeded", insisting(30, 100))]
 #[case::one_quick_retry("reconnect_is_not_a_storm", Talk::new().after(10).connect(1, "companion", "operator", &json!({"deviceToken":"a-0123456789"})).after(200).connect(2, "companion", "operator", &json!({"token":"b-0123456789"})).after(1_000).connect(3, "companion", "operator", &json!({"token":"b-0123456789"})))]
 #[case::unheard_refusal("no_socket_after_terminal", Talk::new().after(1).connect(1, "companion", "operator", &json!({"token":"t-0123456789"})).misses(1, &refused("c1", "AUTH_TOKEN_MISMATCH")).eof(1).after(1_000).connect(2, "companion", "operator", &json!({"token":"t-0123456789"})))]
 #[case::other_credential("no_socket_after_terminal", Talk::new().after(1).connect(1, "companion", "operator", &json!({"deviceToken":"a-0123456789"})).refusal(1, "AUTH_DEVICE_TOKEN_MISMATCH").after(200).connect(2, "companion", "operator", &json!({"token":"b-0123456789"})))]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gateway_core::Control;
 use serde_json::Value;
 
-use super::{Broken, Conductor};
+use super::{Broken, Conductor, shows};
 use crate::judge::durable;
 use crate::judge::expectations::{state_matches, wanted};
 use crate::judge::record::{Missed, Nearest, StepResult};
@@ -76,7 +76,13 @@ impl<W: World> Conductor<'_, W> {
     /// What [`World::shown`] says of the snapshot, when an expectation looks at nothing else.
     fn shown(&self, expect: &Expect) -> Option<u64> {
         let actor = expect.actor.as_deref()?;
-        let only = expect.gateway.is_none() && expect.durable.is_none() && expect.reports.is_none();
+        let others = [
+            &expect.gateway,
+            &expect.durable,
+            &expect.dashboard,
+            &expect.reports,
+        ];
+        let only = others.iter().all(|other| other.is_none());
         if only { self.world.shown(actor) } else { None }
     }
 
@@ -97,6 +103,11 @@ impl<W: World> Conductor<'_, W> {
                 .map(|state| durable::view(&state))
                 .unwrap_or_default();
             state_matches(wanted, &state)?;
+        }
+        if let Some(wanted) = &expect.dashboard {
+            let answer = self.world.dashboard(actor).await;
+            let seen = answer.map(|answer| shows::dashboard(&answer));
+            state_matches(wanted, &seen.unwrap_or_default())?;
         }
         if let Some(wanted) = &expect.reports {
             self.report_came(actor, wanted, expect)?;

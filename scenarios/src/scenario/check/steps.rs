@@ -182,6 +182,7 @@ fn expect_step(checker: &mut Checker<'_>, expect: &Expect, at: &At) {
         ("a message", wire),
         ("snapshot", expect.snapshot.is_some()),
         ("durable", expect.durable.is_some()),
+        ("dashboard", expect.dashboard.is_some()),
         ("reports", expect.reports.is_some()),
         ("gateway", expect.gateway.is_some()),
     ];
@@ -190,10 +191,10 @@ fn expect_step(checker: &mut Checker<'_>, expect: &Expect, at: &At) {
         .filter_map(|(name, given)| given.then_some(name))
         .collect();
     one_of(checker, "an expect", &given, at);
-    let about_client =
-        expect.snapshot.is_some() || expect.durable.is_some() || expect.reports.is_some();
+    let inside = expect.durable.is_some() || expect.dashboard.is_some();
+    let about_client = expect.snapshot.is_some() || inside || expect.reports.is_some();
     match &expect.actor {
-        Some(actor) if expect.durable.is_none() => names::told_of(checker, actor, at.clone()),
+        Some(actor) if !inside => names::told_of(checker, actor, at.clone()),
         Some(actor) => names::client(checker, actor, at.clone()),
         None if about_client => checker.report(
             Problem::error(

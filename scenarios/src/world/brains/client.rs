@@ -206,6 +206,10 @@ impl CoreClient {
         serde_json::to_value(self.running.as_ref()?.core.snapshot()).ok()
     }
 
+    pub(super) fn dashboard(&self) -> Option<Value> {
+        serde_json::to_value(self.running.as_ref()?.core.dashboard()?).ok()
+    }
+
     /// How often its snapshot may have changed.
     pub(super) fn shown(&self) -> u64 {
         self.changes
@@ -317,7 +321,11 @@ impl Running {
             }
             Output::Event(event) => reports.push(event),
             Output::Invoke(request) => {
-                let (delay, result) = puppet::answer(&request.command, &request.args);
+                let (delay, result) = puppet::answer(
+                    &request.command,
+                    &request.args,
+                    request.session_key.as_deref(),
+                );
                 let outcome = puppet::outcome(result);
                 let done = Input::InvokeDone {
                     key: request.key,

@@ -265,6 +265,10 @@ impl World for Brains {
         Some(self.clients.get(actor)?.state.read())
     }
 
+    async fn dashboard(&self, actor: &str) -> Option<Value> {
+        self.clients.get(actor)?.dashboard()
+    }
+
     fn reports(&self, actor: &str) -> Vec<Value> {
         self.clients
             .get(actor)

@@ -91,6 +91,12 @@ impl Tray {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.as_ref().map(tools::snapshot)
     }
+
+    /// What it says of its dashboard's address.
+    pub(super) async fn dashboard(&self) -> Option<Value> {
+        let answer = self.endpoint.call(tools::DASHBOARD, &json!({})).await;
+        answer.ok()
+    }
 }
 
 impl Drop for Tray {
