@@ -60,8 +60,7 @@ fn a_network_is_cut_and_heals() {
     wsl.install(&Install::named("Ubuntu-24.04", "OpenClawGateway"))
         .unwrap();
     let addresses = "ip -4 -o address show scope global | wc -l";
-    let mut count =
-        |wsl: &mut ContainerWsl| in_distro(wsl, "root", addresses).text().trim().to_owned();
+    let count = |wsl: &mut ContainerWsl| in_distro(wsl, "root", addresses).text().trim().to_owned();
     assert_eq!(count(&mut wsl), "1");
     wsl.set_network("OpenClawGateway", false).unwrap();
     assert_eq!(count(&mut wsl), "0");

@@ -61,13 +61,31 @@ fn rights() -> bool {
 /// What a scenario needs besides, with the remedy.
 pub(crate) fn missing_for(scenario: &Scenario) -> Option<String> {
     let set_up = scenario.set_up()?;
-    if set_up.back_end == BackEnd::Containers && !cfg!(feature = "container") {
-        return Some("containers (cargo build --features container; ci/run containers)".to_owned());
+    if set_up.back_end == BackEnd::Containers
+        && let Some(missing) = no_containers()
+    {
+        return Some(missing);
     }
     real_openclaw(set_up).and_then(|found| {
         let error = found.err()?;
         Some(format!("{error}; {}", error.hint()))
     })
+}
+
+/// What is missing for distros in containers.
+#[cfg(all(target_os = "linux", feature = "container"))]
+fn no_containers() -> Option<String> {
+    static MISSING: OnceLock<Option<String>> = OnceLock::new();
+    let look = || {
+        let error = wsl_fixtures::backend::container::look().err()?;
+        Some(error.to_string().replace("\nhint: ", "; "))
+    };
+    MISSING.get_or_init(look).clone()
+}
+
+#[cfg(not(all(target_os = "linux", feature = "container")))]
+fn no_containers() -> Option<String> {
+    Some("containers (Linux and cargo build --features container; ci/run containers)".to_owned())
 }
 
 /// The real OpenClaw of a set-up that wants it.

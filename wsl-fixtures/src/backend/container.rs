@@ -38,16 +38,28 @@ pub struct ContainerWsl {
     log: CommandLog,
 }
 
+/// Whether distros can be made here: an engine answers and has the image.
+///
+/// # Errors
+/// [`ContainerError`], with what to do.
+pub fn look() -> Result<(), ContainerError> {
+    runtime()?.block_on(engine::look())
+}
+
+fn runtime() -> Result<Runtime, ContainerError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| ContainerError::Runtime(error.to_string()))
+}
+
 impl ContainerWsl {
     /// A computer whose distros find this program as OpenClaw and its installer.
     ///
     /// # Errors
     /// [`ContainerError`] when no engine answers or it has not the image; each with what to do.
     pub fn new(machine: Machine, program: &Path) -> Result<Self, ContainerError> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| ContainerError::Runtime(error.to_string()))?;
+        let runtime = runtime()?;
         runtime.block_on(engine::look())?;
         Ok(Self {
             machine,
