@@ -60,6 +60,10 @@ pub enum Mutation {
     OmitDeviceFamily,
     /// A challenge that does not come is waited for without end. field-bugs.md 2
     WaitForTheChallengeForEver,
+    /// A dial whose upgrade is never answered is waited for without end. field-bugs.md 88
+    WaitForTheUpgradeForEver,
+    /// What a disconnect ends is told as a timeout. field-bugs.md 93
+    CancelIsTimeout,
     /// A connection on which nothing comes any more is kept. field-bugs.md 80
     DeafToSilence,
     /// A spent bootstrap token is used again although a device token is stored. field-bugs.md 57

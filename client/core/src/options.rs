@@ -166,6 +166,12 @@ impl ClientOptions {
         gives_up && !self.has(crate::mutation::Mutation::WaitForTheChallengeForEver)
     }
 
+    /// Whether a dial that nobody answers is given up.
+    pub fn gives_up_a_dial(&self) -> bool {
+        let gives_up = self.policy.gives_up_without_challenge();
+        gives_up && !self.has(crate::mutation::Mutation::WaitForTheUpgradeForEver)
+    }
+
     /// Whether a deliberate bug is on; never in a build without the feature `mutants`.
     #[cfg(feature = "mutants")]
     pub(crate) fn has(&self, mutation: crate::mutation::Mutation) -> bool {

@@ -99,6 +99,7 @@ pub(super) fn opens_socket(timer: &Timer) -> bool {
         | Timer::RepairPoll
         | Timer::RepairVerify { .. }
         | Timer::NodeWait { .. }
+        | Timer::Dial { .. }
         | Timer::Challenge { .. }
         | Timer::Silence { .. } => false,
     }

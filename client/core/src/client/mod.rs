@@ -283,6 +283,7 @@ impl Client {
             Timer::RepairVerify { id } => self.repair_unverified(id),
             Timer::NodeWait { serial } => self.node_wait_over(serial),
             Timer::Silence { slot, socket } => self.check_silence(slot, socket),
+            Timer::Dial { slot, socket } => self.dial_overdue(slot, socket),
             Timer::Challenge { slot, socket } => self.challenge_overdue(slot, socket),
         }
     }
@@ -301,6 +302,7 @@ impl Client {
                 .is_some_and(|it| it.serial == *serial),
             Timer::PostHello { socket }
             | Timer::Silence { socket, .. }
+            | Timer::Dial { socket, .. }
             | Timer::Challenge { socket, .. } => self.slot_of(*socket).is_some(),
             Timer::DelayedReconnect { generation, .. } => *generation == self.generation,
             Timer::NodeRecovery {

@@ -168,7 +168,16 @@ impl Client {
         let error = json!({"message": "connection lost", "closeCode": code, "closeReason": reason});
         for id in lost {
             if let Some(request) = self.requests.remove(&id) {
-                self.answered(request, Err(&error));
+                // What its user said is taken back, not lost: nobody is to say it again by himself. ref: §28
+                let cancels = request.method.starts_with("chat.")
+                    || request.method == "exec.approval.resolve";
+                if self.options.has(Mutation::CancelIsTimeout) {
+                    self.answered(request, Err(&json!({"message": "timed out"})));
+                } else if cancels {
+                    self.answered(request, Err(&json!({"message": "cancelled"})));
+                } else {
+                    self.answered(request, Err(&error));
+                }
             }
         }
     }

@@ -22,6 +22,9 @@ pub(super) const DEFAULT_SILENCE: Duration = Duration::from_mins(1);
 /// How long a challenge is waited for: as long as the reference client waits.
 const CHALLENGE_PATIENCE: Duration = Duration::from_secs(15);
 
+/// How long a dial may take, its upgrade included: a machine whose gateway hangs still completes TCP. field-bugs.md 88
+const DIAL_PATIENCE: Duration = Duration::from_secs(20);
+
 /// Messages that wait for the tokens of a hello-ok to be durable.
 const HELD: usize = 64;
 
@@ -37,6 +40,10 @@ impl Client {
         connection.sockets += 1;
         connection.unsupported.clear();
         let target = connection.target.clone();
+        if self.options.gives_up_a_dial() {
+            let at = self.after(DIAL_PATIENCE);
+            self.timers.set(at, Timer::Dial { slot, socket });
+        }
         self.diagnose_with(
             Category::Websocket,
             "WebSocket connecting",
@@ -310,6 +317,18 @@ impl Client {
             name: name.to_owned(),
             payload: Payload::of_frame(frame),
         });
+    }
+
+    /// Gives up a dial that nobody answers.
+    pub(super) fn dial_overdue(&mut self, slot: Slot, socket: SocketId) {
+        let waits = |it: &Connection| matches!(it.phase, Phase::Opening { socket: opening } if opening == socket);
+        if self.connection(slot).is_some_and(waits) {
+            self.abort(socket);
+            self.on_open_failed(
+                socket,
+                "timed out: the connection or its upgrade was not answered",
+            );
+        }
     }
 
     /// Gives up a connection whose challenge has not come. field-bugs.md 2

@@ -38,6 +38,8 @@ pub(crate) enum Timer {
     RepairVerify { id: RepairId },
     /// Somebody has waited long enough for the node. ref: §14.3
     NodeWait { serial: u64 },
+    /// A dial is overdue.
+    Dial { slot: Slot, socket: SocketId },
     /// The challenge is overdue.
     Challenge { slot: Slot, socket: SocketId },
     /// Look whether a live connection was heard of lately.

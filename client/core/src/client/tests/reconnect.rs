@@ -211,3 +211,32 @@ fn a_message_over_the_limit_closes_with_1009() {
     bench.elapse(ms(1_250));
     assert_eq!(bench.opened(Role::Operator), 2);
 }
+
+/// A dial that nobody answers: field-bugs.md 88.
+#[rstest]
+#[case::hardened(Policy::Hardened, 20_000, 2)]
+#[case::not_sooner(Policy::Hardened, 19_999, 1)]
+#[case::pr741_waits(Policy::Pr741, 600_000, 1)]
+fn a_dial_without_an_answer_is_given_up(
+    #[case] policy: Policy,
+    #[case] silent_ms: u64,
+    #[case] dials: usize,
+) {
+    let mut bench = Bench::new(policy, shared());
+    bench.intent(Intent::Connect);
+    let first = bench.socket(Role::Operator);
+    bench.elapse(ms(silent_ms));
+    if dials > 1 {
+        let snapshot = bench.client.snapshot();
+        let error = snapshot.operator.error.unwrap_or_default();
+        assert!(error.starts_with("timed out"), "{error}");
+        assert!(bench.sockets[&first].ended.is_some());
+        bench.elapse(ms(1_250));
+    }
+    assert_eq!(bench.opened(Role::Operator), dials);
+    // What answers after that is nobody's any more.
+    if dials > 1 {
+        bench.input(Input::Opened { socket: first });
+        assert_eq!(bench.opened(Role::Operator), dials);
+    }
+}
