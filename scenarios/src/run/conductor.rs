@@ -48,7 +48,7 @@ pub(super) struct Brief<'a> {
 }
 
 /// What a run says that was ended from outside.
-pub(super) const INTERRUPTED: &str = "interrupted";
+pub(crate) const INTERRUPTED: &str = "interrupted";
 
 thread_local! {
     /// The most that a run on this thread records.
@@ -67,7 +67,8 @@ pub(super) fn obey(stop: &Arc<AtomicBool>) {
     STOP.with_borrow_mut(|current| *current = Some(Arc::clone(stop)));
 }
 
-fn is_stopped() -> bool {
+/// Whether the run of this thread is to end.
+pub(crate) fn is_stopped() -> bool {
     STOP.with_borrow(|stop| {
         stop.as_ref()
             .is_some_and(|stop| stop.load(Ordering::Relaxed))
@@ -316,6 +317,10 @@ impl<'a, W: World> Conductor<'a, W> {
         let observed = self.observe();
         let end = match (end, observed) {
             (RunEnd::Completed, Err(Broken::Budget(what))) => RunEnd::OutOfBudget { what },
+            // What a step could not do any more is no finding.
+            (RunEnd::Stopped { .. }, Err(Broken::Budget(what))) if what == INTERRUPTED => {
+                RunEnd::OutOfBudget { what }
+            }
             (end, _) => end,
         };
         self.bind();

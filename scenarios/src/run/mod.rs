@@ -29,7 +29,7 @@ mod source;
 pub use all::{RunOptions, run_all};
 pub use artifacts::{RunSummary, repeat, result, results, write_run};
 pub use build::{VERSION, git_commit};
-pub(crate) use conductor::{MAX_ENTRIES, record_at_most};
+pub(crate) use conductor::{INTERRUPTED, MAX_ENTRIES, is_stopped, record_at_most};
 pub use durations::{DURATIONS_FILE, Durations, DurationsError};
 pub use folder::{FolderError, RunFolder, point_latest_at};
 pub use handshakes::handshakes;

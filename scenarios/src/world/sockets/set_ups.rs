@@ -13,6 +13,7 @@ use wsl_fixtures::setup::{Asked, Connection, Role};
 
 use super::{ClientActor, Peer, Road, Sockets};
 use crate::report::sequence::WSL_LANE;
+use crate::run::{INTERRUPTED, is_stopped};
 use crate::setup::{ask as request, decided};
 use crate::world::arrange::SetupPlan;
 use crate::world::set_up::{Ask, Bench, Told, Wish};
@@ -130,6 +131,11 @@ impl<C: Road, P: Peer> Sockets<C, P> {
             return Err(Refusal::new("the set-up broke"));
         }
         while let Some(ask) = bench.listen().await {
+            if is_stopped() {
+                // It ends with its computer, when the command that runs now is over.
+                set_up.bench = Some(bench);
+                return Err(Refusal::new(INTERRUPTED));
+            }
             let told = match ask {
                 Ask::Idle { snapshot, look_at } => {
                     (set_up.snapshot, set_up.look_at) = (snapshot, look_at);
