@@ -6,7 +6,7 @@ use testcontainers::core::client::docker_client_instance;
 /// The image that `wsl-fixtures/container/build` makes.
 pub(super) const IMAGE: &str = "clawproof-distro";
 /// Its tag: a new one when the image changes.
-pub(super) const TAG: &str = "1";
+pub(super) const TAG: &str = "2";
 /// The network of containers that have one of their own.
 pub(super) const BRIDGE: &str = "bridge";
 
