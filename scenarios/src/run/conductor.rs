@@ -465,7 +465,7 @@ fn headline(step: &Step) -> String {
         Step::Quiet(quiet) => format!("{verb} {}", quiet.lasting),
         Step::Close(close) => format!("{verb} {}", close.actor),
         Step::Control(control) => match &control.listener {
-            Some(told) => format!("{LISTENER_STEP} {} of {}", told.is.name(), told.of),
+            Some(told) => format!("{LISTENER_STEP} {} of {}", told.name().name(), told.of),
             None => format!("{verb} {}", control.verbs().join(" ")),
         },
         Step::Clock(clock) => format!("{verb} {}", clock.of),

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::gateway::On;
 use super::lapse::Lapse;
+use super::listener::Listener;
 use super::pattern::RoleName;
 
 /// One administrative act (`control = { approve = "latest" }`). Exactly one of the verbs is given.
@@ -92,42 +93,6 @@ pub struct Control {
     /// The act must be refused, with a text that contains this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fails: Option<String>,
-}
-
-/// Who listens at the gateway's address, as a look at the machine finds it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Listener {
-    /// The client that looks; its record must be `managed`.
-    pub of: String,
-    /// Who it is.
-    pub is: ListenerName,
-}
-
-/// Who listens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ListenerName {
-    /// The managed gateway.
-    Gateway,
-    /// The managed gateway, as another process than before.
-    GatewayAnew,
-    /// Nobody.
-    Nobody,
-    /// Somebody else, or somebody who could not be proven.
-    Stranger,
-}
-
-impl ListenerName {
-    /// The word used in files.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Gateway => "gateway",
-            Self::GatewayAnew => "gateway_anew",
-            Self::Nobody => "nobody",
-            Self::Stranger => "stranger",
-        }
-    }
 }
 
 /// What happens to a client's SSH tunnels.

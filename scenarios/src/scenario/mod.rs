@@ -47,6 +47,7 @@ mod finally;
 mod gateway;
 mod intent;
 mod lapse;
+mod listener;
 mod located;
 pub mod lower;
 mod parsing;
@@ -62,8 +63,7 @@ pub use agent::{AgentPlan, TurnEnd, TurnPlan, parse_agent};
 pub use builder::Builder;
 pub use connect::{AuthPlan, ConnectPlan, DevicePlan};
 pub use control::{
-    Broadcast, Control, Invoke, Listener, ListenerName, MintSetupCode, Restart, TokenOf, Tunnel,
-    TunnelName,
+    Broadcast, Control, Invoke, MintSetupCode, Restart, TokenOf, Tunnel, TunnelName,
 };
 pub use diagnostic::{Problem, Problems, Severity};
 pub use fault::{Fault, FaultName, Way};
@@ -74,6 +74,7 @@ pub use gateway::{
 };
 pub use intent::{Do, IntentName, PairingKind};
 pub use lapse::{Lapse, LapseError, Offset};
+pub use listener::{Listener, ListenerName, Look, Seen};
 pub use located::Located;
 pub(crate) use parsing::explain;
 pub use parsing::{parse, parse_unchecked};

@@ -14,7 +14,7 @@ use crate::judge::record::StepResult;
 use crate::scenario::captures::resolve;
 use crate::scenario::{
     Actor, Clock, Close, Control, DevicePlan, Do, End, Fault, How, IntentName, Listener,
-    ListenerName, PairingKind, RoleName, Send, Step, lower,
+    ListenerName, Look, PairingKind, RoleName, Send, Step, lower,
 };
 use crate::world::{Ink, RawMessage, RawPhase, Severing, Wish, World, connect_params, ssh_tunnel};
 
@@ -428,14 +428,17 @@ impl<W: World> Conductor<'_, W> {
     }
 
     async fn listener(&mut self, listener: &Listener) -> Result<(), Broken> {
-        self.listeners += u64::from(listener.is == ListenerName::GatewayAnew);
-        let owner = match listener.is {
+        self.listeners += u64::from(listener.is == Some(ListenerName::GatewayAnew));
+        let judged = listener.seen.as_ref().map(Look::owner);
+        let named = match listener.name() {
             ListenerName::Gateway | ListenerName::GatewayAnew => EndpointOwner::Expected {
                 proof: self.listeners,
             },
             ListenerName::Nobody => EndpointOwner::NoListener,
             ListenerName::Stranger => EndpointOwner::Foreign,
         };
+        // A judgement has the proof of what was seen.
+        let owner = judged.unwrap_or(named);
         let found = self.world.find_listener(&listener.of, owner).await;
         found.map_err(refused)
     }

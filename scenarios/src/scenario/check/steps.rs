@@ -57,6 +57,15 @@ pub(super) fn check(checker: &mut Checker<'_>) {
                 one_of(checker, "a control", &control.verbs(), &at);
                 if let Some(listener) = &control.listener {
                     names::actor(checker, &listener.of, at.clone());
+                    let given = [
+                        ("is", listener.is.is_some()),
+                        ("seen", listener.seen.is_some()),
+                    ];
+                    let given: Vec<&'static str> = given
+                        .into_iter()
+                        .filter_map(|(name, given)| given.then_some(name))
+                        .collect();
+                    one_of(checker, "a listener", &given, &at);
                 }
                 if let Some(tunnel) = &control.tunnel {
                     names::client(checker, &tunnel.of, at.clone());
