@@ -35,7 +35,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use crate::encoding::{Encoding, MIN_SEARCHED};
-use crate::entry::{CloseInfo, Entry, RawEntry};
+use crate::entry::{CloseInfo, Entry, RawEntry, push_number};
 use crate::payload::Payload;
 use crate::resign::Identities;
 
@@ -417,8 +417,18 @@ impl Redactor {
             secret.number = Some(*counter);
             *counter
         };
-        Some(format!("<{}:{number}>", secret.kind))
+        Some(pseudonym(&secret.kind, number))
     }
+}
+
+fn pseudonym(kind: &str, number: u32) -> String {
+    let mut shown = String::with_capacity(kind.len() + 8);
+    shown.push('<');
+    shown.push_str(kind);
+    shown.push(':');
+    push_number(&mut shown, number.into());
+    shown.push('>');
+    shown
 }
 
 #[derive(Clone)]
