@@ -16,6 +16,7 @@
 //! assert_eq!(hidden, json!({"note": "kept <device-token:1>", "id": "r-1"}));
 //! ```
 
+mod filter;
 mod identity;
 mod line;
 mod marks;
