@@ -17,6 +17,7 @@
 //! ```
 
 mod filter;
+mod hints;
 mod identity;
 mod line;
 mod marks;
@@ -40,7 +41,7 @@ use crate::entry::{CloseInfo, Entry, RawEntry, push_number};
 use crate::payload::Payload;
 use crate::resign::Identities;
 
-use line::Told;
+use line::Notes;
 use marks::Marks;
 use needle::{Hit, Needles, Pieces};
 use place::Places;
@@ -73,9 +74,11 @@ pub struct Redactor {
     identities: Option<Identities>,
     /// Names of machines and people, where the record may hold any.
     places: Option<Places>,
-    /// Memory for taking a frame apart, and for what in it tells something.
+    /// Memory for taking a frame apart, and for what in it may change.
     tape: Tape,
-    told: Told,
+    notes: Notes,
+    /// Whether a password of digits was seen, which is learned where it is replaced.
+    is_learned_late: bool,
 }
 
 impl Default for Redactor {
@@ -95,7 +98,8 @@ impl Redactor {
             identities: None,
             places: None,
             tape: Tape::default(),
-            told: Told::default(),
+            notes: Notes::default(),
+            is_learned_late: false,
         }
     }
 
@@ -323,6 +327,9 @@ impl Redactor {
     fn learn_member(&mut self, class: Option<Class>, member: &Value, depth: usize) {
         match (class, member) {
             (Some(class), Value::String(text)) => self.learn_secret(class, text, depth),
+            (Some(class), Value::Number(_)) if class.kind == "password" => {
+                self.is_learned_late = true;
+            }
             _ => self.learn_nested(member, depth),
         }
     }
