@@ -88,6 +88,18 @@ fn pieces_at_every_alignment() {
     r#"{"x":"abcdef ghijkl abcdef"}"#
 )]
 #[case::in_a_number(r#"{"token":"123456"}"#, r#"{"n":1234567,"m":[123456],"t":"123456"}"#)]
+#[case::short_pair(
+    r#"["token","abc"]"#,
+    r#"[["cookie","ab"],["x","ab"],{"user":"b","host":"c"}]"#
+)]
+#[case::in_their_order(
+    r#"{"a":"say oracle-token","token":"another-one"}"#,
+    r#"["another-one","oracle-token"]"#
+)]
+#[case::device(
+    r#"{"device":{"id":"x","publicKey":"6Kiwh_aGJvOYml_KVJeYoIb5X6vU481cmxfKxjK1ENM"}}"#,
+    r#"[{"remoteDeviceId":"fc5ec1e287ad9b0942841ad9733a002c81f3d9fdb3d39d6179a3ea90d58f40e9"},"6Kiwh_aGJvOYml_KVJeYoIb5X6vU481cmxfKxjK1ENM"]"#
+)]
 #[case::pair_that_tells(
     r#"["token","abcdefgh"]"#,
     r#"[["x","abcdefgh"],["cookie","abcdefgh"],["cookie","{}"],["a=b","c"]]"#
@@ -218,6 +230,7 @@ fn texts_that_tell() {
             "--token abcdefgh",
             "{\"token\":\"abcdefgh\"}",
             "u:pw@x",
+            "ss://u:pazzvord@x/",
             "ws://u:abcdefgh@x/",
             "eyJib290c3RyYXBUb2tlbiI6ImFiY2RlZmdoIn0",
         ] {
