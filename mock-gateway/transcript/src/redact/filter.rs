@@ -111,22 +111,20 @@ impl Filter {
         }
     }
 
-    /// Whether windows beside the one at `place` are known too. Of those that what is searched for has at least, half stand
-    /// to one side of it, whichever it is.
+    /// Whether as many windows beside the one at `place`, and with it, are known as what is searched for has at least.
     fn goes_on(&self, text: &[u8], place: usize) -> bool {
         let goes_on = |count: usize, has: &dyn Fn(u64) -> bool| {
-            let mut side = 1..=count;
-            let left = |offset| {
-                place
-                    .checked_sub(offset)
-                    .is_some_and(|at| has(eight(text, at)))
+            let right = |offset: &usize| has(eight(text, place + offset));
+            let left = |offset: &usize| {
+                let at = place.checked_sub(*offset);
+                at.is_some_and(|at| has(eight(text, at)))
             };
-            has(eight(text, place))
-                && (side.clone().all(|offset| has(eight(text, place + offset))) || side.all(left))
+            let right = (0..count).take_while(right).count();
+            right > 0 && (1..=count - right).all(|offset| left(&offset))
         };
         let few = self.few.as_ref();
-        goes_on(STEP / 2, &|eight| has(&self.long, eight))
-            || few.is_some_and(|few| goes_on(FEW_STEP / 2, &|eight| few.has(eight)))
+        goes_on(STEP, &|eight| has(&self.long, eight))
+            || few.is_some_and(|few| goes_on(FEW_STEP, &|eight| few.has(eight)))
     }
 }
 
