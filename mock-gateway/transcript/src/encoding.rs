@@ -1,7 +1,11 @@
 //! The forms in which one secret can hide in a file or string.
 
+mod beginning;
+
 use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine as _};
 use serde::Serialize;
+
+pub(crate) use beginning::{BEGINNING, each_plain_beginning};
 
 /// How a secret was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -1,6 +1,8 @@
 //! One line of a transcript, in its three forms: [`Draft`] (before it has a number), [`RawEntry`] (in memory, with
 //! secrets) and [`Entry`] (redacted, the only form that is stored or written).
 
+mod head;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,9 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::payload::Payload;
-
-/// A line without its frame is seldom longer.
-const HEAD: usize = 160;
+pub(crate) use head::push_number;
 
 /// Which way a message travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -419,15 +419,6 @@ impl RawEntry {
             text: None,
             data: None,
         }
-    }
-
-    /// The line of [`RawEntry::bare`] up to where a frame goes on, with room for one of so many bytes.
-    pub(crate) fn head(&self, frame: usize) -> Option<String> {
-        let mut line = Vec::with_capacity(HEAD + frame);
-        serde_json::to_writer(&mut line, &self.bare()).ok()?;
-        line.pop();
-        line.extend(b",\"frame\":");
-        String::from_utf8(line).ok()
     }
 
     /// The message and its text, when nothing else of the entry may hold a secret.

@@ -16,6 +16,8 @@
 //! assert_eq!(hidden, json!({"note": "kept <device-token:1>", "id": "r-1"}));
 //! ```
 
+mod filter;
+mod hints;
 mod identity;
 mod line;
 mod marks;
@@ -35,11 +37,11 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use crate::encoding::{Encoding, MIN_SEARCHED};
-use crate::entry::{CloseInfo, Entry, RawEntry};
+use crate::entry::{CloseInfo, Entry, RawEntry, push_number};
 use crate::payload::Payload;
 use crate::resign::Identities;
 
-use line::Told;
+use line::Notes;
 use marks::Marks;
 use needle::{Hit, Needles, Pieces};
 use place::Places;
@@ -72,9 +74,11 @@ pub struct Redactor {
     identities: Option<Identities>,
     /// Names of machines and people, where the record may hold any.
     places: Option<Places>,
-    /// Memory for taking a frame apart, and for what in it tells something.
+    /// Memory for taking a frame apart, and for what in it may change.
     tape: Tape,
-    told: Told,
+    notes: Notes,
+    /// Whether a password of digits was seen, which is learned where it is replaced.
+    is_learned_late: bool,
 }
 
 impl Default for Redactor {
@@ -94,7 +98,8 @@ impl Redactor {
             identities: None,
             places: None,
             tape: Tape::default(),
-            told: Told::default(),
+            notes: Notes::default(),
+            is_learned_late: false,
         }
     }
 
@@ -322,6 +327,9 @@ impl Redactor {
     fn learn_member(&mut self, class: Option<Class>, member: &Value, depth: usize) {
         match (class, member) {
             (Some(class), Value::String(text)) => self.learn_secret(class, text, depth),
+            (Some(class), Value::Number(_)) if class.kind == "password" => {
+                self.is_learned_late = true;
+            }
             _ => self.learn_nested(member, depth),
         }
     }
@@ -417,8 +425,18 @@ impl Redactor {
             secret.number = Some(*counter);
             *counter
         };
-        Some(format!("<{}:{number}>", secret.kind))
+        Some(pseudonym(&secret.kind, number))
     }
+}
+
+fn pseudonym(kind: &str, number: u32) -> String {
+    let mut shown = String::with_capacity(kind.len() + 8);
+    shown.push('<');
+    shown.push_str(kind);
+    shown.push(':');
+    push_number(&mut shown, number.into());
+    shown.push('>');
+    shown
 }
 
 #[derive(Clone)]

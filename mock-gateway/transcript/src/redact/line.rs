@@ -3,15 +3,21 @@
 //! Almost every entry is a frame that is written as `serde_json` writes, and little of it is replaced. So its text is
 //! copied, and looked through on a [`super::tape`] by the rules by which [`Redactor::entry`] looks through a JSON value. What
 //! has no tape becomes a value first.
+//!
+//! - [`Notes`]: the texts of a frame that may change; no other is looked at again.
 
+mod notes;
+
+use super::hints::Hints;
 use super::marks::Marks;
-use super::structure::{Class, Hints};
+use super::structure::Class;
 use super::tape::{Frame, Kind, Token};
 use super::{Message, Redactor};
-use crate::encoding::MIN_SEARCHED;
 use crate::entry::RawEntry;
 use crate::payload::Payload;
 use crate::writer::to_line;
+use notes::Note;
+pub(super) use notes::Notes;
 
 impl Redactor {
     /// The redacted form of one entry as a line of a transcript.
@@ -32,14 +38,16 @@ impl Redactor {
             Some((known, Message::Frame(_) | Message::Raw(_))) if known.is(payload) => return None,
             Some(_) | None => {
                 let mut tape = std::mem::take(&mut self.tape);
-                let mut told = std::mem::take(&mut self.told);
+                let mut notes = std::mem::take(&mut self.notes);
                 let begin = line.len();
                 let frame = tape.read(text).filter(|frame| !self.is_signed(*frame));
                 let is_written = frame.is_some_and(|frame| {
-                    self.learn_frame(frame, &mut told);
-                    self.write_frame(frame, &mut told, &mut line).is_some()
+                    self.learn_frame(frame, &mut notes)
+                        .and_then(|()| self.note_hits(frame, 0, &mut notes))
+                        .and_then(|()| self.write_frame(frame, &mut notes, &mut line))
+                        .is_some()
                 });
-                (self.tape, self.told) = (tape, told);
+                (self.tape, self.notes) = (tape, notes);
                 if !is_written {
                     return None;
                 }
@@ -67,116 +75,137 @@ impl Redactor {
         self.identities.is_some() && frame.members(0).any(is_connect)
     }
 
-    /// Learns what [`Redactor::learn`] learns of the frame's value, in the same order, and notes what tells something.
-    fn learn_frame(&mut self, frame: Frame<'_>, told: &mut Told) {
-        told.clear();
+    /// Learns what [`Redactor::learn`] learns of the frame's value, in the same order, and notes what may change by its
+    /// place or by what it tells; none where something else than its strings changes, or something is learned later.
+    fn learn_frame(&mut self, frame: Frame<'_>, notes: &mut Notes) -> Option<()> {
+        notes.clear();
+        self.is_learned_late = false;
+        let with_places = self.places.is_some();
+        let mut paired = None;
         for (at, token) in frame.tokens.iter().enumerate() {
             match token.kind {
                 Kind::Object if token.hints.has(Hints::PLACE.and(Hints::DEVICE)) => {
-                    self.learn_object(frame.members(at));
+                    self.learn_members(frame, at, token.hints);
                 }
                 Kind::Array => {
                     if let Some((value, class)) = frame.pair(at) {
                         self.learn_secret(class, &frame.said(value).0, 0);
+                        paired = Some((at + 2, class));
                     }
                 }
+                Kind::Text
+                    if token.hints == Hints::NONE
+                        && !token.may_tell(with_places)
+                        && paired.is_none() => {}
                 Kind::Text => {
-                    if let Some(class) = frame.class(token) {
-                        self.learn_secret(class, &frame.said(token).0, 0);
-                    } else if token.marks.may_tell() {
-                        let (text, marks) = frame.said(token);
-                        if self.learn_marked(&text, marks, 0) || token.marks.has(Marks::ESCAPED) {
-                            told.add(at);
-                        }
-                    }
-                }
-                Kind::Object | Kind::Other => {}
-            }
-        }
-    }
-
-    /// Writes what the frame becomes; none where something else than its strings changes.
-    fn write_frame(&mut self, frame: Frame<'_>, told: &mut Told, line: &mut String) -> Option<()> {
-        let (mut copied, mut paired) = (0, None);
-        for (at, token) in frame.tokens.iter().enumerate() {
-            let name = frame.name(token).filter(|name| name.len() >= MIN_SEARCHED);
-            if name.is_some_and(|name| self.needles.find(name.as_bytes(), 0).is_some()) {
-                return None;
-            }
-            match token.kind {
-                Kind::Text => {
-                    let is_told = told.next_is(at);
                     let pair = paired.take_if(|(value, _)| *value == at);
-                    let class = pair.map_or_else(|| frame.class(token), |(_, class)| Some(class));
-                    if let Some(shown) = self.changed_token(frame, token, class, is_told) {
-                        line.push_str(frame.text.get(copied..token.start())?);
-                        push_escaped(line, &shown)?;
-                        copied = token.end();
-                    }
+                    let class = pair.map(|(_, class)| class);
+                    self.learn_token(frame, at, token, class, notes);
                 }
                 // A password of digits becomes a string.
                 Kind::Other if frame.class(token).is_some_and(|it| it.kind == "password") => {
                     return None;
                 }
-                Kind::Array => paired = frame.pair(at).map(|(_, class)| (at + 2, class)),
                 Kind::Object | Kind::Other => {}
+            }
+        }
+        (!self.is_learned_late).then_some(())
+    }
+
+    /// Learns the members of an object with these hints that name a device, a machine or a person.
+    fn learn_members(&mut self, frame: Frame<'_>, object: usize, hints: Hints) {
+        if hints.has(Hints::DEVICE) {
+            self.learn_identities(frame.members(object));
+        }
+        if hints.has(Hints::PLACE) {
+            let members = frame.hinted(object, Hints::PLACE);
+            self.learn_names(|places| places.learn_object(members));
+        }
+    }
+
+    /// Learns a text, which is the second one of a pair of the class `paired`, or of none.
+    fn learn_token(
+        &mut self,
+        frame: Frame<'_>,
+        at: usize,
+        token: &Token,
+        paired: Option<Class>,
+        notes: &mut Notes,
+    ) {
+        let class = frame.class(token);
+        let (text, marks) = frame.said(token);
+        let mut is_noted = paired.is_some() || token.marks.has(Marks::ESCAPED);
+        if let Some(class) = class {
+            self.learn_secret(class, &text, 0);
+            is_noted = true;
+        } else if token.may_tell(self.places.is_some()) {
+            is_noted |= self.learn_marked(&text, marks, 0);
+        }
+        let named = frame.name(token).filter(|_| token.hints.has(Hints::PLACE));
+        let is_named = named.is_some_and(|name| self.is_named(name, &text));
+        if is_noted || is_named {
+            let class = class.or(paired);
+            notes.add(Note { token: at, class });
+        }
+    }
+
+    /// Whether a member is a name to hide.
+    fn is_named(&self, member: &str, text: &str) -> bool {
+        let places = self.places.as_ref();
+        places.is_some_and(|places| places.is_named(member, text))
+    }
+
+    /// Writes what the frame becomes, of which what may change is noted.
+    fn write_frame(
+        &mut self,
+        frame: Frame<'_>,
+        notes: &mut Notes,
+        line: &mut String,
+    ) -> Option<()> {
+        let (mut copied, mut next) = (0, 0);
+        while let Some(note) = notes.get(next) {
+            let (at, known) = (note.token, self.known());
+            let token = frame
+                .tokens
+                .get(at)
+                .filter(|token| token.kind == Kind::Text);
+            if let Some(token) = token
+                && let Some(shown) = self.changed_token(frame, token, note.class)
+            {
+                line.push_str(frame.text.get(copied..token.start())?);
+                push_escaped(line, &shown)?;
+                copied = token.end();
+            }
+            next += 1;
+            // What is left of a text without its secrets may be a name.
+            if self.known() != known {
+                let behind = token.map_or(0, Token::end);
+                self.note_hits(frame, behind, notes)?;
+                next = notes.behind(at);
             }
         }
         line.push_str(frame.text.get(copied..)?);
         Some(())
     }
 
-    /// What a text becomes, which tells something itself, or not.
+    /// How many secrets and names are known.
+    fn known(&self) -> (usize, usize) {
+        let names = self.places.as_ref().map_or(0, super::Places::count);
+        (self.secrets.len(), names)
+    }
+
+    /// What a text becomes.
     fn changed_token(
         &mut self,
         frame: Frame<'_>,
         token: &Token,
         class: Option<Class>,
-        is_told: bool,
     ) -> Option<String> {
-        let is_named = token.hints.has(Hints::PLACE);
-        if class.is_none() && !is_named && !is_told {
-            let text = frame.raw(token);
-            let is_known = || {
-                self.places
-                    .as_ref()
-                    .is_some_and(|places| places.holds_word(text))
-            };
-            if self.needles.find(text.as_bytes(), 0).is_none() && !is_known() {
-                return None;
-            }
-        }
         let (text, marks) = frame.said(token);
-        match frame.name(token).filter(|_| is_named) {
+        match frame.name(token).filter(|_| token.hints.has(Hints::PLACE)) {
             Some(name) => self.changed_member_text(name, class, &text, marks, 0),
             None => self.changed_as(class, &text, marks, 0),
         }
-    }
-}
-
-/// The texts of a frame that tell something themselves, or are escaped, in their order.
-#[derive(Debug, Default)]
-pub(super) struct Told {
-    tokens: Vec<usize>,
-    /// Those before it were passed.
-    next: usize,
-}
-
-impl Told {
-    fn clear(&mut self) {
-        self.tokens.clear();
-        self.next = 0;
-    }
-
-    fn add(&mut self, token: usize) {
-        self.tokens.push(token);
-    }
-
-    /// Whether it is the next one, which is passed then.
-    fn next_is(&mut self, token: usize) -> bool {
-        let is_next = self.tokens.get(self.next) == Some(&token);
-        self.next += usize::from(is_next);
-        is_next
     }
 }
 

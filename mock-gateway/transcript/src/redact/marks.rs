@@ -20,9 +20,32 @@ impl Marks {
     pub(super) const BRACKET: Self = Self(1 << 9);
     /// What a JSON string holds in no other way than escaped.
     pub(super) const ESCAPED: Self = Self(1 << 10);
+    pub(super) const DIGIT: Self = Self(1 << 11);
 
     pub(super) fn of(text: &str) -> Self {
-        text.bytes().map(Self::of_byte).fold(Self(0), Self::and)
+        Self::of_bytes(text.as_bytes())
+    }
+
+    /// Several bytes at once, of which the last ones may be among them twice.
+    #[inline]
+    pub(super) fn of_bytes(bytes: &[u8]) -> Self {
+        let all = |bytes: &[u8]| {
+            bytes
+                .iter()
+                .copied()
+                .map(Self::of_byte)
+                .fold(Self(0), Self::and)
+        };
+        if let Some(last) = bytes.last_chunk::<8>() {
+            let (eights, _) = bytes.as_chunks::<8>();
+            return eights
+                .iter()
+                .fold(all(last), |marks, eight| marks.and(all(eight)));
+        }
+        match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+            (Some(first), Some(last)) => all(first).and(all(last)),
+            (_, _) => all(bytes),
+        }
     }
 
     #[inline]
@@ -41,11 +64,25 @@ impl Marks {
         self.0 & mark.0 == mark.0
     }
 
-    /// Whether a text may give something away, or hold another text.
+    /// Whether a text may give a secret away, or hold another text.
     #[inline]
-    pub(super) fn may_tell(self) -> bool {
-        let alone = !(Self::DASH.0 | Self::CODE_HEAD.0 | Self::CODE_NEXT.0);
-        self.0 & alone != 0 || self.has(Self::CODE_HEAD.and(Self::CODE_NEXT))
+    pub(super) fn may_tell_secrets(self) -> bool {
+        let alone = Self::SPACE.0 | Self::EQUALS.0 | Self::BRACKET.0 | Self::ESCAPED.0;
+        self.0 & alone != 0
+            || self.has(Self::CODE_HEAD.and(Self::CODE_NEXT))
+            || self.has(Self::AT.and(Self::COLON).and(Self::SLASH))
+    }
+
+    /// Whether a text may give away a machine or a person.
+    #[inline]
+    pub(super) fn may_tell_places(self) -> bool {
+        self.0 & (Self::AT.0 | Self::SLASH.0) != 0 || self.may_tell_addresses()
+    }
+
+    /// Each has a digit.
+    #[inline]
+    pub(super) fn may_tell_addresses(self) -> bool {
+        self.has(Self::DIGIT) && self.0 & (Self::DOT.0 | Self::COLON.0) != 0
     }
 }
 
@@ -61,6 +98,7 @@ const MARKS: [Marks; 256] = {
             b'e' => Marks::CODE_HEAD,
             b'y' | b'w' => Marks::CODE_NEXT,
             b'.' => Marks::DOT,
+            b'0'..=b'9' => Marks::DIGIT,
             b':' => Marks::COLON,
             b'/' => Marks::SLASH,
             b'\\' => Marks(Marks::SLASH.0 | Marks::ESCAPED.0),
@@ -73,3 +111,37 @@ const MARKS: [Marks; 256] = {
     }
     marks
 };
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+
+        /// However many bytes are looked at together.
+        #[test]
+        fn a_text_has_the_marks_of_its_bytes(text in "[a-z \\\\=@.:/{\"0-9\u{e9}-]{0,40}") {
+            let each = text.bytes().map(Marks::of_byte).fold(Marks::default(), Marks::and);
+            prop_assert_eq!(Marks::of(&text), each);
+        }
+    }
+
+    /// Each byte alone, at each place.
+    #[test]
+    fn no_byte_is_left_out() {
+        for length in 1..30 {
+            for place in 0..length {
+                let mut bytes = vec![b'a'; length];
+                bytes[place] = b'=';
+                assert_eq!(
+                    Marks::of_bytes(&bytes),
+                    Marks::EQUALS,
+                    "{place} of {length}"
+                );
+            }
+        }
+    }
+}

@@ -1,30 +1,28 @@
-//! Finds any of many secrets in one pass, in every form: a filter of hashed beginnings, then a chain of signs, then a
-//! comparison.
+//! Finds any of many secrets in one pass, in every form: a filter of hashed windows at one place in four, then a chain of
+//! signs, then a comparison.
 //!
 //! A reconnect storm mints thousands of tokens and each has some twenty forms and dozens of pieces. So a secret is told
 //! by signs of eight bytes, and a form is made only where its sign stands: adding a secret and passing a byte of text
 //! both cost the same however many secrets there are.
 //!
 //! - [`Needles`]: what to look for. [`Hit`]: what was found.
-//! - [`Table`]: the signs, by their bytes.
+//! - [`Table`]: the signs, by their bytes. [`super::filter`]: the places that are worth looking for them.
 
+mod begin;
 mod table;
 
 use std::cmp::Reverse;
 
-use super::pairs::Pairs;
-use crate::encoding::{self, Encoding, LONGEST_IN_PARTS, MIN_SEARCHED, PREFIX_BYTES};
+use super::filter::{FARTHEST, Filter};
+use crate::encoding::{self, Encoding, PREFIX_BYTES};
+use begin::{beginning, each_beginning, within};
 use table::{Link, Sign, Table};
 
 /// Bytes of a sign. Hex, percent and UTF-16 forms share most of their first four bytes; eight tell them apart.
 const LONG: usize = 8;
 
-/// The same for forms that are shorter than [`LONG`].
+/// Bytes of a sign of forms that are shorter than [`LONG`].
 const SHORT: usize = 4;
-
-/// The forms of so many bytes of a secret begin as the forms of all of it do, for [`LONG`] bytes at least: of four
-/// characters in UTF-16, of seven bytes in base64.
-const BEGINNING: usize = 12;
 
 /// So many bytes of a secret tell whether it is worth making all of a form.
 const LIKELY: usize = 48;
@@ -86,8 +84,9 @@ pub(crate) struct Needles {
     all: Vec<Needle>,
     long: Table<LONG>,
     short: Table<SHORT>,
-    /// How short forms begin.
-    pairs: Pairs,
+    filter: Filter,
+    /// Names that have a place in the filter too.
+    names: Vec<Box<str>>,
     /// No form is shorter.
     shortest: usize,
 }
@@ -98,7 +97,8 @@ impl Needles {
             all: Vec::new(),
             long: Table::default(),
             short: Table::default(),
-            pairs: Pairs::default(),
+            filter: Filter::default(),
+            names: Vec::new(),
             shortest: usize::MAX,
         }
     }
@@ -106,68 +106,89 @@ impl Needles {
     /// Adds a secret in every form of [`crate::encoding`]. Those that are added earlier win.
     pub(crate) fn add(&mut self, secret: usize, value: &str, pieces: Pieces) {
         let needle = self.all.len();
-        let beginning = beginning(value, BEGINNING);
-        let mut link = |form: &[u8], sign: Sign| {
-            if form.len() < MIN_SEARCHED {
-                return;
-            }
+        each_beginning(value, |form, sign| {
             if !self.long.add(form, needle, sign) {
                 self.short.add(form, needle, sign);
-                self.pairs.add(form);
             }
+            self.filter.add(form);
             self.shortest = self.shortest.min(form.len()).min(LONG);
-        };
-        encoding::each_form(beginning, |encoding, form| {
-            let is_raw = encoding == Encoding::Raw;
-            link(form, if is_raw { Sign::Whole } else { Sign::Form });
         });
-        // What is escaped further on only begins as it is.
-        if !value.bytes().all(encoding::is_plain) {
-            link(beginning.as_bytes(), Sign::Escaped);
-        }
-        if pieces == Pieces::All && value.len() <= LONGEST_IN_PARTS {
-            let signs = value.as_bytes().windows(LONG).enumerate();
-            for (at, sign) in signs.step_by(STRIDE).skip(1) {
-                let at = u16::try_from(at).map(Sign::Within);
-                at.map(|at| self.long.add(sign, needle, at)).ok();
+        if let Some(within) = within(value, pieces) {
+            let signs = within.windows(LONG).zip(1..).skip(STRIDE - 1);
+            for (sign, at) in signs.step_by(STRIDE) {
+                self.long.add(sign, needle, Sign::Within(at));
             }
+            self.filter.add_pieces(within);
         }
         self.all.push(Needle {
             value: value.into(),
             secret,
             pieces,
         });
+        self.make_room();
+    }
+
+    /// Tells [`Needles::next_place`] of a name, in whatever case, of at least [`MIN_SEARCHED`] bytes.
+    pub(crate) fn add_name(&mut self, name: Box<str>) {
+        self.filter.add(name.as_bytes());
+        self.names.push(name);
+        self.make_room();
+    }
+
+    /// Makes the filter larger when it is full.
+    fn make_room(&mut self) {
+        let Some(larger) = self.filter.larger() else {
+            return;
+        };
+        self.filter = larger;
+        for needle in &self.all {
+            each_beginning(&needle.value, |form, _| self.filter.add(form));
+            let within = within(&needle.value, needle.pieces);
+            self.filter.add_pieces(within.unwrap_or_default());
+        }
+        for name in &self.names {
+            self.filter.add(name.as_bytes());
+        }
     }
 
     /// The first hit at or after `from`; of several at one place the longest.
     #[inline]
     pub(crate) fn find(&self, text: &[u8], from: usize) -> Option<Hit> {
-        let tail = text.get(from..)?;
         // Most texts are too short.
-        (tail.len() >= self.shortest).then(|| self.found(text, from, tail))?
+        let is_likely = text.len().saturating_sub(from) >= self.shortest;
+        is_likely.then(|| self.found(text, from))?
     }
 
-    fn found(&self, text: &[u8], from: usize, tail: &[u8]) -> Option<Hit> {
-        let near = |offset: usize| self.near(text, from, from + offset);
-        let windows = tail.windows(LONG).enumerate();
-        let likely = |window: &[u8]| self.long.may_hold(window) || self.pairs.begin(window);
-        let hit = windows
-            .filter(|(_, window)| likely(window))
-            .find_map(|(offset, _)| near(offset));
-        if hit.is_some() || self.shortest == LONG {
-            return hit;
+    fn found(&self, text: &[u8], from: usize) -> Option<Hit> {
+        let mut next = from;
+        loop {
+            let at = self.filter.next(text, next)?;
+            let mut first = at.saturating_sub(FARTHEST).max(from)..=at;
+            let is_likely = self.may_stand(text, at);
+            let hit = is_likely.then(|| first.find_map(|start| self.longest_at(text, start)));
+            if let Some(hit) = hit.flatten() {
+                return Some(hit);
+            }
+            next = at + 1;
         }
-        let last = (tail.len() + 1).saturating_sub(LONG)..=tail.len() - self.shortest;
-        let likely = |at: &usize| tail.get(*at..).is_some_and(|rest| self.pairs.begin(rest));
-        last.filter(likely).find_map(near)
     }
 
-    /// The first hit whose sign stands at `sign`, if there is any.
-    fn near(&self, text: &[u8], from: usize, sign: usize) -> Option<Hit> {
-        let tail = text.get(sign..)?;
-        self.long.at(tail).chain(self.short.at(tail)).next()?;
-        let first = (sign + 1).saturating_sub(STRIDE).max(from);
-        (first..=sign).find_map(|start| self.longest_at(text, start))
+    /// The first place at or after `from` where something may stand: each hit in any part of the text that begins there or
+    /// later, and each name, has such a place at most [`FARTHEST`] bytes behind its beginning.
+    pub(crate) fn next_place(&self, text: &[u8], from: usize) -> Option<usize> {
+        self.filter.next(text, from)
+    }
+
+    /// Whether a hit may have such a place.
+    pub(crate) fn may_stand(&self, text: &[u8], at: usize) -> bool {
+        (at.saturating_sub(FARTHEST)..at + STRIDE).any(|start| {
+            let tail = text.get(start..).unwrap_or_default();
+            self.long
+                .at(tail)
+                .chain(self.short.at(tail))
+                .next()
+                .is_some()
+        })
     }
 
     fn longest_at(&self, text: &[u8], start: usize) -> Option<Hit> {
@@ -261,12 +282,6 @@ fn written(
     let here = forms.filter(|(_, (_, form))| tail.starts_with(form));
     let here = here.map(|(order, (encoding, form))| found(form.len(), encoding, order));
     here.max_by_key(Found::rank)
-}
-
-/// The first bytes of a secret, that many or a few more.
-fn beginning(value: &str, bytes: usize) -> &str {
-    let end = (bytes..value.len()).find(|end| value.is_char_boundary(*end));
-    end.and_then(|end| value.get(..end)).unwrap_or(value)
 }
 
 /// How many bytes agree.

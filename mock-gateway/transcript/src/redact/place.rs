@@ -17,8 +17,10 @@ use gateway_protocol::shape::CLIENT_IDS_9;
 use indexmap::IndexMap;
 use indexmap::map::Entry;
 
+use super::hints::Hints;
 use super::marks::Marks;
-use super::structure::{Hints, MAX_NAME, Member, fold};
+use super::pseudonym;
+use super::structure::{MAX_NAME, Member, fold};
 use words::Words;
 
 /// A shorter name is hidden where it stands and not looked for elsewhere.
@@ -83,7 +85,9 @@ impl Places {
 
     /// Learns a name: it is hidden wherever it stands as a word, unless it is an ordinary one.
     pub(crate) fn learn(&mut self, kind: &'static str, name: &str) {
-        if !is_ordinary(name) && !is_address(name) {
+        // Telling an ordinary name takes longer than looking one up.
+        let is_known = self.names.contains_key(name.to_ascii_lowercase().as_str());
+        if !is_known && !is_ordinary(name) && !is_address(name) {
             self.known(kind, name, name.len() >= MIN_WORD);
         }
     }
@@ -116,7 +120,15 @@ impl Places {
             return None;
         }
         let shown = self.known(kind, value, value.len() >= MIN_WORD).shown();
+        if value.len() == text.len() {
+            return Some(shown);
+        }
         Some(text.replacen(value, &shown, 1))
+    }
+
+    /// Whether [`Places::hide_member`] may hide anything.
+    pub(super) fn is_named(&self, member: &str, text: &str) -> bool {
+        self.named(member, text).is_some()
     }
 
     /// The name in a member, and its kind.
@@ -170,6 +182,22 @@ impl Places {
         !self.words.find(text).is_empty()
     }
 
+    /// Whether a name that stands as a word begins there.
+    pub(super) fn word_begins(&self, text: &str, at: usize) -> bool {
+        self.words.begins(text, at)
+    }
+
+    /// The names of at least [`crate::encoding::MIN_SEARCHED`] bytes that are hidden in other texts too, and were learned
+    /// since this was asked last.
+    pub(super) fn take_new_words(&mut self) -> Vec<Box<str>> {
+        self.words.take_new()
+    }
+
+    /// Whether there are shorter ones.
+    pub(super) fn has_short(&self) -> bool {
+        self.words.has_short()
+    }
+
     fn without_words(&self, text: &str) -> Option<String> {
         let mut out = String::new();
         let mut from = 0;
@@ -211,7 +239,7 @@ impl Places {
 
 impl Name {
     fn shown(&self) -> String {
-        format!("<{}:{}>", self.kind, self.number)
+        pseudonym(self.kind, self.number)
     }
 }
 
@@ -231,7 +259,7 @@ fn is_address(name: &str) -> bool {
 
 /// Which kind of name a member holds. Case, `-` and `_` do not matter.
 fn member_kind(name: &str) -> Option<&'static str> {
-    if !Hints::of(name).has(Hints::PLACE) {
+    if !Hints::of(name.as_bytes()).has(Hints::PLACE) {
         return None;
     }
     let mut buffer = [0_u8; MAX_NAME];

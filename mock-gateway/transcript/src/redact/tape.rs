@@ -6,11 +6,13 @@
 //! - [`Tape`]: makes it. [`Frame`]: a text with its tape.
 
 mod read;
+mod scan;
 
 use std::borrow::Cow;
 
+use super::hints::Hints;
 use super::marks::Marks;
-use super::structure::{Class, Hints, Member, Siblings, classify};
+use super::structure::{Class, Member, Siblings, classify};
 
 pub(super) use read::Tape;
 
@@ -51,6 +53,12 @@ impl Token {
     #[inline]
     pub(super) fn end(&self) -> usize {
         self.end as usize
+    }
+
+    /// Whether a text may give something away by its characters.
+    #[inline]
+    pub(super) fn may_tell(&self, with_places: bool) -> bool {
+        self.marks.may_tell_secrets() || with_places && self.marks.may_tell_places()
     }
 }
 
@@ -98,24 +106,48 @@ impl<'a> Frame<'a> {
         (Cow::Owned(said), marks)
     }
 
-    /// The members of the object at `at`.
-    pub(super) fn members(&self, at: usize) -> impl Iterator<Item = Member<'a>> + Clone + use<'a> {
-        let frame = *self;
-        let end = self.tokens.get(at).map_or(0, |object| object.next as usize);
+    /// The value in whose text or name, or in the marks before it, the byte at `at` stands, and its place on the tape.
+    pub(super) fn at(&self, at: usize) -> Option<(usize, &'a Token)> {
+        let place = self.tokens.partition_point(|token| token.end() <= at);
+        Some((place, self.tokens.get(place)?))
+    }
+
+    /// The values in the object at `at`.
+    fn values(&self, at: usize) -> impl Iterator<Item = &'a Token> + Clone + use<'a> {
+        let tokens = self.tokens;
+        let end = tokens.get(at).map_or(0, |object| object.next as usize);
         let first = Some(at + 1).filter(|first| *first < end);
         let places = std::iter::successors(first, move |at| {
-            let value = frame.tokens.get(*at)?;
+            let value = tokens.get(*at)?;
             let next = match value.kind {
                 Kind::Object | Kind::Array => value.next as usize,
                 Kind::Text | Kind::Other => at + 1,
             };
             Some(next).filter(|next| *next < end)
         });
-        places.filter_map(move |at| {
-            let value = frame.tokens.get(at)?;
-            let text = (value.kind == Kind::Text).then(|| frame.said(value).0);
-            Some((frame.name(value)?, text))
-        })
+        places.filter_map(move |at| tokens.get(at))
+    }
+
+    /// The members of the object at `at`.
+    pub(super) fn members(&self, at: usize) -> impl Iterator<Item = Member<'a>> + Clone + use<'a> {
+        let frame = *self;
+        self.values(at).filter_map(move |value| frame.member(value))
+    }
+
+    /// Those of which the name has a hint.
+    pub(super) fn hinted(
+        &self,
+        at: usize,
+        hint: Hints,
+    ) -> impl Iterator<Item = Member<'a>> + Clone + use<'a> {
+        let frame = *self;
+        let hinted = self.values(at).filter(move |value| value.hints.has(hint));
+        hinted.filter_map(move |value| frame.member(value))
+    }
+
+    fn member(&self, value: &Token) -> Option<Member<'a>> {
+        let text = (value.kind == Kind::Text).then(|| self.said(value).0);
+        Some((self.name(value)?, text))
     }
 
     /// What a value is, from its name and what stands beside it.

@@ -7,6 +7,7 @@
 )]
 
 mod said;
+mod shortcuts;
 
 use std::path::Path;
 
@@ -59,9 +60,19 @@ fn entries(texts: &[String]) -> Vec<RawEntry> {
 
 /// What both ways of redaction make of these messages is the same.
 fn check(texts: &[String]) -> Result<(), TestCaseError> {
+    check_in(texts, |_| true)
+}
+
+/// The same where very much is said: in the two modes of a record.
+fn check_much(texts: &[String]) -> Result<(), TestCaseError> {
+    check_in(texts, |mode| ["secrets", "people"].contains(&mode))
+}
+
+fn check_in(texts: &[String], is_meant: impl Fn(&str) -> bool) -> Result<(), TestCaseError> {
     let entries = entries(texts);
     let redactors = modes().into_iter().zip(modes()).zip(modes());
-    for (((mode, mut copying), (_, mut printing)), (_, mut mixed)) in redactors {
+    let meant = redactors.filter(|(((mode, _), _), _)| is_meant(mode));
+    for (((mode, mut copying), (_, mut printing)), (_, mut mixed)) in meant {
         for (at, raw) in entries.iter().enumerate() {
             let line = copying.line(raw);
             let printed = printing.entry(raw);

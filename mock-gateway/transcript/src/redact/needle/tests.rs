@@ -119,3 +119,57 @@ proptest! {
         prop_assert_eq!(needles.find(&text, from), naive(&secrets, &text, from));
     }
 }
+
+/// However full the filter was when a secret was added, and however large it became: all of them are found, in every form.
+#[test]
+fn many_secrets_are_all_found() {
+    let secret = |at: usize| match at % 5 {
+        0 => format!("{:06}", at * 7 + 100_000),
+        1 => format!("word-{at}-word"),
+        2 => format!("yV3{at}-Issued0Token{at}"),
+        3 => format!("a\"b{at}\u{e9}"),
+        _ => format!(
+            "{:x}",
+            (at as u128 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835)
+        ),
+    };
+    let mut needles = Needles::new();
+    needles.add_name("probe of somebody".into());
+    for at in 0..300 {
+        needles.add(at, &secret(at), Pieces::All);
+    }
+    assert!(needles.next_place(b"a PROBE of somebody", 0).is_some());
+    for at in 0..300 {
+        let value = secret(at);
+        for (how, form) in encoding::forms(&value) {
+            for begin in [0, 5] {
+                let text = [&b"\0\0\0\0\0\0"[..begin], &form].concat();
+                let hit = needles.find(&text, 0);
+                let is_found = hit.is_some_and(|hit| hit.start <= begin && hit.end > begin);
+                assert!(is_found, "{value} as {how} behind {begin}");
+            }
+        }
+    }
+}
+
+/// Of hits of both kinds, told by windows at other steps, the first one is found first.
+#[test]
+fn short_and_long_ones_are_found_in_order() {
+    let mut needles = Needles::new();
+    needles.add(0, "short7", Pieces::All);
+    needles.add(1, "Long-Enough-To-Have-Pieces-47", Pieces::All);
+    for gap in 0..40 {
+        let gap = ".".repeat(gap);
+        for (first, second) in [
+            ("short7", "Long-Enough-To-Have-Pieces-47"),
+            ("Long-Enough-To-Have-Pieces-47", "short7"),
+        ] {
+            let text = [&gap, first, &gap, second, &gap].concat();
+            let hit = needles.find(text.as_bytes(), 0).unwrap();
+            assert_eq!(&text[hit.start..hit.end], first, "{text}");
+            let next = needles.find(text.as_bytes(), hit.end).unwrap();
+            assert_eq!(&text[next.start..next.end], second, "{text}");
+            assert!(needles.find(text.as_bytes(), next.end).is_none(), "{text}");
+        }
+    }
+}

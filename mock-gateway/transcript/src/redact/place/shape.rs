@@ -43,7 +43,7 @@ const NOBODYS_HOSTS: [&str; 9] = [
 /// Every name, in order and without overlap, of a text with these marks.
 pub(super) fn spots(text: &str, marks: Marks) -> Vec<Spot> {
     let mut found = Vec::new();
-    if marks.has(Marks::DOT) || marks.has(Marks::COLON) {
+    if marks.may_tell_addresses() {
         addresses(text, &mut found);
     }
     if marks.has(Marks::SLASH) {

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use crate::encoding::MIN_SEARCHED;
 use crate::redact::pairs::Pairs;
 
 /// The names that are looked for, each with a number.
@@ -12,6 +13,9 @@ pub(super) struct Words {
     nodes: Vec<Node>,
     /// How names begin, in every case.
     pairs: Pairs,
+    /// Those of at least [`MIN_SEARCHED`] bytes that were not taken.
+    new: Vec<Box<str>>,
+    has_short: bool,
 }
 
 #[derive(Debug, Default)]
@@ -33,6 +37,8 @@ impl Default for Words {
         Self {
             nodes: vec![Node::default()],
             pairs: Pairs::default(),
+            new: Vec::new(),
+            has_short: false,
         }
     }
 }
@@ -47,6 +53,11 @@ impl Words {
                     self.pairs.add(&[first, second]);
                 }
             }
+        }
+        if word.len() < MIN_SEARCHED {
+            self.has_short = true;
+        } else {
+            self.new.push(word.into());
         }
         let mut at = ROOT;
         for byte in word.bytes() {
@@ -88,14 +99,30 @@ impl Words {
     pub(super) fn find(&self, text: &str) -> Vec<(Range<usize>, usize)> {
         let mut found = Vec::new();
         for (at, pair) in text.as_bytes().windows(2).enumerate() {
-            if self.pairs.begin(pair) {
-                let before = at.checked_sub(1).and_then(|at| text.as_bytes().get(at));
-                if !before.is_some_and(u8::is_ascii_alphanumeric) {
-                    self.find_at(text, at, &mut found);
-                }
+            if self.pairs.begin(pair) && is_beginning(text, at) {
+                self.find_at(text, at, &mut found);
             }
         }
         found
+    }
+
+    /// Whether one of those begins there.
+    pub(super) fn begins(&self, text: &str, at: usize) -> bool {
+        let mut found = Vec::new();
+        let pair = text.as_bytes().get(at..).unwrap_or_default();
+        if self.pairs.begin(pair) && is_beginning(text, at) {
+            self.find_at(text, at, &mut found);
+        }
+        !found.is_empty()
+    }
+
+    /// The names of at least [`MIN_SEARCHED`] bytes that were added since this was asked last.
+    pub(super) fn take_new(&mut self) -> Vec<Box<str>> {
+        std::mem::take(&mut self.new)
+    }
+
+    pub(super) fn has_short(&self) -> bool {
+        self.has_short
     }
 
     fn find_at(&self, text: &str, start: usize, found: &mut Vec<(Range<usize>, usize)>) {
@@ -116,6 +143,12 @@ impl Words {
             here.reverse();
         }
     }
+}
+
+/// Whether no ASCII letter or digit stands before it.
+fn is_beginning(text: &str, at: usize) -> bool {
+    let before = at.checked_sub(1).and_then(|at| text.as_bytes().get(at));
+    !before.is_some_and(u8::is_ascii_alphanumeric)
 }
 
 /// Whether no letter or digit stands beside it.

@@ -11,6 +11,8 @@ use super::*;
 #[case::all(r#"{"a":[1,-2,0,true,false,null,"x",{}],"b":{"c":[]}}"#)]
 #[case::escaped(r#"["\"\\\b\f\n\r\t\u0000\u001f/"]"#)]
 #[case::other_letters("[\"é\u{7f}\u{2028}😀\"]")]
+#[case::names(r#"{"":1,"a":2,"aa":3,"aaa":4,"aaaa":5,"aaaaa":6,"b":{"":1,"a":{"a":1}},"minProtocol":1,"maxProtocol":2}"#)]
+#[case::items_without_a_name(r#"[[1,{"":2}],3]"#)]
 #[case::numbers("[0.5,1e+20,18446744073709551615,-9223372036854775808]")]
 fn a_text_as_it_is_printed_has_a_tape(#[case] text: &str) {
     let printed = serde_json::from_str::<Value>(text).unwrap().to_string();
@@ -23,6 +25,10 @@ fn a_text_as_it_is_printed_has_a_tape(#[case] text: &str) {
 #[case::space_behind("[] ")]
 #[case::no_object("1")]
 #[case::twice(r#"{"a":1,"b":2,"a":3}"#)]
+#[case::twice_at_the_end(r#"{"ab":1,"a":2,"abcdefghi":3,"a":4}"#)]
+#[case::empty_twice(r#"{"":1,"":2}"#)]
+#[case::long_twice(r#"{"minProtocol":1,"maxProtocol":2,"minProtocol":3}"#)]
+#[case::twice_behind_an_object(r#"{"xyz":{"xyz":1},"xyz":2}"#)]
 #[case::minus_zero("[-0]")]
 #[case::leading_zero("[01]")]
 #[case::float("[1e5]")]
@@ -38,6 +44,11 @@ fn a_text_as_it_is_printed_has_a_tape(#[case] text: &str) {
 #[case::comma("[1,]")]
 #[case::colon(r#"{"a":1:2}"#)]
 #[case::crossed("[{]}")]
+#[case::closed_otherwise("{]")]
+#[case::ended_early(r#"{"a""#)]
+#[case::two("{}{}")]
+#[case::item_in_an_object(r#"{"a":1,2}"#)]
+#[case::member_in_an_array(r#"["a":1]"#)]
 fn another_text_has_none(#[case] text: &str) {
     assert!(Tape::default().read(text).is_none(), "{text}");
 }
