@@ -15,6 +15,7 @@ use std::time::Duration;
 use gateway_core::Input;
 use gateway_protocol::CloseFrame;
 use link::{Carrier, Controlled as _, Cut, Departure, FaultId, FaultStream, Wire, WireMessage};
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -241,7 +242,7 @@ impl<C: Carrier> Driver<C> {
             let leaving = self.wire.poll(now)?;
             match (leaving.what, leaving.dir) {
                 (Departure::Deliver(message), Direction::ClientToGateway) => {
-                    self.deliver_up(message).await;
+                    self.deliver_up(message, leaving.frame).await;
                 }
                 (Departure::Deliver(message), Direction::GatewayToClient) => {
                     self.deliver_down(&message);
@@ -252,11 +253,15 @@ impl<C: Carrier> Driver<C> {
     }
 
     /// A message has reached the gateway.
-    async fn deliver_up(&mut self, message: WireMessage) {
+    async fn deliver_up(&mut self, message: WireMessage, frame: Option<Arc<Value>>) {
         let conn = self.conn;
         match message {
             WireMessage::Text(text) if self.close == CloseState::Open => {
-                self.hub.input(Input::Text { conn, text }).await;
+                let input = match frame {
+                    Some(frame) => Input::Frame { conn, frame },
+                    None => Input::Text { conn, text },
+                };
+                self.hub.input(input).await;
             }
             WireMessage::Binary(bytes) if self.close == CloseState::Open => {
                 self.hub.input(Input::Binary { conn, bytes }).await;
@@ -293,9 +298,14 @@ impl<C: Carrier> Driver<C> {
 
     /// Puts a message on the wire towards the client; nothing follows a close frame.
     fn send(&mut self, message: WireMessage) {
+        self.send_known(message, None);
+    }
+
+    /// The same with the frame that the message is, if that is at hand.
+    fn send_known(&mut self, message: WireMessage, frame: Option<Value>) {
         if self.close == CloseState::Open {
-            self.wire
-                .enter(self.clock.now(), Direction::GatewayToClient, message);
+            let (now, dir) = (self.clock.now(), Direction::GatewayToClient);
+            self.wire.enter_known(now, dir, message, frame);
         }
     }
 
@@ -332,9 +342,9 @@ impl<C: Carrier> Driver<C> {
 
     fn obey(&mut self, command: Option<Box<Command>>) -> bool {
         match command.map(|command| *command) {
-            Some(Command::Text(text)) => {
+            Some(Command::Text(text, frame)) => {
                 self.flow.buffered.fetch_sub(text.len(), Ordering::Relaxed);
-                self.send(WireMessage::Text(text));
+                self.send_known(WireMessage::Text(text), frame);
             }
             Some(Command::Binary(bytes)) => {
                 self.flow.buffered.fetch_sub(bytes.len(), Ordering::Relaxed);

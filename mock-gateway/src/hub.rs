@@ -66,7 +66,8 @@ pub(crate) struct Flow {
 /// One order to a connection.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Text(String),
+    /// A text, and the frame that it is where the recorder wants to know.
+    Text(String, Option<Value>),
     Binary(Vec<u8>),
     Ping,
     Close(CloseFrame),
@@ -209,6 +210,7 @@ pub(crate) struct Hub {
     faults: FaultTable,
     learn_secrets: Box<dyn Fn(&Gateway) + Send>,
     keep: Option<Keep>,
+    keeps_frames: bool,
     cancel: CancellationToken,
 }
 
@@ -225,6 +227,8 @@ pub(crate) struct HubParts {
     pub(crate) learn_secrets: Box<dyn Fn(&Gateway) + Send>,
     /// Writes down what the gateway knows, before anybody hears of it.
     pub(crate) keep: Option<Keep>,
+    /// Whether every frame is looked at once more, so that it is handed on beside its text.
+    pub(crate) keeps_frames: bool,
     pub(crate) cancel: CancellationToken,
 }
 
@@ -237,6 +241,7 @@ impl Hub {
             faults,
             learn_secrets,
             keep,
+            keeps_frames,
             cancel,
         } = parts;
         let (sender, requests) = mpsc::channel(QUEUE);
@@ -255,6 +260,7 @@ impl Hub {
             faults,
             learn_secrets,
             keep,
+            keeps_frames,
             cancel,
         };
         (
@@ -362,6 +368,7 @@ impl Hub {
             Input::Closed { conn, .. } => Some(*conn),
             Input::Opened { .. }
             | Input::Text { .. }
+            | Input::Frame { .. }
             | Input::Binary { .. }
             | Input::TooLarge { .. }
             | Input::ProtocolError { .. }
@@ -385,7 +392,9 @@ impl Hub {
         }
         while let Some(output) = self.gateway.poll() {
             match output {
-                Output::Send { conn, message } => self.tell(conn, command(message)),
+                Output::Send { conn, message } => {
+                    self.tell(conn, command(message, self.keeps_frames));
+                }
                 Output::Ping { conn } => self.tell(conn, Command::Ping),
                 Output::Close { conn, frame } => self.tell(conn, Command::Close(frame)),
                 Output::Abort { conn } => self.tell(conn, Command::Abort),
@@ -438,7 +447,7 @@ impl Hub {
 impl Command {
     fn size(&self) -> usize {
         match self {
-            Self::Text(text) => text.len(),
+            Self::Text(text, _) => text.len(),
             Self::Binary(bytes) => bytes.len(),
             Self::Ping | Self::Close(_) | Self::Abort | Self::Limit(_) | Self::Note(_) => 0,
         }
@@ -453,10 +462,13 @@ fn log(line: &LogLine) {
     }
 }
 
-fn command(message: Outgoing) -> Command {
+fn command(message: Outgoing, keeps_frames: bool) -> Command {
     match message {
-        Outgoing::Frame(frame) => Command::Text(frame.to_text()),
-        Outgoing::Text(text) => Command::Text(text),
+        Outgoing::Frame(frame) => {
+            let text = frame.to_text();
+            Command::Text(text, keeps_frames.then(|| frame.into_value()))
+        }
+        Outgoing::Text(text) => Command::Text(text, None),
         Outgoing::Binary(bytes) => Command::Binary(bytes),
     }
 }

@@ -241,6 +241,7 @@ impl MockGateway {
             faults: faults.clone(),
             learn_secrets: Box::new(move |gateway| learn_secrets(&learner, gateway)),
             keep,
+            keeps_frames: recorder.is_brief(),
             cancel: cancel.clone(),
         });
         let sockets = TaskTracker::new();

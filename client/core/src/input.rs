@@ -1,5 +1,7 @@
 //! What the shell tells the core.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::identity::{Identity, IdentityDamage};
@@ -25,8 +27,25 @@ impl std::fmt::Display for SocketId {
 pub enum Inbound {
     /// A text message.
     Text(String),
+    /// A text message that somebody has read on its way.
+    Read {
+        /// The message.
+        text: String,
+        /// What it says; of a hello-ok, at least what a client reads.
+        frame: Arc<Value>,
+    },
     /// A binary message; this protocol has none, so it is ignored.
     Binary(Vec<u8>),
+}
+
+impl Inbound {
+    /// The text of a text message.
+    pub(crate) fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) | Self::Read { text, .. } => Some(text),
+            Self::Binary(_) => None,
+        }
+    }
 }
 
 /// How the work of an invoke ended.

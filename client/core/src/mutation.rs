@@ -14,6 +14,8 @@ pub enum Mutation {
     SecondAuthKey,
     /// The bootstrap token is sent as if it were the shared token.
     BootstrapSentAsShared,
+    /// Delays have no jitter: both roles come back in the same moment. field-bugs.md 87
+    SameDelays,
     /// Reconnects come every 10 ms.
     ReconnectStorm,
     /// What the gateway says of a refusal is shown as it is, a token in it too.

@@ -182,6 +182,9 @@ impl Gateway {
         match input {
             Input::Opened { conn, peer } => self.opened(now, conn, &peer),
             Input::Text { conn, text } => self.received(now, conn, text.as_bytes()),
+            Input::Frame { conn, frame } => {
+                self.receive(now, conn, || Some(Arc::unwrap_or_clone(frame)));
+            }
             Input::Binary { conn, bytes } => self.received(now, conn, &bytes),
             Input::TooLarge { conn } => self.close(now, conn, CloseFrame::new(1009, "")),
             Input::ProtocolError { conn, code } => self.close(now, conn, CloseFrame::new(code, "")),

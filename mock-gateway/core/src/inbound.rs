@@ -17,6 +17,11 @@ use crate::scripted::Change;
 impl Gateway {
     /// One message; text and binary count alike.
     pub(crate) fn received(&mut self, now: Now, conn: u32, bytes: &[u8]) {
+        self.receive(now, conn, || serde_json::from_slice(bytes).ok());
+    }
+
+    /// The same message, which is read when somebody listens.
+    pub(crate) fn receive(&mut self, now: Now, conn: u32, read: impl FnOnce() -> Option<Value>) {
         let Some(connection) = self.connections.get(&conn) else {
             return;
         };
@@ -24,7 +29,7 @@ impl Gateway {
         if !handshaking && connection.open().is_none() {
             return;
         }
-        let Ok(value) = serde_json::from_slice::<Value>(bytes) else {
+        let Some(value) = read() else {
             if handshaking {
                 self.log(Some(conn), "invalid JSON before hello".to_owned());
                 self.close(now, conn, CloseFrame::new(1000, ""));

@@ -1,10 +1,12 @@
 //! What goes into a [`Gateway`](crate::Gateway) and what comes out of it.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_protocol::{CloseFrame, Outgoing, RequestId};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Who opened a connection, as the upgrade request shows it. The gateway decides itself what is local.
 /// ref: gateway-behaviour.md §6.1
@@ -59,6 +61,13 @@ pub enum Input {
         conn: u32,
         /// Its text.
         text: String,
+    },
+    /// A text message arrived that somebody has read on its way.
+    Frame {
+        /// On which connection.
+        conn: u32,
+        /// What it says.
+        frame: Arc<Value>,
     },
     /// A binary message arrived; JSON in it counts like text. ref: gateway-behaviour.md §1.2
     Binary {

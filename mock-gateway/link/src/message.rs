@@ -1,6 +1,7 @@
 //! One WebSocket message.
 
 use gateway_protocol::CloseFrame;
+use serde_json::Value;
 use transcript::{Draft, Kind, Payload};
 
 /// What a WebSocket codec hands up and takes down.
@@ -35,11 +36,14 @@ impl WireMessage {
         matches!(self, Self::Text(_) | Self::Binary(_))
     }
 
-    /// A copy for the record; a close frame has none.
-    pub(crate) fn payload(&self, is_brief: bool) -> Option<Payload> {
+    /// A copy for the record; a close frame has none. `frame` is what a text says, where that is known.
+    pub(crate) fn payload(&self, is_brief: bool, frame: Option<Value>) -> Option<Payload> {
         match self {
-            Self::Text(text) if is_brief => Some(Payload::brief(text.as_str())),
-            Self::Text(text) => Some(Payload::text(text.as_str())),
+            Self::Text(text) => Some(match frame {
+                Some(frame) => Payload::known(text.as_str(), frame),
+                None if is_brief => Payload::brief(text.as_str()),
+                None => Payload::text(text.as_str()),
+            }),
             Self::Binary(bytes) | Self::Ping(bytes) | Self::Pong(bytes) => {
                 Some(Payload::binary(bytes.as_slice()))
             }

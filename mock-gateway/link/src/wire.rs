@@ -4,6 +4,7 @@
 //! [`Wire::poll`] until it gives nothing, and does what it says: a message to the gateway, a message to the socket,
 //! or a cut. It comes back at [`Wire::next_deadline`], and when [`crate::FaultTable::watch`] reports a change.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_protocol::Now;
@@ -23,6 +24,8 @@ pub struct Leaving {
     pub dir: Direction,
     /// What it is.
     pub what: Departure,
+    /// What a text says, where whoever looks at the record reads all of them anyway: then its receiver need not.
+    pub frame: Option<Arc<Value>>,
 }
 
 /// What leaves the link.
@@ -104,10 +107,22 @@ impl Wire {
 
     /// A message enters: from the client when it was read from the socket, from the gateway when it said it.
     pub fn enter(&mut self, now: Now, dir: Direction, message: WireMessage) {
+        self.enter_known(now, dir, message, None);
+    }
+
+    /// The same with the frame that the text of the message is, where its sender has it still: the recorder and the faults
+    /// need not read it again.
+    pub fn enter_known(
+        &mut self,
+        now: Now,
+        dir: Direction,
+        message: WireMessage,
+        frame: Option<Value>,
+    ) {
         self.refresh(now);
         let is_observed = self.recorder.is_on() || !self.rules.is_empty();
         let payload = if is_observed {
-            message.payload(self.recorder.is_brief())
+            message.payload(self.recorder.is_brief(), frame)
         } else {
             None
         };
@@ -140,9 +155,11 @@ impl Wire {
         Some(match item.what {
             What::Message { message, payload } => {
                 self.record_message(now, dir, Stage::Delivered, &message, payload.as_ref());
+                let read = payload.filter(|_| self.recorder.is_brief());
                 Leaving {
                     dir,
                     what: Departure::Deliver(message),
+                    frame: read.and_then(|payload| payload.shared_frame()),
                 }
             }
             What::Cut(cut) => self.cut(now, dir, cut),
@@ -243,7 +260,7 @@ impl Wire {
             }
             Fate::Replace(bytes) => {
                 let message = replaced(bytes);
-                let payload = payload.and_then(|_| message.payload(self.recorder.is_brief()));
+                let payload = payload.and_then(|_| message.payload(self.recorder.is_brief(), None));
                 self.push(dir, at, message, payload);
             }
             Fate::Cut(cut) => {
@@ -357,6 +374,7 @@ impl Wire {
         Leaving {
             dir,
             what: Departure::Cut(cut),
+            frame: None,
         }
     }
 

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::error::ErrorShape;
 use crate::id::RequestId;
+use crate::member::member;
 use crate::shape;
 
 /// One JSON object on the wire.
@@ -163,7 +164,7 @@ impl Frame {
     /// # Errors
     /// What [`Frame::from_value`] says.
     pub fn check(value: &Value) -> Result<(), FrameError> {
-        match value.get("type").and_then(Value::as_str) {
+        match member(value, "type").and_then(Value::as_str) {
             Some("res") => check_response(value).map(drop),
             Some("event") => check_event(value).map(drop),
             _ => check_request(value),
@@ -172,43 +173,46 @@ impl Frame {
 
     /// The frame as JSON, members in the gateway's order.
     pub fn to_value(&self) -> Value {
+        self.clone().into_value()
+    }
+
+    /// The same of a frame that nobody needs any more: what it carries is not copied.
+    pub fn into_value(self) -> Value {
         let mut object = Map::new();
+        let mut with = |name: &str, value: Value| {
+            object.insert(name.to_owned(), value);
+        };
         match self {
             Self::Request(request) => {
-                object.insert("type".to_owned(), Value::from("req"));
-                object.insert("id".to_owned(), Value::from(request.id.as_str()));
-                object.insert("method".to_owned(), Value::from(request.method.as_str()));
-                if let Some(params) = &request.params {
-                    object.insert("params".to_owned(), params.clone());
+                with("type", Value::from("req"));
+                with("id", Value::from(request.id.as_str()));
+                with("method", Value::from(request.method));
+                if let Some(params) = request.params {
+                    with("params", params);
                 }
             }
             Self::Response(response) => {
-                object.insert("type".to_owned(), Value::from("res"));
-                object.insert("id".to_owned(), Value::from(response.id.as_str()));
-                object.insert("ok".to_owned(), Value::from(response.outcome.is_ok()));
-                match &response.outcome {
-                    Ok(payload) => object.insert("payload".to_owned(), payload.clone()),
-                    Err(error) => object.insert("error".to_owned(), error.to_value()),
-                };
+                with("type", Value::from("res"));
+                with("id", Value::from(response.id.as_str()));
+                with("ok", Value::from(response.outcome.is_ok()));
+                match response.outcome {
+                    Ok(payload) => with("payload", payload),
+                    Err(error) => with("error", error.to_value()),
+                }
             }
             Self::Event(event) => {
-                object.insert("type".to_owned(), Value::from("event"));
-                object.insert("event".to_owned(), Value::from(event.event.as_str()));
-                object.insert("payload".to_owned(), event.payload.clone());
+                with("type", Value::from("event"));
+                with("event", Value::from(event.event));
+                with("payload", event.payload);
                 if let Some(seq) = event.seq {
-                    object.insert("seq".to_owned(), Value::from(seq));
+                    with("seq", Value::from(seq));
                 }
-                if let Some(version) = event.state_version {
-                    object.insert(
-                        "stateVersion".to_owned(),
-                        serde_json::json!({"presence": version.presence, "health": version.health}),
-                    );
+                if let Some(StateVersion { presence, health }) = event.state_version {
+                    let version = serde_json::json!({"presence": presence, "health": health});
+                    with("stateVersion", version);
                 }
-                if let Some(profile) = &event.recipient_profile_id {
-                    object.insert(
-                        "recipientProfileId".to_owned(),
-                        Value::from(profile.as_str()),
-                    );
+                if let Some(profile) = event.recipient_profile_id {
+                    with("recipientProfileId", Value::from(profile));
                 }
             }
         }
@@ -313,11 +317,11 @@ fn parse_response(mut value: Value) -> Result<Response, FrameError> {
 
 /// The id, and whether it is ok.
 fn check_response(value: &Value) -> Result<(&str, bool), FrameError> {
-    let id = value.get("id").and_then(Value::as_str);
+    let id = member(value, "id").and_then(Value::as_str);
     let Some(id) = id.filter(|id| !id.is_empty()) else {
         return Err(not_a_frame(value, "response needs a non-empty string id"));
     };
-    let ok = value.get("ok").and_then(Value::as_bool);
+    let ok = member(value, "ok").and_then(Value::as_bool);
     let ok = ok.ok_or_else(|| not_a_frame(value, "response needs a boolean ok"))?;
     Ok((id, ok))
 }
@@ -347,11 +351,11 @@ fn parse_event(mut value: Value) -> Result<Event, FrameError> {
 
 /// The name, and the counter.
 fn check_event(value: &Value) -> Result<(&str, Option<u64>), FrameError> {
-    let event = value.get("event").and_then(Value::as_str);
+    let event = member(value, "event").and_then(Value::as_str);
     let Some(event) = event.filter(|name| !name.is_empty()) else {
         return Err(not_a_frame(value, "event needs a non-empty name"));
     };
-    let seq = value.get("seq").map(Value::as_u64);
+    let seq = member(value, "seq").map(Value::as_u64);
     match seq {
         Some(None) => Err(not_a_frame(value, "event seq must be an integer from 0")),
         Some(Some(seq)) => Ok((event, Some(seq))),

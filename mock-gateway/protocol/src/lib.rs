@@ -31,6 +31,7 @@ pub mod hello;
 pub mod id;
 pub mod limits;
 pub mod matcher;
+mod member;
 pub mod method;
 pub mod role;
 pub mod schema;
@@ -49,6 +50,7 @@ pub use frame::{Event, Frame, FrameError, Outgoing, Request, Response, StateVers
 pub use hello::{HelloAuth, HelloOk, IssuedToken, Policy};
 pub use id::{ConnId, DeviceId, InvokeId, NodeId, Nonce, PairingRequestId, RequestId};
 pub use matcher::{Bindings, Captures, Mismatch, matches};
+pub use member::member;
 pub use role::Role;
 pub use secret::{BootstrapToken, DeviceToken, Password, SecretKind, SharedToken};
 pub use setup_code::{SetupCode, SetupCodeError};

@@ -13,6 +13,8 @@
 
 use serde_json::Value;
 
+use crate::member::member_of;
+
 /// What a value must look like.
 #[derive(Clone, Copy, Debug)]
 pub enum Shape {
@@ -273,7 +275,7 @@ fn collect_object(
     };
     if let Some(missing) = fields
         .iter()
-        .find(|field| field.required && !object.contains_key(field.name))
+        .find(|field| field.required && member_of(object, field.name).is_none())
     {
         problem(
             at,
@@ -295,7 +297,7 @@ fn collect_object(
         }
     }
     for field in fields {
-        if let Some(member) = object.get(field.name) {
+        if let Some(member) = member_of(object, field.name) {
             field
                 .shape
                 .collect(member, Place::Member(&at, field.name), problems);

@@ -72,6 +72,17 @@ impl Recorder {
         Self::with(header, usize::MAX, Some(out), false)
     }
 
+    /// Goes on after these entries, as if it had recorded them: for a run that begins where another one stood.
+    #[must_use]
+    pub fn after(self, entries: Vec<RawEntry>) -> Self {
+        {
+            let mut store = lock(&self.0.store);
+            store.recorded = entries.last().map_or(0, |entry| entry.n);
+            store.entries = entries.into();
+        }
+        self
+    }
+
     /// Records nothing.
     pub fn off() -> Self {
         Self::with(Header::new(0, "none", "none"), 0, None, false)

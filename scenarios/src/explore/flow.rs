@@ -1,22 +1,14 @@
 //! A seed as a scenario: what is held, what happens, what must hold at the end.
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use serde_json::json;
 
-use super::event::{Disturbance, Event, FAULTS};
+use super::chance::{Chance, links, roles};
+use super::event::Event;
 use super::model::{COMPANION, Model, Promise};
 use crate::scenario::{
-    Actor, ClientActor, Finally, GatewayPlan, Held, Holds, Lapse, Located, Policy, RoleName,
-    Scenario, Shard, WorldName,
+    Actor, ClientActor, Finally, GatewayPlan, Held, Holds, Lapse, Located, Policy, Scenario, Shard,
+    WorldName,
 };
-use crate::world::Draw;
-
-/// Links that differ from each other.
-const LINKS: u32 = 3;
-
-/// The slowest link that is drawn, in milliseconds.
-const SLOWEST_LINK: u32 = 150;
 
 /// The fewest events of a safety phase: a start, and something.
 const FEWEST_EVENTS: u32 = 2;
@@ -30,9 +22,6 @@ const FEW_EVENTS: u32 = 6;
 
 /// Of how many flows with few events one has a long tail.
 const LONG_TAILS: u32 = 8;
-
-/// Lengths of time that are drawn, in milliseconds: inside a handshake, between two attempts, a tick, a pending request.
-const LAPSES: [u64; 7] = [20, 200, 1_100, 5_000, 35_000, 100_000, 400_000];
 
 /// The companions that are drawn: the older one less often, since its weaknesses are known.
 const POLICIES: [Policy; 4] = [
@@ -84,13 +73,13 @@ impl Holding {
         matches!(self, Self::All | Self::Shared | Self::AllAndBootstrap)
     }
 
-    fn holds(self) -> Holds {
+    fn holds(self, roles: Roles) -> Holds {
         let when = |is: bool| if is { Held::Valid } else { Held::Absent };
         Holds {
             shared_token: when(self.has_shared()),
             bootstrap_token: when(matches!(self, Self::Bootstrap | Self::AllAndBootstrap)),
             operator_token: when(self.has_device()),
-            node_token: when(self.has_device()),
+            node_token: when(self.has_device() && roles == Roles::Both),
             ..Holds::default()
         }
     }
@@ -105,6 +94,15 @@ pub enum Owner {
     Person,
 }
 
+/// Which connections the companion makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Roles {
+    /// One as operator and one as node.
+    Both,
+    /// One as operator: its node is switched off.
+    Operator,
+}
+
 /// A drawn flow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flow {
@@ -114,6 +112,8 @@ pub struct Flow {
     pub owner: Owner,
     /// What it holds.
     pub holding: Holding,
+    /// Which connections it makes.
+    pub roles: Roles,
     /// How long messages take on each link, in milliseconds; nothing at all when there is none.
     pub links: Vec<u16>,
     /// The safety phase.
@@ -134,7 +134,8 @@ impl Flow {
         let policy = chance.pick(&POLICIES);
         let owner = chance.pick(&[Owner::ApprovesAll, Owner::ApprovesAll, Owner::Person]);
         let holding = chance.pick(&Holding::DRAWN);
-        let mut model = Model::new(policy, owner, holding);
+        let roles = roles(seed);
+        let mut model = Model::new(policy, owner, holding, roles);
         let mut events = Vec::new();
         let most = chance.pick(&MOST_EVENTS);
         let wanted = FEWEST_EVENTS + chance.below(most + 1 - FEWEST_EVENTS);
@@ -155,6 +156,7 @@ impl Flow {
             policy,
             owner,
             holding,
+            roles,
             links: links(seed),
             events,
             is_long,
@@ -163,14 +165,15 @@ impl Flow {
         }
     }
 
-    /// What flows share that begin alike.
-    pub(super) const fn base(&self) -> u64 {
-        self.holding as u64
+    /// What flows share that begin alike: everything but their events and their links.
+    pub(crate) const fn base(&self) -> u64 {
+        let companion = self.holding as u64 * 2 + self.policy as u64;
+        (companion * 2 + self.owner as u64) * 2 + self.roles as u64
     }
 
     /// The state after the events; none when they make no sense in this order.
     pub(super) fn model(&self) -> Option<Model> {
-        Model::new(self.policy, self.owner, self.holding).after(&self.events)
+        Model::new(self.policy, self.owner, self.holding, self.roles).after(&self.events)
     }
 
     /// The flow as a scenario; none when its events make no sense in this order.
@@ -190,8 +193,8 @@ impl Flow {
         let events = self.events.iter().chain(&mend).chain(last);
         let steps = events.flat_map(|event| event.steps()).map(Located::nowhere);
         let companion = ClientActor {
-            node: true,
-            holds: self.holding.holds(),
+            node: self.roles == Roles::Both,
+            holds: self.holding.holds(self.roles),
             mutation: mutation.map(str::to_owned),
             ..ClientActor::default()
         };
@@ -199,7 +202,10 @@ impl Flow {
             id: id.to_owned(),
             title: "A drawn flow".to_owned(),
             about: "clawproof explore".to_owned(),
-            needs: vec!["node".to_owned()],
+            needs: match self.roles {
+                Roles::Both => vec!["node".to_owned()],
+                Roles::Operator => Vec::new(),
+            },
             shard: Some(Shard::NetworkRecovery),
             policy: Some(self.policy),
             worlds: vec![WorldName::Core, WorldName::Memory],
@@ -227,81 +233,5 @@ impl Flow {
             }));
         }
         Some(scenario)
-    }
-}
-
-/// The links of a seed: every third network is too fast to be noticed.
-fn links(seed: u64) -> Vec<u16> {
-    let mut chance = Chance(ChaCha8Rng::from_seed(Draw::new(seed).bytes("links")));
-    if chance.below(3) == 0 {
-        return Vec::new();
-    }
-    let link = |_| u16::try_from(1 + chance.below(SLOWEST_LINK)).unwrap_or(1);
-    (0..LINKS).map(link).collect()
-}
-
-/// Draws.
-struct Chance(ChaCha8Rng);
-
-impl Chance {
-    fn of(seed: u64) -> Self {
-        Self(ChaCha8Rng::from_seed(Draw::new(seed).bytes("flow")))
-    }
-
-    /// From 0 to less than `end`; 0 when `end` is 0.
-    fn below(&mut self, end: u32) -> u32 {
-        self.0.next_u32().checked_rem(end).unwrap_or_default()
-    }
-
-    fn pick<T: Copy, const N: usize>(&mut self, from: &[T; N]) -> T {
-        let last = u32::try_from(N).unwrap_or(1);
-        let index = usize::try_from(self.below(last)).unwrap_or_default();
-        // N is never 0: an array of nothing would not compile here.
-        from.get(index).copied().unwrap_or(from[0])
-    }
-
-    fn event(&mut self) -> Event {
-        match self.below(36) {
-            0..=7 => Event::Elapse(self.pick(&LAPSES)),
-            8 => Event::Start,
-            9 => Event::Stop,
-            10 => Event::Connect,
-            11 => Event::Disconnect,
-            12 => Event::Reconnect,
-            13 => Event::ReconnectNode,
-            14 => Event::SharedToken,
-            15 => Event::SetupCode,
-            16 | 17 => Event::Restart(self.pick(&[500, 2_000, 20_000, 90_000])),
-            18 => Event::Down,
-            19 => Event::Up,
-            20 => Event::Revoke(self.role()),
-            21 => Event::Rotate(self.role()),
-            22 => Event::Remove,
-            23 => Event::RotateShared,
-            24 => Event::Expire,
-            25 => Event::DiskFails(1 + self.below(3)),
-            26 | 27 => Event::Decide(self.below(4) > 0),
-            28 => Event::Jump {
-                of_gateway: self.below(2) == 0,
-                millis: self.pick(&[-43_200_000, -130_000, 130_000, 43_200_000]),
-            },
-            _ => Event::Disturb(self.disturbance()),
-        }
-    }
-
-    fn role(&mut self) -> RoleName {
-        self.pick(&[RoleName::Operator, RoleName::Node])
-    }
-
-    fn disturbance(&mut self) -> Disturbance {
-        let (name, lasting) = self.pick(&FAULTS);
-        let next = (self.below(2) == 0).then(|| 1 + self.below(3));
-        let lasts = self.pick(&[300, 4_000, 50_000]);
-        Disturbance {
-            name,
-            next,
-            after: self.below(6),
-            lasts: lasting.then_some(lasts),
-        }
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! | module | content |
 //! |---|---|
+//! | `chance` | what a seed draws |
 //! | `event` | what can happen, as steps of a scenario |
 //! | `model` | which orderings make sense, and what must hold at their end |
 //! | `flow` | a seed as a scenario |
@@ -22,6 +23,7 @@
 //! assert!(find.scenario.steps.len() <= 8, "{:#?}", find.scenario.steps);
 //! ```
 
+mod chance;
 mod event;
 mod flow;
 mod hunt;
@@ -29,7 +31,7 @@ mod model;
 mod shrink;
 
 pub use event::{Disturbance, Event};
-pub use flow::{Flow, Holding, Owner};
+pub use flow::{Flow, Holding, Owner, Roles};
 pub use hunt::{Failing, Find, Hunt, Hunted, hunt};
 
 #[cfg(test)]

@@ -5,8 +5,8 @@
 //! the companion be ready, may it need its user for that, or can nothing be said?
 
 use super::event::Event;
-use super::flow::{Holding, Owner};
-use crate::scenario::Policy;
+use super::flow::{Holding, Owner, Roles};
+use crate::scenario::{Policy, RoleName};
 
 /// The one client of a flow.
 pub(super) const COMPANION: &str = "companion";
@@ -38,6 +38,7 @@ pub(super) struct Model {
     policy: Policy,
     owner: Owner,
     holding: Holding,
+    roles: Roles,
     runs: bool,
     is_up: bool,
     /// Milliseconds until a restart is over.
@@ -58,11 +59,12 @@ pub(super) struct Model {
 }
 
 impl Model {
-    pub(super) const fn new(policy: Policy, owner: Owner, holding: Holding) -> Self {
+    pub(super) const fn new(policy: Policy, owner: Owner, holding: Holding, roles: Roles) -> Self {
         Self {
             policy,
             owner,
             holding,
+            roles,
             runs: false,
             is_up: true,
             restarts_for: 0,
@@ -93,11 +95,15 @@ impl Model {
             | Event::Connect
             | Event::Disconnect
             | Event::Reconnect
-            | Event::ReconnectNode
             | Event::SharedToken => self.runs,
+            Event::ReconnectNode => self.runs && self.roles == Roles::Both,
             Event::SetupCode => self.runs && answers,
             Event::Restart(_) | Event::Down | Event::Expire | Event::RotateShared => answers,
             Event::Up => !self.is_up,
+            // A device that never was a node has no token of one.
+            Event::Revoke(RoleName::Node) | Event::Rotate(RoleName::Node) => {
+                answers && self.has_device && self.roles == Roles::Both
+            }
             Event::Revoke(_) | Event::Rotate(_) | Event::Remove => answers && self.has_device,
             Event::Decide(_) => answers && self.owner == Owner::Person,
             Event::Elapse(_)
@@ -242,7 +248,12 @@ mod tests {
 
     #[test]
     fn a_short_tail_ends_when_nothing_is_left_that_could_change_what_it_shows() {
-        let still = Model::new(Policy::Hardened, Owner::ApprovesAll, Holding::All);
+        let still = Model::new(
+            Policy::Hardened,
+            Owner::ApprovesAll,
+            Holding::All,
+            Roles::Both,
+        );
         let refused = still.then(Event::DiskFails(1)).unwrap();
         let promise = Promise::HealsItself;
         assert_eq!(still.tail(promise, false), READY);
@@ -254,6 +265,24 @@ mod tests {
         assert_eq!(still.tail(promise, false), ASKED);
         assert_eq!(moved.tail(promise, false), ASKED_LATER);
         assert_eq!(refused.tail(promise, false), ASKED_AND_STAYS);
+    }
+
+    #[test]
+    fn what_is_no_node_has_no_token_of_one_to_lose() {
+        let model = |roles| Model::new(Policy::Hardened, Owner::ApprovesAll, Holding::All, roles);
+        let can = |roles, event| {
+            let running = model(roles).then(Event::Start).unwrap();
+            running.then(event).is_some()
+        };
+        let of_nodes = [
+            Event::ReconnectNode,
+            Event::Revoke(RoleName::Node),
+            Event::Rotate(RoleName::Node),
+        ];
+        for event in of_nodes {
+            assert!(can(Roles::Both, event) && !can(Roles::Operator, event));
+        }
+        assert!(can(Roles::Operator, Event::Revoke(RoleName::Operator)));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Delta debugging: fewer events with the same finding, and less time between them.
 
 use super::event::Event;
-use super::flow::{Flow, Holding};
+use super::flow::{Flow, Holding, Roles};
 
 /// Lengths of time that are tried instead of a longer one, in milliseconds.
 const SHORT: [u64; 2] = [20, 1_100];
@@ -11,35 +11,7 @@ const SHORT: [u64; 2] = [20, 1_100];
 /// The result fails, and no single event can be taken out of it.
 pub(super) fn shrink(flow: &Flow, mut fails: impl FnMut(&Flow) -> bool) -> Flow {
     let mut best = flow.clone();
-    // First of all the time: what is tried hundreds of times should not last ten minutes each.
-    let brief = Flow {
-        is_brief: true,
-        ..best.clone()
-    };
-    if fails(&brief) {
-        best = brief;
-    }
-    let short = Flow {
-        is_long: false,
-        ..best.clone()
-    };
-    if best.is_long && !best.is_brief && fails(&short) {
-        best = short;
-    }
-    let once = Flow {
-        is_ready_once: true,
-        ..best.clone()
-    };
-    if !best.is_brief && fails(&once) {
-        best = once;
-    }
-    let fast = Flow {
-        links: Vec::new(),
-        ..best.clone()
-    };
-    if !best.links.is_empty() && fails(&fast) {
-        best = fast;
-    }
+    make_easier(&mut best, &mut fails);
     for at in 0..best.events.len() {
         shorten(&mut best, at, &mut fails);
     }
@@ -84,6 +56,34 @@ pub(super) fn shrink(flow: &Flow, mut fails: impl FnMut(&Flow) -> bool) -> Flow 
     best
 }
 
+/// To which flows a change applies, and the change.
+type Change = (fn(&Flow) -> bool, fn(&mut Flow));
+
+/// Takes away what is no event, where the finding stays without it.
+fn make_easier(best: &mut Flow, fails: &mut impl FnMut(&Flow) -> bool) {
+    // First of all the time: what is tried hundreds of times should not last ten minutes each.
+    let changes: [Change; 5] = [
+        (|_anything| true, |flow| flow.is_brief = true),
+        (
+            |flow| flow.is_long && !flow.is_brief,
+            |flow| flow.is_long = false,
+        ),
+        (|flow| !flow.is_brief, |flow| flow.is_ready_once = true),
+        (|flow| !flow.links.is_empty(), |flow| flow.links.clear()),
+        (
+            |flow| flow.roles == Roles::Both,
+            |flow| flow.roles = Roles::Operator,
+        ),
+    ];
+    for (applies, change) in changes {
+        let mut less = best.clone();
+        change(&mut less);
+        if applies(best) && less.model().is_some() && fails(&less) {
+            *best = less;
+        }
+    }
+}
+
 /// Makes the event at this place shorter if it is time that passes and the finding stays.
 fn shorten(best: &mut Flow, at: usize, fails: &mut impl FnMut(&Flow) -> bool) {
     let Some(Event::Elapse(millis)) = best.events.get(at).copied() else {
@@ -117,6 +117,7 @@ mod tests {
             policy: Policy::Hardened,
             owner: Owner::ApprovesAll,
             holding: Holding::All,
+            roles: Roles::Both,
             links: Vec::new(),
             events,
             is_long: true,
@@ -129,6 +130,7 @@ mod tests {
         });
         assert_eq!(small.events, needed);
         assert!(small.is_brief);
+        assert_eq!(small.roles, Roles::Operator);
     }
 
     #[test]
@@ -137,6 +139,7 @@ mod tests {
             policy: Policy::Hardened,
             owner: Owner::ApprovesAll,
             holding: Holding::All,
+            roles: Roles::Both,
             links: Vec::new(),
             events: vec![Event::Start, Event::Elapse(400_000), Event::Stop],
             is_long: true,

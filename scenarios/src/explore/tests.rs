@@ -74,6 +74,7 @@ proptest! {
 #[case::the_gateway_left("found/seed-730", THE_GATEWAY_LEFT, WorldName::Core)]
 #[case::the_client_left_unseen("found/seed-114", THE_CLIENT_LEFT_UNSEEN, WorldName::Memory)]
 #[case::the_operator_came_back_late("found/seed-257", THE_OPERATOR_CAME_BACK_LATE, WorldName::Core)]
+#[case::the_shared_token_replaced_the_bootstrap_token("found/seed-72", REPLACED, WorldName::Core)]
 fn what_was_no_bug_passes(#[case] id: &str, #[case] text: &str, #[case] world: WorldName) {
     let job = Job {
         scenario: Arc::new(parse(id, text).unwrap()),
@@ -164,6 +165,30 @@ elapse = "1s 100ms"
 control = { rotate_token = { device = "$companion.device", role = "node" } }
 [[step]]
 fault = { name = "reset" }
+[[step]]
+elapse = "20s"
+"#;
+
+/// A shared token took the bootstrap token's place while its user wanted something else already, and no node was there to hide
+/// it.
+const REPLACED: &str = r#"
+title = "Found: companion cleared its bootstrap token before node_token was stored"
+about = "clawproof explore --world memory --latency --seeds 72..73"
+shard = "network-recovery"
+seed = 72
+worlds = ["core", "memory"]
+[gateway]
+approves = true
+latency = ["47ms", "54ms", "19ms"]
+[actor.companion]
+kind = "client"
+holds = { shared_token = "valid", bootstrap_token = "valid", operator_token = "valid" }
+[[step]]
+start = "companion"
+[[step]]
+do = { actor = "companion", intent = "connect_shared_token", token = "$gateway.token" }
+[[step]]
+do = { actor = "companion", intent = "reconnect" }
 [[step]]
 elapse = "20s"
 "#;

@@ -24,7 +24,7 @@ pub use body::{body_of, capture, state_matches};
 pub use ends::ends;
 
 /// Everything a run has shown so far, and what the script has taken of it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Watch {
     entries: Vec<RawEntry>,
     wire: Wire,

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use gateway_protocol::member;
 use serde_json::Value;
 use transcript::{CloseInfo, Direction, Entry, Kind, RawEntry, Stage};
 
@@ -155,7 +156,7 @@ impl Wire {
 
     fn message<R: Recorded>(&mut self, conn: u32, entry: &R) {
         let Some(frame) = entry.frame() else { return };
-        let text = |name: &str| frame.get(name).and_then(Value::as_str);
+        let text = |name: &str| member(frame, name).and_then(Value::as_str);
         let Some(connection) = self.connections.get_mut(&conn) else {
             return;
         };
@@ -195,7 +196,7 @@ impl Wire {
                 };
                 one.answered = true;
                 let method = one.method.clone();
-                if method == "connect" && frame.get("ok") == Some(&Value::Bool(true)) {
+                if method == "connect" && member(frame, "ok") == Some(&Value::Bool(true)) {
                     connection.hello = connection.hello.or_else(|| Some(entry.n()));
                 }
                 self.answers.insert(entry.n(), method);

@@ -4,6 +4,7 @@
 //! the recorder's raw feed, in order; what it leaves behind is a [`RunRecord`].
 
 mod actions;
+mod opening;
 mod shared;
 mod shows;
 mod waits;
@@ -15,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use client_core::DurableState;
-use gateway_protocol::SkewClock;
+use gateway_protocol::{SkewClock, member};
 use transcript::{Draft, Kind};
 
 use crate::judge::durable;
@@ -26,6 +27,7 @@ use crate::scenario::captures::Captured;
 use crate::scenario::{Actor, Death, Disk, Scenario, Step};
 use crate::world::{Draw, World};
 
+pub(super) use opening::Opening;
 use shared::Shared;
 
 /// A run that records more than this talks to itself. A quiet day of one companion takes 40,000.
@@ -166,8 +168,11 @@ impl<'a, W: World> Conductor<'a, W> {
     /// The secrets of the run come beside the record, for the canary scan.
     pub(super) async fn run(mut self) -> Conducted {
         let mut end = RunEnd::Completed;
-        self.before = self.durable_states();
-        for (index, step) in self.scenario.steps.iter().enumerate() {
+        let taken = self.outcomes.len();
+        if taken == 0 {
+            self.before = self.durable_states();
+        }
+        for (index, step) in self.scenario.steps.iter().enumerate().skip(taken) {
             match self.step(index, &step.value).await {
                 Ok(()) => {}
                 Err(Broken::Step(result)) => {
@@ -398,7 +403,12 @@ impl<'a, W: World> Conductor<'a, W> {
                 views.snapshots.insert(name.clone(), snapshot);
             }
         }
-        for (name, state) in self.durable_states() {
+        let stored = if self.redacts || self.scenario.asks_the_disk() {
+            self.durable_states()
+        } else {
+            BTreeMap::new()
+        };
+        for (name, state) in stored {
             if let Some(before) = self.before.get(&name) {
                 let kept = durable::kept(before, &state);
                 views
@@ -430,7 +440,7 @@ fn unclaimed(watch: &Watch) -> Vec<Unclaimed> {
         let sent = entry.stage == Some(transcript::Stage::Sent);
         let error = entry
             .frame()
-            .and_then(|frame| frame.get("error")?.get("message")?.as_str());
+            .and_then(|frame| member(member(frame, "error")?, "message")?.as_str());
         let Some(method) = error.and_then(|text| text.strip_prefix("unknown method: ")) else {
             continue;
         };

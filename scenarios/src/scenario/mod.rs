@@ -299,6 +299,12 @@ impl Scenario {
             || self.finally.iter().any(|it| it.value.gateway.is_some())
     }
 
+    /// Whether what clients have stored at the end decides something.
+    pub(crate) fn asks_the_disk(&self) -> bool {
+        let mut ends = self.finally.iter();
+        ends.any(|it| it.value.durable.is_some())
+    }
+
     /// The deliberate bug that its first client or set-up has, if any.
     pub fn mutation(&self) -> Option<&str> {
         self.actor.values().find_map(|actor| match actor {

@@ -24,6 +24,7 @@ mod identity;
 mod options;
 
 pub(crate) use self::identity::{identity_read, turn_identity};
+pub(crate) use self::options::client_seed;
 use self::options::{options, policy};
 
 use super::draw::Draw;
@@ -111,6 +112,11 @@ impl ClientPlan {
             force_v2_signature: true,
             ..self.options.clone()
         }
+    }
+
+    /// What it draws from here on comes from this seed.
+    pub(crate) const fn reseed(&mut self, seed: u64) {
+        self.options.seed = seed;
     }
 
     /// Puts the gateway's port into its records.

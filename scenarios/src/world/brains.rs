@@ -5,21 +5,24 @@
 //! then deadlines. Equal seeds therefore give equal transcripts.
 
 mod client;
+mod copy;
 mod ground;
 mod line;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use client_core::Input as ClientInput;
 use gateway_core::{Admission, Control, Gateway, Input, Lifecycle, Output};
+use gateway_protocol::Now;
 use gateway_protocol::time::VIRTUAL_EPOCH;
-use gateway_protocol::{Now, Outgoing};
 use link::{Departure, FaultTable, WireMessage};
+use serde_json::Value;
 use transcript::{Direction, Draft, Kind, Recorder};
 
 use self::client::{CoreClient, Wish};
-use self::line::{Far, Line};
+use self::line::{Far, Line, Spoken};
 use super::arrange::Arrangement;
 use super::raw::challenge_nonce;
 use super::services::BROKEN;
@@ -112,8 +115,8 @@ impl Brains {
         };
         let now = self.clock();
         match output {
-            Output::Send { conn, message } => self.say(conn, wire_message(message)),
-            Output::Ping { conn } => self.say(conn, WireMessage::Ping(Vec::new())),
+            Output::Send { conn, message } => self.say(conn, Spoken::of(message)),
+            Output::Ping { conn } => self.say(conn, WireMessage::Ping(Vec::new()).into()),
             Output::Close { conn, frame } => {
                 if let Some(line) = self.lines.get_mut(&conn) {
                     line.gateway_closes(now, Some(frame));
@@ -145,7 +148,7 @@ impl Brains {
     }
 
     /// The gateway says something on a connection; nothing follows its close frame.
-    fn say(&mut self, conn: u32, message: WireMessage) {
+    fn say(&mut self, conn: u32, message: Spoken) {
         let now = self.clock();
         if let Some(line) = self.lines.get_mut(&conn) {
             line.gateway_says(now, message);
@@ -325,12 +328,12 @@ impl Brains {
     }
 
     /// A client says something on a connection.
-    fn hear(&mut self, conn: u32, message: WireMessage) {
+    fn hear(&mut self, conn: u32, message: Spoken) {
         let now = self.clock();
         let Some(line) = self.lines.get_mut(&conn) else {
             return;
         };
-        let size = match &message {
+        let size = match &message.message {
             WireMessage::Text(text) => text.len(),
             WireMessage::Binary(bytes) => bytes.len(),
             WireMessage::Ping(_) | WireMessage::Pong(_) | WireMessage::Close(_) => 0,
@@ -353,29 +356,33 @@ impl Brains {
         };
         match (leaving.what, leaving.dir) {
             (Departure::Deliver(message), Direction::ClientToGateway) => {
-                self.reach_gateway(conn, message);
+                self.reach_gateway(conn, message, leaving.frame);
             }
             (Departure::Deliver(message), Direction::GatewayToClient) => {
-                self.reach_client(conn, message);
+                self.reach_client(conn, message, leaving.frame);
             }
             (Departure::Cut(cut), _) => self.cut(conn, &cut),
         }
         true
     }
 
-    fn reach_gateway(&mut self, conn: u32, message: WireMessage) {
+    fn reach_gateway(&mut self, conn: u32, message: WireMessage, frame: Option<Arc<Value>>) {
         let now = self.clock();
         let Some(line) = self.lines.get_mut(&conn) else {
             return;
         };
         match message {
             WireMessage::Text(text) if !line.gateway.closed => {
-                self.gateway.handle(now, Input::Text { conn, text });
+                let input = match frame {
+                    Some(frame) => Input::Frame { conn, frame },
+                    None => Input::Text { conn, text },
+                };
+                self.gateway.handle(now, input);
             }
             WireMessage::Binary(bytes) if !line.gateway.closed => {
                 self.gateway.handle(now, Input::Binary { conn, bytes });
             }
-            WireMessage::Ping(body) => line.gateway_says(now, WireMessage::Pong(body)),
+            WireMessage::Ping(body) => line.gateway_says(now, WireMessage::Pong(body).into()),
             WireMessage::Text(_) | WireMessage::Binary(_) | WireMessage::Pong(_) => {}
             WireMessage::Close(frame) => {
                 let code = frame.as_ref().map(|frame| frame.code);
@@ -387,14 +394,16 @@ impl Brains {
         }
     }
 
-    fn reach_client(&mut self, conn: u32, message: WireMessage) {
+    fn reach_client(&mut self, conn: u32, message: WireMessage, frame: Option<Arc<Value>>) {
         let now = self.clock();
         let Some(line) = self.lines.get_mut(&conn) else {
             return;
         };
         let closes = matches!(message, WireMessage::Close(_));
         match &message {
-            WireMessage::Ping(body) => line.client_says(now, WireMessage::Pong(body.clone())),
+            WireMessage::Ping(body) => {
+                line.client_says(now, WireMessage::Pong(body.clone()).into());
+            }
             WireMessage::Close(frame) => {
                 line.gateway.done = true;
                 line.client_closes(now, frame.clone());
@@ -403,9 +412,10 @@ impl Brains {
         }
         match &line.far {
             Far::Client { actor, socket } => {
-                if let (Some(client), Some(input)) =
-                    (self.clients.get_mut(actor), client::input(*socket, message))
-                {
+                if let (Some(client), Some(input)) = (
+                    self.clients.get_mut(actor),
+                    client::input(*socket, message, frame),
+                ) {
                     client.take(input);
                 }
             }
@@ -552,13 +562,5 @@ fn refusing_status(admission: &Admission) -> Option<u16> {
         Admission::TooManyUnauthenticated => Some(503),
         Admission::ProxyAttributionRequired => Some(403),
         Admission::Scripted(http) => Some(http.status),
-    }
-}
-
-fn wire_message(message: Outgoing) -> WireMessage {
-    match message {
-        Outgoing::Frame(frame) => WireMessage::Text(frame.to_text()),
-        Outgoing::Text(text) => WireMessage::Text(text),
-        Outgoing::Binary(bytes) => WireMessage::Binary(bytes),
     }
 }

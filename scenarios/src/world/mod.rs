@@ -263,7 +263,7 @@ pub(crate) trait World {
 }
 
 /// What raw actors need of an arrangement, shared by every world.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct RawBook {
     plans: BTreeMap<String, arrange::RawPlan>,
 }

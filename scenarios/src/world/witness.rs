@@ -28,6 +28,14 @@ impl Ledger {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What was noted so far, for a world that goes on by itself.
+    pub(crate) fn copy(&self) -> Self {
+        Self {
+            notes: Arc::new(Mutex::new(self.notes())),
+            withheld: Arc::new(Mutex::new(self.withheld())),
+        }
+    }
+
     /// Every note so far.
     pub(crate) fn notes(&self) -> Vec<StoreNote> {
         self.lock().clone()
@@ -73,6 +81,11 @@ impl Disk {
     /// The next changes are refused.
     pub(crate) fn fail(&self, changes: u32) {
         self.0.store(changes, Ordering::Relaxed);
+    }
+
+    /// A disk of its own that refuses as many.
+    pub(crate) fn copy(&self) -> Self {
+        Self(Arc::new(AtomicU32::new(self.0.load(Ordering::Relaxed))))
     }
 
     fn refuses(&self) -> bool {
@@ -144,9 +157,9 @@ pub(crate) struct Reports {
     events: Arc<Mutex<Vec<Report>>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Report {
-    Said(Box<ClientEvent>),
+    Said(Arc<ClientEvent>),
     Json(Value),
 }
 
@@ -169,12 +182,19 @@ impl Reports {
 
     /// One more.
     pub(crate) fn push(&self, event: ClientEvent) {
-        self.lock().push(Report::Said(Box::new(event)));
+        self.lock().push(Report::Said(Arc::new(event)));
     }
 
     /// One more of somebody who is no client.
     pub(crate) fn push_value(&self, event: Value) {
         self.lock().push(Report::Json(event));
+    }
+
+    /// What was said so far, for a world that goes on by itself.
+    pub(crate) fn copy(&self) -> Self {
+        Self {
+            events: Arc::new(Mutex::new(self.lock().clone())),
+        }
     }
 
     /// How many there are.

@@ -21,7 +21,7 @@ pub(crate) struct AutoContext {
 }
 
 /// What was approved automatically. A request id is remembered only after success, so a failure may be retried.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct AutoApproval {
     approved: BTreeSet<String>,
     asked: BTreeSet<String>,

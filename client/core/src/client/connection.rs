@@ -88,6 +88,21 @@ pub(crate) enum Retry {
     Terminal,
 }
 
+/// What a delay was made of, to draw it again.
+#[derive(Clone, Debug)]
+pub(crate) struct Drawn {
+    /// When.
+    pub(crate) at: Duration,
+    /// Where in the stream of chance.
+    pub(crate) word: u128,
+    /// The counter before it.
+    pub(crate) backoff: Backoff,
+    /// Its lower bound.
+    pub(crate) floor: Duration,
+    /// Whether the operator waited for a decision.
+    pub(crate) pairing: bool,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
     pub(crate) slot: Slot,
@@ -102,6 +117,8 @@ pub(crate) struct Connection {
     pub(crate) backoff: Backoff,
     pub(crate) phase: Phase,
     pub(crate) retry: Retry,
+    /// How its last delay was drawn.
+    pub(crate) drawn: Option<Drawn>,
     /// Lower bound of the next delay, from a refusal's `retryAfterMs`.
     pub(crate) retry_after: Option<Duration>,
     /// This node reconnect follows an approval event. ref: §10

@@ -104,7 +104,7 @@ pub(crate) enum RegistryAfter {
     Transition,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Pending {
     identity: Vec<(StoreOp, After)>,
     registry: Option<(Registry, RegistryAfter)>,

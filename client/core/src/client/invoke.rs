@@ -34,7 +34,7 @@ struct Running {
 }
 
 /// The invokes that have no answer yet.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Invokes {
     running: BTreeMap<InvokeKey, Running>,
     last: u64,

@@ -124,6 +124,7 @@ impl Client {
                 SignatureVersion::V3
             },
             backoff: Backoff::default(),
+            drawn: None,
             phase: Phase::Preparing,
             retry: Retry::Allowed,
             retry_after: None,

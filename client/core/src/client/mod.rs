@@ -16,10 +16,12 @@
 //! | `ensure` | waiting for the node |
 //! | `pairing`, `approvals`, `foreign_approval` | own pairing; approving others and oneself; being approved by others |
 //! | `requests`, `invoke` | plain requests with deadlines; node invokes |
+//! | `copy` | many clients that begin alike |
 //! | `report` | diagnostics, events, the snapshot |
 
 mod approvals;
 mod connection;
+mod copy;
 mod dashboard;
 mod durable;
 mod ensure;
@@ -81,7 +83,7 @@ const IDLE_OUTPUTS: usize = 4;
 ///
 /// Hand in an [`Input`], drain [`Self::poll`], hand in [`Input::Woke`] at [`Self::wake_at`]. Two clients with the same
 /// options, state and inputs give the same outputs.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Client {
     options: ClientOptions,
     rng: ChaCha8Rng,

@@ -39,7 +39,7 @@ const COOLDOWN: Duration = Duration::from_secs(90);
 const RESTARTS: u32 = 3;
 
 /// What repairs are being done, and what they have cost so far.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Repairs {
     /// Since when which gateway has been gone.
     gone: Option<(String, Duration)>,
@@ -49,7 +49,7 @@ pub(crate) struct Repairs {
     last_id: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Repair {
     id: RepairId,
     endpoint: ManagedEndpoint,

@@ -21,7 +21,7 @@ use crate::state::{NodeState, NodeTrigger, OperatorState, OperatorTrigger, Overa
 use crate::url::GatewayUrl;
 
 /// What is known of the operator role.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct OperatorRole {
     pub(crate) state: OperatorState,
     pub(crate) error: Option<(String, ErrorKind)>,
@@ -35,7 +35,7 @@ pub(crate) struct OperatorRole {
 }
 
 /// What is known of the node role.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct NodeRole {
     pub(crate) enabled: bool,
     pub(crate) state: NodeState,
@@ -70,7 +70,7 @@ impl NodeRole {
 }
 
 /// The states last told.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Told(Option<(OverallState, OperatorState, NodeState)>);
 
 impl From<&Resolution> for CredentialSnapshot {

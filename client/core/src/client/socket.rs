@@ -1,14 +1,17 @@
 //! One socket from open to end, for any slot, and the loop that opens the next. ref: client-behaviour.md §7
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_protocol::hello::read_without_lists;
 use gateway_protocol::{Frame, Outgoing, Request};
+use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
+use crate::backoff::{Backoff, DELAYS_MS};
 use crate::client::Client;
-use crate::client::connection::{Connection, Phase, Retry, Slot};
+use crate::client::connection::{Connection, Drawn, Phase, Retry, Slot};
 use crate::client::timers::Timer;
 use crate::event::{ClientEvent, DiagnosticCategory as Category, Payload};
 use crate::input::{Inbound, SocketId};
@@ -199,22 +202,44 @@ impl Client {
     }
 
     fn next_delay(&mut self, slot: Slot, pairing: bool) -> Duration {
-        let mut rng = self.rng.clone();
+        let (at, word) = (self.now.since_start, self.rng.get_word_pos());
         let Some(connection) = self.connection_mut(slot) else {
             return Duration::ZERO;
         };
-        let delay = connection.backoff.next_delay(&mut rng);
-        let floor = connection.retry_after.take().unwrap_or_default();
+        let drawn = Drawn {
+            at,
+            word,
+            backoff: connection.backoff.clone(),
+            floor: connection.retry_after.take().unwrap_or_default(),
+            pairing,
+        };
+        let mut rng = self.rng.clone();
+        let (delay, backoff) = self.delay(&drawn, &mut rng);
         self.rng = rng;
+        if let Some(connection) = self.connection_mut(slot) {
+            connection.backoff = backoff;
+            connection.drawn = Some(drawn);
+        }
+        delay
+    }
+
+    /// The delay that is drawn so, and the counter after it.
+    pub(super) fn delay(&self, drawn: &Drawn, rng: &mut ChaCha8Rng) -> (Duration, Backoff) {
+        let mut backoff = drawn.backoff.clone();
+        let delay = backoff.next_delay(rng);
         let storm = self.options.has(Mutation::ReconnectStorm)
-            || (pairing && self.options.has(Mutation::PairingStorm));
-        if storm {
+            || (drawn.pairing && self.options.has(Mutation::PairingStorm));
+        let delay = if storm {
             Duration::from_millis(10)
         } else if self.options.has(Mutation::SteadyRetries) {
             Duration::from_secs(1)
+        } else if self.options.has(Mutation::SameDelays) {
+            let steps = DELAYS_MS.into_iter().map(Duration::from_millis);
+            steps.filter(|step| *step <= delay).max().unwrap_or(delay)
         } else {
-            delay.max(floor)
-        }
+            delay.max(drawn.floor)
+        };
+        (delay, backoff)
     }
 
     pub(super) fn stop_loop(&mut self, slot: Slot) {
@@ -236,8 +261,9 @@ impl Client {
         let Some(message) = self.hold(slot, socket, message) else {
             return;
         };
-        let text = match message {
-            Inbound::Text(text) => text,
+        let (text, read) = match message {
+            Inbound::Text(text) => (text, None),
+            Inbound::Read { text, frame } => (text, Some(frame)),
             Inbound::Binary(_) => {
                 return self.diagnose(Category::Warning, "Binary message ignored");
             }
@@ -250,14 +276,20 @@ impl Client {
             });
             return self.on_closed(socket, Some(1009), "message too large");
         }
-        if let Some(name) = broadcast(&text) {
+        let name = match &read {
+            Some(frame) => broadcast_of(frame),
+            None => broadcast(&text),
+        };
+        if let Some(name) = name {
             return self.tell_event(slot, socket, &name, text);
         }
         let phase = self.connection(slot).map(|it| &it.phase);
-        let frame = if matches!(phase, Some(Phase::Asked { .. })) {
-            read_without_lists(&text)
-        } else {
-            serde_json::from_str(&text)
+        let frame = match read {
+            Some(frame) => Ok(frame),
+            None if matches!(phase, Some(Phase::Asked { .. })) => {
+                read_without_lists(&text).map(Arc::new)
+            }
+            None => serde_json::from_str(&text).map(Arc::new),
         };
         let Ok(frame) = frame else {
             return self.diagnose(Category::Warning, "Message is not JSON; ignored");
@@ -390,7 +422,8 @@ impl Client {
 }
 
 fn is_tick(message: &Inbound) -> bool {
-    matches!(message, Inbound::Text(text) if text.contains("\"event\":\"tick\""))
+    let text = message.as_text();
+    text.is_some_and(|text| text.contains("\"event\":\"tick\""))
 }
 
 /// The name of an event that the client itself does nothing about. Its payload, most of what a busy gateway sends, is
@@ -408,8 +441,20 @@ fn broadcast(text: &str) -> Option<String> {
         return None;
     }
     let Envelope { kind, event } = serde_json::from_str(text).ok()?;
-    let is_read = matches!(
-        event.as_ref(),
+    (kind == "event" && !is_read(&event)).then(|| event.into_owned())
+}
+
+/// The same of a message that was read.
+fn broadcast_of(frame: &Value) -> Option<String> {
+    let text = |name: &str| frame.get(name).and_then(Value::as_str);
+    let event = text("event")?;
+    (text("type")? == "event" && !is_read(event)).then(|| event.to_owned())
+}
+
+/// Whether the client itself does something about this event.
+fn is_read(event: &str) -> bool {
+    matches!(
+        event,
         "connect.challenge"
             | "node.pair.requested"
             | "node.pair.resolved"
@@ -418,16 +463,12 @@ fn broadcast(text: &str) -> Option<String> {
             | "sessions.changed"
             | "node.invoke.request"
             | "node.invoke.cancel"
-    );
-    (kind == "event" && !is_read).then(|| event.into_owned())
+    )
 }
 
 /// The id of a `ping` request.
 fn ping_id(message: &Inbound) -> Option<String> {
-    let Inbound::Text(text) = message else {
-        return None;
-    };
-    let frame: Value = serde_json::from_str(text).ok()?;
+    let frame: Value = serde_json::from_str(message.as_text()?).ok()?;
     let is_ping = frame.get("type")? == "req" && frame.get("method")? == "ping";
     is_ping.then(|| frame.get("id")?.as_str().map(str::to_owned))?
 }

@@ -46,7 +46,7 @@ pub(crate) enum Timer {
     Silence { slot: Slot, socket: SocketId },
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Timers {
     due: BTreeMap<(Duration, u64), Timer>,
     next: u64,
@@ -56,6 +56,20 @@ impl Timers {
     pub(crate) fn set(&mut self, at: Duration, timer: Timer) {
         self.due.insert((at, self.next), timer);
         self.next += 1;
+    }
+
+    /// Every deadline, the earliest first.
+    pub(crate) fn all(&self) -> impl Iterator<Item = Duration> {
+        self.due.keys().map(|(at, _)| *at)
+    }
+
+    /// Another time for this one; its place among equal ones stays.
+    pub(crate) fn move_to(&mut self, at: Duration, timer: &Timer) {
+        let found = self.due.iter().find(|(_, known)| *known == timer);
+        let key = found.map(|(key, _)| *key);
+        if let Some((key, timer)) = key.and_then(|key| Some((key, self.due.remove(&key)?))) {
+            self.due.insert((at, key.1), timer);
+        }
     }
 
     /// The earliest deadline that is not held.

@@ -47,7 +47,7 @@ enum TunnelPhase {
 }
 
 /// Every tunnel of a client: one for its connections, and for the length of a validation one more.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Tunnels {
     active: Option<Tunnel>,
     /// The isolated tunnel of a shared-token validation, and whether it is up.

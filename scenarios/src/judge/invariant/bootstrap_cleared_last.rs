@@ -48,20 +48,18 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
     breaches
 }
 
-/// A user who connects with a shared token (047) or applies another setup code replaces the old bootstrap token.
+/// A user who connects with a shared token (047) replaces the old bootstrap token once that one has proven good, whatever he
+/// wants meanwhile: until he applies another setup code, it is his doing. Found by `clawproof explore --latency`, seed 72.
 fn replaced_by_the_user(evidence: &Evidence<'_>, actor: &str, t_us: u64) -> bool {
-    let last = evidence
-        .record
-        .steps
-        .iter()
-        .rev()
-        .filter(|outcome| outcome.began_us <= t_us)
-        .find_map(|outcome| {
-            let step = evidence.scenario.steps.get(outcome.index)?;
-            let Step::Do(intent) = &step.value else {
-                return None;
-            };
-            (intent.actor == actor).then_some(intent.intent)
-        });
-    last == Some(IntentName::ConnectSharedToken)
+    let steps = evidence.record.steps.iter().rev();
+    let begun = steps.filter(|outcome| outcome.began_us <= t_us);
+    let wishes = begun.filter_map(|outcome| {
+        let step = evidence.scenario.steps.get(outcome.index)?;
+        let Step::Do(intent) = &step.value else {
+            return None;
+        };
+        (intent.actor == actor).then_some(intent.intent)
+    });
+    let mut since_code = wishes.take_while(|wish| *wish != IntentName::ApplySetupCode);
+    since_code.any(|wish| wish == IntentName::ConnectSharedToken)
 }

@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use gateway_protocol::member;
 use serde_json::Value;
 use transcript::{Direction, Entry, Kind, Stage};
 
@@ -170,7 +171,7 @@ impl<'a> Said<'a> {
         }
         let by_gateway = entry.dir? == Direction::GatewayToClient;
         let frame = entry.frame.as_deref();
-        let name = |of: &str| frame?.get(of)?.as_str();
+        let name = |of: &str| member(frame?, of)?.as_str();
         let is_hello = || text(frame?, "/payload/type").map(|kind| kind == "hello-ok");
         Some(Self {
             entry,

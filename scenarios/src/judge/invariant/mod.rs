@@ -7,6 +7,7 @@
 //! Add one: a file with a `check` function, a row in [`REGISTRY`], a test with a transcript that keeps it and one
 //! that breaks it, and a mutant.
 
+use gateway_protocol::member;
 use serde_json::Value;
 
 mod artifacts;
@@ -137,7 +138,7 @@ pub fn text<'a>(frame: &'a Value, pointer: &str) -> Option<&'a str> {
 /// The value at a JSON pointer whose names need no escapes: serde's own makes two texts of each name.
 pub fn at<'a>(frame: &'a Value, pointer: &str) -> Option<&'a Value> {
     let mut names = pointer.split('/').skip(1);
-    names.try_fold(frame, |value, name| value.get(name))
+    names.try_fold(frame, member)
 }
 
 fn breach(what: String, entries: &[u64]) -> Breach {

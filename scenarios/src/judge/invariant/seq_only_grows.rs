@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use gateway_protocol::member;
+
 use super::{Breach, Evidence, Row, Subject, breach};
 
 pub(super) const ROW: Row = Row {
@@ -17,7 +19,7 @@ fn check(evidence: &Evidence<'_>) -> Vec<Breach> {
     let mut last: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
     let mut breaches = Vec::new();
     for (said, frame) in evidence.gateway_frames() {
-        let Some(seq) = frame.get("seq").and_then(serde_json::Value::as_u64) else {
+        let Some(seq) = member(frame, "seq").and_then(serde_json::Value::as_u64) else {
             continue;
         };
         let before = last.insert(said.conn, (seq, said.n()));

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use gateway_core::Control;
+use gateway_protocol::member;
 use serde_json::Value;
 
 use super::{Broken, Conductor, shows};
@@ -211,7 +212,7 @@ impl<W: World> Conductor<'_, W> {
 
 /// The id of the pairing request that a refusal names.
 fn pairing_request(entry: &transcript::RawEntry) -> Option<String> {
-    let error = entry.frame()?.get("error")?;
+    let error = member(entry.frame()?, "error")?;
     let id = error.pointer("/details/requestId")?;
     id.as_str().map(str::to_owned)
 }

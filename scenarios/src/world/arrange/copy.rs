@@ -14,8 +14,7 @@ impl Arrangement {
     }
 
     /// A copy for such a scenario: the same devices and tokens, and what happens from here on is drawn anew.
-    pub(crate) fn anew(&self, scenario: &Scenario, seed: u64) -> Result<Self, ArrangeError> {
-        let draw = Draw::of(&scenario.id, seed);
+    pub(crate) fn anew(&self, scenario: &Scenario, draw: Draw) -> Result<Self, ArrangeError> {
         let mut copy = self.clone();
         if let Some(gateway) = &mut copy.gateway {
             gateway.reseed(draw.seed("gateway"));

@@ -13,6 +13,11 @@ pub(super) const fn policy(policy: Policy) -> client_core::Policy {
     }
 }
 
+/// The chance of a client.
+pub(crate) fn client_seed(draw: Draw, name: &str) -> u64 {
+    draw.seed(&format!("client {name}"))
+}
+
 /// What a client is told once.
 pub(super) fn options(
     draw: Draw,
@@ -23,7 +28,7 @@ pub(super) fn options(
     let chosen = actor.policy.or(scenario.policy).unwrap_or_default();
     let mut options = ClientOptions {
         policy: policy(chosen),
-        seed: draw.seed(&format!("client {name}")),
+        seed: client_seed(draw, name),
         node_enabled: actor.node,
         node: surface(actor),
         probes_owners: actor.holds.managed,

@@ -21,7 +21,7 @@ use super::super::bell::Bell;
 use super::super::puppet;
 use super::super::services::SERVICE_RESTART;
 use super::super::witness::{Disk, Ledger, Reports, Watchglass, Witness};
-use super::wire_message;
+use super::line::Spoken;
 use crate::judge::durable::StoreNotes;
 use crate::scenario::{Death, IdentityFile, Moment, Service, TunnelName};
 
@@ -36,7 +36,7 @@ pub(super) enum Wish {
     },
     Send {
         socket: SocketId,
-        message: WireMessage,
+        message: Spoken,
     },
     Close {
         socket: SocketId,
@@ -122,17 +122,7 @@ impl CoreClient {
         if self.running.is_some() {
             return Err(Refusal::new("the client is running already"));
         }
-        let time = Arc::clone(&self.time);
-        let read: Watchglass =
-            Arc::new(move || *time.lock().unwrap_or_else(PoisonError::into_inner));
-        let store = Witness::new(
-            self.state.clone(),
-            Arc::clone(&self.notes),
-            ledger.clone(),
-            read,
-            Bell::default(),
-            self.disk.clone(),
-        );
+        let store = self.store(ledger);
         self.changes += 1;
         let core = Client::new(self.plan.start(), self.state.read(), self.clock(now));
         self.running = Some(Running {
@@ -143,6 +133,67 @@ impl CoreClient {
             restart: None,
         });
         self.intend(Intent::Connect)
+    }
+
+    /// Its disk, as a process of it has it.
+    fn store(&self, ledger: &Ledger) -> Witness {
+        let time = Arc::clone(&self.time);
+        let read: Watchglass =
+            Arc::new(move || *time.lock().unwrap_or_else(PoisonError::into_inner));
+        Witness::new(
+            self.state.clone(),
+            Arc::clone(&self.notes),
+            ledger.clone(),
+            read,
+            Bell::default(),
+            self.disk.clone(),
+        )
+    }
+
+    /// The same client in another world, with nothing in common: what it draws from here on comes from this seed.
+    pub(super) fn copy(&self, seed: u64, ledger: &Ledger) -> Self {
+        let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut copy = Self {
+            name: self.name.clone(),
+            plan: self.plan.clone(),
+            headers: self.headers.clone(),
+            skew: self.skew,
+            state: MemoryState::new(self.state.read()),
+            disk: self.disk.copy(),
+            notes: Arc::new(Mutex::new(notes.clone())),
+            reports: self.reports.copy(),
+            running: None,
+            changes: self.changes,
+            death: self.death,
+            listener: self.listener,
+            aside: self.aside.clone(),
+            ssh: self.ssh.clone(),
+            ledger: ledger.clone(),
+            time: Arc::default(),
+        };
+        copy.plan.reseed(seed);
+        copy.running = self.running.as_ref().map(|running| {
+            let mut core = running.core.clone();
+            core.reseed(seed);
+            Running {
+                core,
+                store: copy.store(ledger),
+                inbox: running.inbox.clone(),
+                busy: running.busy.clone(),
+                restart: running.restart,
+            }
+        });
+        copy
+    }
+
+    /// When something is due that it waits for.
+    pub(super) fn deadlines(&self) -> impl Iterator<Item = Duration> {
+        let running = self.running.iter();
+        running.flat_map(|running| {
+            let busy = running.busy.iter().map(|(at, _, _)| *at);
+            let restart = running.restart.iter().map(|(at, _)| *at);
+            busy.chain(restart).chain(running.core.deadlines())
+        })
     }
 
     pub(super) fn stop(&mut self) {
@@ -301,7 +352,7 @@ impl Running {
             Output::Send { socket, message } => {
                 return Wish::Send {
                     socket,
-                    message: wire_message(message),
+                    message: Spoken::of(message),
                 };
             }
             Output::Close {
@@ -347,7 +398,7 @@ impl Running {
 }
 
 /// The ssh of a client, without a program: a tunnel is up as soon as it is started, and its near end is the gateway's port.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Ssh {
     running: Vec<TunnelId>,
     stopped: Vec<TunnelId>,
@@ -388,11 +439,18 @@ fn falls_now(death: &mut Option<Death>) -> Option<Moment> {
 }
 
 /// A message as the client's shell hands it up; none for what the codec keeps to itself.
-pub(super) fn input(socket: SocketId, message: WireMessage) -> Option<Input> {
+pub(super) fn input(
+    socket: SocketId,
+    message: WireMessage,
+    frame: Option<Arc<Value>>,
+) -> Option<Input> {
     match message {
         WireMessage::Text(text) => Some(Input::Message {
             socket,
-            message: Inbound::Text(text),
+            message: match frame {
+                Some(frame) => Inbound::Read { text, frame },
+                None => Inbound::Text(text),
+            },
         }),
         WireMessage::Binary(bytes) => Some(Input::Message {
             socket,

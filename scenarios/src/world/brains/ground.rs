@@ -124,9 +124,9 @@ impl World for Brains {
             None => return Err(Refusal::new(format!("{actor} has no connection"))),
         };
         match message {
-            RawMessage::Text(text) => self.hear(conn, WireMessage::Text(text)),
-            RawMessage::Binary(bytes) => self.hear(conn, WireMessage::Binary(bytes)),
-            RawMessage::Ping => self.hear(conn, WireMessage::Ping(Vec::new())),
+            RawMessage::Text(text) => self.hear(conn, WireMessage::Text(text).into()),
+            RawMessage::Binary(bytes) => self.hear(conn, WireMessage::Binary(bytes).into()),
+            RawMessage::Ping => self.hear(conn, WireMessage::Ping(Vec::new()).into()),
             RawMessage::Close { code, reason } => {
                 let now = self.clock();
                 if let Some(line) = self.lines.get_mut(&conn) {

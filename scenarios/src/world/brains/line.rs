@@ -2,9 +2,9 @@
 
 use client_core::SocketId;
 use gateway_core::Peer;
-use gateway_protocol::{CloseFrame, Now, limits};
+use gateway_protocol::{CloseFrame, Now, Outgoing, limits};
 use link::{FaultTable, Wire, WireMessage};
-use serde_json::json;
+use serde_json::{Value, json};
 use transcript::{Direction, Recorder};
 
 use super::super::arrange::ACTOR_HEADER;
@@ -28,6 +28,34 @@ impl Far {
     pub(super) fn actor(&self) -> &str {
         match self {
             Self::Client { actor, .. } | Self::Raw { actor } => actor,
+        }
+    }
+}
+
+/// What one end says: the message, and the frame that it prints, which the recorder need not read from it again.
+pub(super) struct Spoken {
+    pub(super) message: WireMessage,
+    frame: Option<Value>,
+}
+
+impl Spoken {
+    pub(super) fn of(message: Outgoing) -> Self {
+        match message {
+            Outgoing::Frame(frame) => Self {
+                message: WireMessage::Text(frame.to_text()),
+                frame: Some(frame.into_value()),
+            },
+            Outgoing::Text(text) => WireMessage::Text(text).into(),
+            Outgoing::Binary(bytes) => WireMessage::Binary(bytes).into(),
+        }
+    }
+}
+
+impl From<WireMessage> for Spoken {
+    fn from(message: WireMessage) -> Self {
+        Self {
+            message,
+            frame: None,
         }
     }
 }
@@ -78,29 +106,46 @@ impl Line {
         }
     }
 
+    /// The same connection in another world; none when something is on its way or has become of it.
+    pub(super) fn copy(&self, faults: &FaultTable, recorder: &Recorder) -> Option<Self> {
+        let still = self.wire.next_deadline().is_none() && !self.wire.is_cut();
+        still.then(|| Self {
+            wire: Wire::new(self.wire.conn(), faults.clone(), recorder.clone()),
+            far: self.far.clone(),
+            stranger: self.stranger.clone(),
+            max_message: self.max_message,
+            gateway: self.gateway,
+            client: self.client,
+        })
+    }
+
     /// The gateway says something; nothing follows its close frame.
-    pub(super) fn gateway_says(&mut self, now: Now, message: WireMessage) {
+    pub(super) fn gateway_says(&mut self, now: Now, spoken: Spoken) {
         if !self.gateway.closed {
-            self.wire.enter(now, Direction::GatewayToClient, message);
+            let Spoken { message, frame } = spoken;
+            self.wire
+                .enter_known(now, Direction::GatewayToClient, message, frame);
         }
     }
 
     /// The gateway says its last word.
     pub(super) fn gateway_closes(&mut self, now: Now, frame: Option<CloseFrame>) {
-        self.gateway_says(now, WireMessage::Close(frame));
+        self.gateway_says(now, WireMessage::Close(frame).into());
         self.gateway.closed = true;
     }
 
     /// The client says something; nothing follows its close frame.
-    pub(super) fn client_says(&mut self, now: Now, message: WireMessage) {
+    pub(super) fn client_says(&mut self, now: Now, spoken: Spoken) {
         if !self.client.closed {
-            self.wire.enter(now, Direction::ClientToGateway, message);
+            let Spoken { message, frame } = spoken;
+            self.wire
+                .enter_known(now, Direction::ClientToGateway, message, frame);
         }
     }
 
     /// The client says its last word.
     pub(super) fn client_closes(&mut self, now: Now, frame: Option<CloseFrame>) {
-        self.client_says(now, WireMessage::Close(frame));
+        self.client_says(now, WireMessage::Close(frame).into());
         self.client.closed = true;
     }
 }

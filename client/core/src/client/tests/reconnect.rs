@@ -240,3 +240,35 @@ fn a_dial_without_an_answer_is_given_up(
         assert_eq!(bench.opened(Role::Operator), dials);
     }
 }
+
+#[test]
+fn a_client_that_is_reseeded_goes_on_like_one_of_that_seed() {
+    let fail = |bench: &mut Bench| {
+        let socket = bench.socket(Role::Operator);
+        bench.input(Input::OpenFailed {
+            socket,
+            error: "connection refused".into(),
+        });
+    };
+    let begun = |seed| {
+        let options = ClientOptions {
+            seed,
+            ..ClientOptions::default()
+        };
+        let mut bench = Bench::with(options, shared());
+        bench.intent(Intent::Connect);
+        fail(&mut bench);
+        bench
+    };
+    let (mut one, mut other) = (begun(1), begun(2));
+    assert_ne!(one.client.wake_at(), other.client.wake_at());
+    other.client.reseed(1);
+    // The delay that is running, and those that are drawn later.
+    for _attempt in 0..4 {
+        assert_eq!(one.client.wake_at(), other.client.wake_at());
+        for bench in [&mut one, &mut other] {
+            bench.elapse(secs(40));
+            fail(bench);
+        }
+    }
+}
