@@ -374,6 +374,7 @@ mod tests {
     #[case::request(json!({"type":"req","id":"1","method":"connect","params":{"a":1}}))]
     #[case::request_without_params(json!({"type":"req","id":"1","method":"health"}))]
     #[case::ok(json!({"type":"res","id":"1","ok":true,"payload":null}))]
+    #[case::ok_with_payload(json!({"type":"res","id":"1","ok":true,"payload":{"a":[1,2.5,"x"]}}))]
     #[case::error(json!({"type":"res","id":"1","ok":false,"error":{"code":"UNAVAILABLE","message":"m","details":{"reason":"startup-sidecars"},"retryable":true,"retryAfterMs":500}}))]
     #[case::event(json!({"type":"event","event":"health","payload":{},"seq":1,"stateVersion":{"presence":2,"health":3}}))]
     #[case::event_for_somebody(json!({"type":"event","event":"tick","payload":{},"seq":1,"recipientProfileId":"gateway-owner"}))]
