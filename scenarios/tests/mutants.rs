@@ -56,20 +56,6 @@ fn client_script(mutation: &str) -> Option<String> {
         "reconnect_storm" => refusing(
             r#"{ code = "UNAVAILABLE", message = "gateway starting; retry shortly", retryable = true, details = { reason = "startup-sidecars" }, close = { code = 1013, reason = "gateway starting" } }"#,
         ) + paired + start + "[[step]]\nelapse = \"2s\"\n",
-        // Shown by a gateway that names the token it refuses.
-        "shows_its_token" => refusing(
-            r#"{ code = "INVALID_REQUEST", message = "$gateway.token", details = { code = "AUTH_TOKEN_MISMATCH" }, close = { code = 1008, reason = "unauthorized" } }"#,
-        ) + paired + start + WAIT,
-        // Shown by a list that goes on naming the own node, and an approval that is refused.
-        "approves_from_the_list" => {
-            "#gateway\n[gateway]\nlatency = [\"2ms\"]\n[[gateway.on]]\nname = \"listed\"\nmethod = \"node.pair.list\"\nrespond = { pending = [{ requestId = \"r-1\", nodeId = \"$companion.device\", ts = 1 }], paired = [] }\n#actor\n"
-                .to_owned()
-                + paired
-                + start
-                + "[[step]]\nexpect = { actor = \"companion\", snapshot = { overallState = \"Ready\" } }\n\
-                   [[step]]\ncontrol = { broadcast = { event = \"node.pair.requested\", role = \"operator\", payload = { requestId = \"r-1\", nodeId = \"$companion.device\", ts = 1 } } }\n\
-                   [[step]]\nelapse = \"500ms\"\n"
-        }
         "keep_retrying_after_terminal" => refusing(
             r#"{ code = "INVALID_REQUEST", message = "unauthorized: too many failed authentication attempts (retry later)", details = { code = "AUTH_RATE_LIMITED" }, close = { code = 1008, reason = "unauthorized" } }"#,
         ) + paired + start + WAIT,
@@ -116,6 +102,27 @@ fn client_script(mutation: &str) -> Option<String> {
              [[step]]\ncontrol = {{ approve = \"latest\" }}\n{WAIT}\
              [[step]]\ndo = {{ actor = \"companion\", intent = \"reconnect\" }}\n{WAIT}"
         ),
+        _ => return refused_script(mutation, &(paired.to_owned() + start)),
+    };
+    Some(script)
+}
+
+/// The same for bugs that show after a refusal, of a paired client that starts.
+fn refused_script(mutation: &str, begins: &str) -> Option<String> {
+    let script = match mutation {
+        // Shown by a gateway that names the token it refuses.
+        "shows_its_token" => refusing(
+            r#"{ code = "INVALID_REQUEST", message = "$gateway.token", details = { code = "AUTH_TOKEN_MISMATCH" }, close = { code = 1008, reason = "unauthorized" } }"#,
+        ) + begins + WAIT,
+        // Shown by a list that goes on naming the own node, and an approval that is refused.
+        "approves_from_the_list" => {
+            "#gateway\n[gateway]\nlatency = [\"2ms\"]\n[[gateway.on]]\nname = \"listed\"\nmethod = \"node.pair.list\"\nrespond = { pending = [{ requestId = \"r-1\", nodeId = \"$companion.device\", ts = 1 }], paired = [] }\n#actor\n"
+                .to_owned()
+                + begins
+                + "[[step]]\nexpect = { actor = \"companion\", snapshot = { overallState = \"Ready\" } }\n\
+                   [[step]]\ncontrol = { broadcast = { event = \"node.pair.requested\", role = \"operator\", payload = { requestId = \"r-1\", nodeId = \"$companion.device\", ts = 1 } } }\n\
+                   [[step]]\nelapse = \"500ms\"\n"
+        }
         _ => return None,
     };
     Some(script)

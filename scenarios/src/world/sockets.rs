@@ -1,6 +1,7 @@
 //! The real shells over streams: what the memory world and the loopback world have in common.
 
 mod dialer;
+mod leftovers;
 mod listen;
 mod pace;
 mod peer;
@@ -22,6 +23,7 @@ use tokio::time::{Instant, timeout_at};
 use transcript::Recorder;
 
 use dialer::{Dialer, Toll};
+use leftovers::leftovers;
 use listen::{listen, watch};
 pub(crate) use pace::Pace;
 pub(crate) use peer::Peer;
@@ -52,9 +54,6 @@ pub(crate) trait Road: Clone + Send + Sync + 'static {
 
 /// With real time the conductor looks around this often, so that Ctrl-C need not wait for a quiet hour.
 const GLANCE: Duration = Duration::from_millis(200);
-
-/// Turns that ended tasks get to be gone.
-const FAREWELLS: usize = 64;
 
 /// A world of streams.
 pub(crate) struct Sockets<C: Road, P> {
@@ -594,17 +593,4 @@ impl<C: Road, P: Peer> World for Sockets<C, P> {
             programs: Vec::new(),
         }
     }
-}
-
-/// Tasks that outlived everything that should have ended them.
-async fn leftovers() -> Vec<String> {
-    let metrics = tokio::runtime::Handle::current().metrics();
-    for _ in 0..FAREWELLS {
-        if metrics.num_alive_tasks() == 0 {
-            return Vec::new();
-        }
-        // A task that was told to end does so when it is next polled.
-        tokio::task::yield_now().await;
-    }
-    vec![format!("{} tasks of the run", metrics.num_alive_tasks())]
 }

@@ -61,9 +61,13 @@ fn rights() -> bool {
 /// What a scenario needs besides, with the remedy.
 pub(crate) fn missing_for(scenario: &Scenario) -> Option<String> {
     let set_up = scenario.set_up()?;
-    if set_up.back_end == BackEnd::Containers
-        && let Some(missing) = no_containers()
-    {
+    let in_containers = set_up.back_end == BackEnd::Containers;
+    if in_containers && !cfg!(all(target_os = "linux", feature = "container")) {
+        let how = "containers (Linux and cargo build --features container; ci/run containers)";
+        return Some(how.to_owned());
+    }
+    #[cfg(all(target_os = "linux", feature = "container"))]
+    if in_containers && let Some(missing) = no_containers() {
         return Some(missing);
     }
     real_openclaw(set_up).and_then(|found| {
@@ -81,11 +85,6 @@ fn no_containers() -> Option<String> {
         Some(error.to_string().replace("\nhint: ", "; "))
     };
     MISSING.get_or_init(look).clone()
-}
-
-#[cfg(not(all(target_os = "linux", feature = "container")))]
-fn no_containers() -> Option<String> {
-    Some("containers (Linux and cargo build --features container; ci/run containers)".to_owned())
 }
 
 /// The real OpenClaw of a set-up that wants it.

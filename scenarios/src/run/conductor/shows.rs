@@ -14,7 +14,8 @@ const SHORTEST: usize = 6;
 /// A dashboard's address without the token in it.
 pub(super) fn dashboard(answer: &Value) -> Value {
     let text = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default();
-    let (url, fragment) = text("url").split_once('#').unwrap_or((text("url"), ""));
+    let url = text("url");
+    let (url, fragment) = url.split_once('#').unwrap_or((url, ""));
     let query = url.split_once('?').map_or("", |(_, query)| query);
     let holds_token = |part: &str| part.split('&').any(|pair| pair.starts_with("token="));
     json!({
