@@ -25,6 +25,11 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use transcript::{Draft, Follower, Header, Kind, Payload, Recorder, Redactor};
 
+/// As the program `clawproof` has it, which is what redacts and stands between.
+#[cfg(target_os = "linux")]
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Bytes of a frame that passes the proxy.
 const FRAME: usize = 600;
 /// Round trips in one turn, and turns.
