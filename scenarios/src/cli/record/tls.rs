@@ -11,7 +11,8 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use gateway_client::tls::TlsTrust;
 use link::ProxyTls;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
+    KeyUsagePurpose,
 };
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
@@ -64,20 +65,14 @@ fn authority(
     more: &[String],
 ) -> Result<(CertificateDer<'static>, ServerConfig), String> {
     let told = |error: rcgen::Error| error.to_string();
-    let mut ca = CertificateParams::default();
-    ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    ca.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    ca.distinguished_name
-        .push(DnType::CommonName, "clawproof record");
-    let ca = CertifiedIssuer::self_signed(ca, KeyPair::generate().map_err(told)?).map_err(told)?;
+    let ca = CertifiedIssuer::self_signed(issuer(), KeyPair::generate().map_err(told)?);
+    let ca = ca.map_err(told)?;
     let mut names: Vec<String> = LOCAL.iter().map(|name| (*name).to_owned()).collect();
     names.push(listen.ip().to_string());
     names.extend(more.iter().cloned());
     names.sort();
     names.dedup();
-    let mut leaf = CertificateParams::new(names).map_err(told)?;
-    leaf.distinguished_name
-        .push(DnType::CommonName, "clawproof record");
+    let leaf = server(names).map_err(told)?;
     let key = KeyPair::generate().map_err(told)?;
     let leaf = leaf.signed_by(&key, &ca).map_err(told)?;
     let told = |error: tokio_rustls::rustls::Error| error.to_string();
@@ -95,6 +90,27 @@ fn authority(
     Ok((ca.der().clone(), config))
 }
 
+/// The CA.
+fn issuer() -> CertificateParams {
+    let mut ca = CertificateParams::default();
+    ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    ca.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    named(ca, "clawproof record, CA")
+}
+
+/// The server. Its name must be another than the issuer's: OpenSSL, and so Node, takes a certificate whose subject is its
+/// issuer for self-signed, whatever signed it.
+fn server(names: Vec<String>) -> Result<CertificateParams, rcgen::Error> {
+    let leaf = CertificateParams::new(names)?;
+    Ok(named(leaf, "clawproof record"))
+}
+
+fn named(mut params: CertificateParams, name: &str) -> CertificateParams {
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params
+}
+
 fn pem(certificate: &CertificateDer<'_>) -> String {
     let text = BASE64_STANDARD.encode(certificate);
     let mut out = String::from("-----BEGIN CERTIFICATE-----\n");
@@ -109,4 +125,15 @@ fn pem(certificate: &CertificateDer<'_>) -> String {
 fn write_new(path: &Path, text: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
     file.write_all(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_takes_the_server_for_its_own_issuer() {
+        let leaf = server(vec!["localhost".to_owned()]).unwrap();
+        assert_ne!(leaf.distinguished_name, issuer().distinguished_name);
+    }
 }
